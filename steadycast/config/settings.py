@@ -1,0 +1,187 @@
+"""The settings tree: one class a table of the TOML file, the same names in file, environment and command line.
+
+Environment names are `STEADYCAST_` and the key, with two underscores between table and key
+(`STEADYCAST_RTSP_PORT`, `STEADYCAST_WEBRTC__PUBLIC_ADDRESS`). Times are in seconds, sizes in bytes, unless the name
+says otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from steadycast.model import Rendition, Source
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Table(BaseModel):
+    """A table of the config: unknown keys are errors, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuthSettings(Table):
+    """Who may come in. Needed as soon as the host listens on anything but loopback."""
+
+    token: SecretStr | None = Field(None, description="Bearer token for API and WHEP, digest password for RTSP.")
+    token_hash: str | None = Field(
+        None, description="What `steadycast token hash` printed, instead of the token itself."
+    )
+
+
+class HttpSettings(Table):
+    """The HTTP side: API, WHEP, page."""
+
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Web origins, besides the host's own, that may call the API."
+    )
+    body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Largest request body taken.")
+
+
+class IceServer(Table):
+    """A STUN or TURN server that browsers are told about (`Link` header of WHEP)."""
+
+    url: str = Field(description="stun:host:port, turn:host:port?transport=udp or turns:host:port")
+    username: str | None = None
+    credential: SecretStr | None = None
+
+
+class WebrtcSettings(Table):
+    """WebRTC: addresses and ports."""
+
+    udp_ports: tuple[Port, Port] = Field(
+        (0, 0), description="First and last UDP port; one is used a worker; 0 lets the kernel choose."
+    )
+    public_address: str | None = Field(
+        None, description="IP address that viewers outside reach this host at (behind NAT)."
+    )
+    ice_servers: tuple[IceServer, ...] = Field(
+        (), max_length=8, description="STUN and TURN servers, told to browsers and used by the host."
+    )
+    handshake_s: Seconds = Field(15, description="From answer to connected; after it the viewer is gone.")
+
+
+class EgressSettings(Table):
+    """Sending to viewers."""
+
+    workers: int = Field(1, ge=1, le=64, description="Egress processes.")
+    viewer_budget_bytes: int = Field(
+        2_097_152,
+        ge=65_536,
+        le=268_435_456,
+        description="Unsent bytes a viewer may have before it is dropped to the next keyframe.",
+    )
+    viewer_stalled_s: Seconds = Field(10, description="A viewer that stays over its budget this long is dropped.")
+    viewer_silence_s: Seconds = Field(30, description="A viewer that does not answer this long is gone.")
+    history_bytes: int = Field(
+        4_194_304, ge=65_536, le=268_435_456, description="Packets kept a track for resends (NACK)."
+    )
+    gop_bytes: int = Field(
+        8_388_608,
+        ge=65_536,
+        le=268_435_456,
+        description="Largest group of pictures kept a track to show a new viewer at once.",
+    )
+    mtu: int = Field(
+        1200, ge=576, le=1400, description="Largest RTP packet made by a lobby worker, without SRTP's trailer."
+    )
+
+
+class RenditionSettings(Table):
+    """What a rendition gets where the lobby does not say."""
+
+    linger_s: float = Field(60, ge=0, le=86_400, description="How long a rendition lives on after its last viewer.")
+    keyframe_s: float = Field(2, ge=0.1, le=60, description="Longest time between keyframes.")
+    bits_per_pixel: float = Field(
+        0.09, gt=0, le=2, description="Bitrate by default: this times width, height and frame rate."
+    )
+
+
+class SourceSettings(Table):
+    """What lobbies may show."""
+
+    applications: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Commands that a desktop lobby may name."
+    )
+    any_command: bool = Field(False, description="Let the API start any command in a desktop lobby.")
+    file_folders: tuple[Path, ...] = Field((), description="Folders whose files may be shown.")
+    rtsp_backoff_s: tuple[Seconds, Seconds] = Field(
+        (0.5, 15), description="First and longest wait before a camera is tried again."
+    )
+    rtsp_timeout_s: Seconds = Field(8, description="A camera that sends nothing this long is taken as lost.")
+
+
+class WorkerSettings(Table):
+    """Child processes and their deadlines."""
+
+    spares: int = Field(1, ge=0, le=16, description="Lobby workers kept started, so that a lobby begins at once.")
+    start_s: Seconds = Field(15, description="From exec until the worker says hello.")
+    request_s: Seconds = Field(15, description="From a request until its answer.")
+    source_s: Seconds = Field(20, description="From the order to show a source until it shows or says why not.")
+    heartbeat_s: Seconds = Field(1, description="Between signs of life.")
+    silence_s: Seconds = Field(10, description="A worker without signs of life this long is ended.")
+    end_s: Seconds = Field(3, description="From 'end' until the worker is gone by itself; then SIGTERM.")
+    term_s: Seconds = Field(2, description="From SIGTERM until SIGKILL.")
+    kill_s: Seconds = Field(5, description="From SIGKILL until reaped; then cleanup counts as incomplete.")
+    orphan_timeout_s: Seconds = Field(60, description="A worker that lost its control plane ends itself after this.")
+    restarts: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="Restarts of one lobby within `restart_window_s`; then it stays down until a person acts.",
+    )
+    restart_window_s: Seconds = Field(60, description="Window of `restarts`.")
+
+
+class LimitSettings(Table):
+    """Bounds on what callers may ask for."""
+
+    lobbies: int = Field(64, ge=1, le=10_000)
+    viewers: int = Field(1000, ge=1, le=100_000)
+    renditions: int = Field(8, ge=1, le=64, description="Renditions of one lobby.")
+    offers_per_s: float = Field(
+        50, gt=0, le=10_000, description="WHEP offers and RTSP DESCRIBEs answered a second; more get 429 or 503."
+    )
+    rtsp_connections: int = Field(2000, ge=1, le=100_000)
+    sdp_bytes: int = Field(65_536, ge=1024, le=1_048_576)
+
+
+class LobbySettings(Table):
+    """A lobby that the host starts with."""
+
+    key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=80,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Creating the same key again gives the same lobby.",
+    )
+    name: str = Field(min_length=1, max_length=80)
+    source: Source = Field(discriminator="kind")
+    renditions: tuple[Rendition, ...] = Field((), max_length=64)
+
+
+class Settings(Table):
+    """All settings of a host."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback needs a token.")
+    port: Port = Field(8800, description="HTTP port: page, API, WHEP, metrics.")
+    rtsp_port: Port = Field(8554, description="RTSP port.")
+    state: Path | None = Field(
+        None, description="Folder for the database and runtime files; None: under the XDG directories."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    webrtc: WebrtcSettings = Field(default_factory=WebrtcSettings)
+    egress: EgressSettings = Field(default_factory=EgressSettings)
+    renditions: RenditionSettings = Field(default_factory=RenditionSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
+    workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    lobbies: tuple[LobbySettings, ...] = Field((), description="Lobbies the host starts with.")

@@ -1,0 +1,1 @@
+"""Who holds what: quotas, budgets of requests. Pure bookkeeping with the time as an argument; it never touches a device or a socket."""

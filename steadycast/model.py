@@ -1,0 +1,196 @@
+"""Shared nouns as frozen dataclasses and enums; no behaviour beyond names and tags, and nothing heavy is imported.
+
+Constraints are `annotated_types`, so that pydantic validates these classes at the edges while a worker process can
+use them without paying for pydantic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+# Settings for pydantic where one of these is validated: an unknown key is an error, and a class cannot be changed.
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+
+Name = Annotated[str, MinLen(1), MaxLen(80)]
+Width = Annotated[int, Ge(16), Le(7680)]
+Height = Annotated[int, Ge(16), Le(4320)]
+Fps = Annotated[int, Ge(1), Le(240)]
+Kbps = Annotated[int, Ge(50), Le(100_000)]
+
+
+class LobbyState(StrEnum):
+    """Life of a lobby; each state is logged and sent as an event once when it is entered."""
+
+    CREATED = "CREATED"
+    STARTING = "STARTING"
+    STREAMING = "STREAMING"
+    DEGRADED = "DEGRADED"
+    DRAINING = "DRAINING"
+    ENDING = "ENDING"
+    DESTROYED = "DESTROYED"
+    CLEANUP_INCOMPLETE = "CLEANUP_INCOMPLETE"
+
+
+class WorkerKind(StrEnum):
+    """What a child process is for."""
+
+    LOBBY = "lobby"
+    EGRESS = "egress"
+    DISPLAY = "display"
+
+
+class TrackKind(StrEnum):
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+class Codec(StrEnum):
+    H264 = "h264"
+    H265 = "h265"
+    OPUS = "opus"
+
+
+class Protocol(StrEnum):
+    """How a viewer watches."""
+
+    WHEP = "whep"
+    RTSP = "rtsp"
+
+
+@dataclass(frozen=True, slots=True)
+class TestSource:
+    """A test picture with a moving frame counter and a clock, and a tone."""
+
+    __test__: ClassVar[bool] = False  # pytest: not a test class
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    kind: Literal["test"] = "test"
+    width: Width = 1280
+    height: Height = 720
+    fps: Fps = 30
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopSource:
+    """A virtual X display of its own and a program on it.
+
+    `application` names one of the applications of the config; `command` is a command line as a list of words and is
+    taken only where the setting `sources.any_command` allows it. Exactly one of the two.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    kind: Literal["desktop"] = "desktop"
+    application: Name | None = None
+    command: Annotated[tuple[str, ...], MaxLen(64)] | None = None
+    width: Width = 1280
+    height: Height = 720
+    fps: Fps = 30
+    cursor: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RtspSource:
+    """A camera. `url` may hold user and password; they are masked wherever the lobby is shown."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    url: Annotated[str, MinLen(8), MaxLen(2048)]
+    kind: Literal["rtsp"] = "rtsp"
+    transport: Literal["auto", "tcp", "udp"] = "auto"
+    latency_ms: Annotated[int, Ge(0), Le(5000)] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A media file (mp4, mkv) below one of the folders of the config, looped without a gap in timestamps."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    path: Annotated[str, MinLen(1), MaxLen(4096)]
+    kind: Literal["file"] = "file"
+    loop: bool = True
+
+
+Source = TestSource | DesktopSource | RtspSource | FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One encoding of a lobby. Size, frame rate and bitrate that are None follow the source and the settings.
+
+    `copy` passes on what the source already sends and costs no encoder; it exists only where the source sends H.264
+    or H.265.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    name: Annotated[str, MinLen(1), MaxLen(40)]
+    codec: Literal["h264", "copy"] = "h264"
+    width: Width | None = None
+    height: Height | None = None
+    fps: Fps | None = None
+    bitrate_kbps: Kbps | None = None
+    keyframe_s: Annotated[float, Ge(0.1), Le(60)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """What a track of a lobby carries. Unknown is None.
+
+    `name` is a rendition's name, or `audio`. `fmtp` holds the format parameters of the RTP payload as SDP spells them
+    (`profile-level-id`, `sprop-parameter-sets`, `sprop-vps`, ...). `reorders` says whether frames are sent in another
+    order than they are shown (B-frames), which browsers do not play over WebRTC.
+    """
+
+    name: str
+    kind: TrackKind
+    codec: Codec
+    clock_rate: int
+    channels: int | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    reorders: bool | None = None
+    encoder: str | None = None  # name of the encoder element; None where nothing is encoded (copy)
+    fmtp: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of the end-of-life ladder that was taken: its name, when (Unix seconds) and how long it took (seconds)."""
+
+    name: str
+    at: float
+    took: float
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at from outside after a holder ended. `residue` names what stayed; empty means clean.
+
+    `residue` is None where it could not be looked at, which is neither clean nor dirty.
+    """
+
+    name: str
+    residue: tuple[str, ...] | None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was measured after a worker ended. `clean` is True only if every check could be made and left nothing."""
+
+    id: str
+    worker: str
+    kind: WorkerKind
+    pid: int
+    lobby: str | None
+    cause: str
+    started: float
+    ended: float
+    exit_code: int | None
+    signal: int | None
+    rungs: tuple[Rung, ...]
+    checks: tuple[Check, ...]
+    clean: bool

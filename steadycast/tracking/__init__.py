@@ -1,0 +1,1 @@
+"""Looks at processes and files from outside, and writes receipts. Nothing reports to it: it asks."""

@@ -1,0 +1,1 @@
+"""Which devices can encode here. It looks and never opens an encoder."""
