@@ -6,9 +6,11 @@ Credentials are masked before anything comes here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from steadycast.model import LobbyState, Protocol, Receipt, Rendition, TrackInfo
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,57 @@ class Event:
     viewer: str | None = None
     why: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list. `next` is what to pass as `after` for the next part; None: this was the last."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhepSession:
+    """A WHEP viewer that was answered: SDP to send back, and the entity tag of its ICE session (RFC 9725 4.3.1)."""
+
+    viewer: str
+    answer: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhepPatched:
+    """What a PATCH led to: `fragment` is an ICE restart's answer with a new `etag`; None: candidates were taken."""
+
+    fragment: str | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker that runs now. `statistics` came with its last heartbeat."""
+
+    id: str
+    kind: str
+    pid: int
+    lobby: str | None
+    since: float
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LobbiesStatistics:
+    """Counters of the room, read by API, page, metrics and leak checks. Totals count since the start of the host."""
+
+    lobbies: dict[str, int]  # by state
+    viewers: dict[str, int]  # by protocol
+    renditions_running: int
+    workers: tuple[WorkerView, ...]
+    restarts_total: int
+    viewers_total: int
+    refused_total: dict[str, int]  # by error code, a closed set
+    receipts_total: dict[str, int]  # `clean`, `unclean`
+    events_total: int
+    event_subscribers: int
+    event_subscribers_dropped_total: int
