@@ -1,0 +1,33 @@
+"""The library and the commands that need no GStreamer work where `gi` is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def without_gi(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with a `gi` in front of the real one that cannot be imported."""
+    (tmp_path / "gi.py").write_text("raise ImportError('no gi here')\n")
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_library_imports(tmp_path: Path) -> None:
+    assert without_gi(tmp_path, "-c", "import gi").returncode != 0
+    result = without_gi(tmp_path, "-c", "import steadycast; print(steadycast.__version__)")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["serve", "--help"], ["lobby", "--help"], ["token", "new"]])
+def test_commands_run(tmp_path: Path, words: list[str]) -> None:
+    result = without_gi(tmp_path, "-m", "steadycast", *words)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
