@@ -21,6 +21,18 @@ fail() {
   exit 2
 }
 
+progress() { # $1: log file. Shows what a long command does on one line of a terminal, and keeps all of it in the log
+  local line shown=0
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$1"
+    if [ -t 2 ]; then
+      printf '\r\033[K\033[2m%s\033[0m' "${line:0:100}" >&2
+      shown=1
+    fi
+  done
+  [ "$shown" = 0 ] || printf '\r\033[K' >&2
+}
+
 missing_packages() { # names that dpkg does not know as installed, one a line
   local name status
   declare -A installed=()
@@ -49,8 +61,8 @@ install_packages() {
   say "installing Debian packages: $*"
   local log
   log=$(mktemp)
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >"$log" 2>&1 || say "apt-get update complained: $(tail -n 1 "$log")"
-  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$log" 2>&1; then
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update 2>&1 | progress "$log" || say "apt-get update complained: $(tail -n 1 "$log")"
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" 2>&1 | progress "$log"; then
     tail -n 15 "$log" >&2
     fail "installing packages failed (see above). By hand: sudo $line"
   fi
@@ -79,20 +91,26 @@ ensure_packages_where_there() { # installs those of the names that this distribu
 }
 
 ensure_venv() { # $1: lock file name. Leaves the interpreter in $PYTHON
-  local lock="$ROOT/requirements/$1" venv="${STEADYCAST_VENV:-$ROOT/.venv}" wanted stamp
+  local lock="$ROOT/requirements/$1" venv="${STEADYCAST_VENV:-$ROOT/.venv}" version wanted stamp log
   [ -x /usr/bin/python3 ] || fail "/usr/bin/python3 is missing; the distribution's Python is needed for its GStreamer bindings"
-  /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed; this is $(/usr/bin/python3 --version)"
-  wanted="$(/usr/bin/python3 --version) $(cat "$ROOT"/requirements/*.lock | sha256sum | cut -c1-16) $ROOT "
+  version=$(/usr/bin/python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))') ||
+    fail "Python 3.11 or newer is needed; /usr/bin/python3 is $version"
+  wanted="$version $(cat "$ROOT"/requirements/*.lock | sha256sum | cut -c1-16) $ROOT "
   stamp=$(cat "$venv/steadycast-stamp" 2>/dev/null || true)
   PYTHON="$venv/bin/python"
   # The test lock holds all of the runtime lock: an environment made for tests serves both.
   case "$stamp" in "$wanted$1" | "${wanted}test.lock") return 0 ;; esac
-  if ! [ -x "$PYTHON" ] || [ "${stamp%% *}" != "${wanted%% *}" ] || ! "$PYTHON" -c '' 2>/dev/null; then
+  if ! [ -x "$PYTHON" ] || [ "${stamp%% *}" != "$version" ] || ! "$PYTHON" -c '' 2>/dev/null; then
     say "making the virtual environment $venv"
     /usr/bin/python3 -m venv --clear --system-site-packages "$venv" || fail "could not make $venv (is the folder writable?)"
   fi
   say "installing pinned Python packages ($1)"
-  "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$lock" || fail "pip could not install the packages of requirements/$1 (see above)"
+  log=$(mktemp)
+  if ! "$PYTHON" -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r "$lock" 2>&1 | progress "$log"; then
+    tail -n 15 "$log" >&2
+    fail "pip could not install the packages of requirements/$1 (see above)"
+  fi
+  rm -f "$log"
   # The package runs from this folder: the environment finds it wherever it is started.
   printf '%s\n' "$ROOT" >"$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/steadycast.pth"
   printf '%s' "$wanted$1" >"$venv/steadycast-stamp"
