@@ -1,1 +1,2 @@
-"""A static page without a build step. It knows nothing but the URLs of the API: `files` says which files it has and how a browser may use them; everything else is in `static/` and runs in the browser."""
+"""A static page without a build step: `files` says which files it has and how browsers may use them, and everything
+else is in `static/` and runs in the browser. It knows nothing but the URLs of the API."""

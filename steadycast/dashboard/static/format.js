@@ -1,0 +1,143 @@
+// Words and numbers for people. Pure: facts in, text out; nothing here touches the document. Unknown is shown as "–".
+export const UNKNOWN = "–";
+
+// Each state with its words, its tone (a colour) and its icon, so that colour is never the only sign.
+const STATES = {
+  CREATED: { word: "Created", tone: "busy", icon: "created" },
+  STARTING: { word: "Starting", tone: "busy", icon: "starting" },
+  STREAMING: { word: "Streaming", tone: "good", icon: "streaming" },
+  DEGRADED: { word: "Degraded", tone: "warn", icon: "degraded" },
+  DRAINING: { word: "Draining", tone: "busy", icon: "draining" },
+  ENDING: { word: "Ending", tone: "busy", icon: "ending" },
+  DESTROYED: { word: "Gone", tone: "idle", icon: "destroyed" },
+  CLEANUP_INCOMPLETE: { word: "Cleanup incomplete", tone: "bad", icon: "incomplete" },
+};
+
+export function stateLook(state) {
+  return STATES[state] ?? { word: String(state ?? "Unknown"), tone: "idle", icon: "created" };
+}
+
+export function isEnding(state) {
+  return ["DRAINING", "ENDING", "DESTROYED", "CLEANUP_INCOMPLETE"].includes(state);
+}
+
+// Seconds to "12 s", "3 min", "2 h 5 min", "4 d 3 h".
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return UNKNOWN;
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return `${s} s`;
+  const minutes = Math.floor(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  const days = Math.floor(hours / 24);
+  return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+// Short times of measured steps: "8 ms", "1.3 s".
+export function took(seconds) {
+  if (!Number.isFinite(seconds)) return UNKNOWN;
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
+}
+
+// Unix seconds against now: "just now", "12 s ago", "in 5 s".
+export function ago(at, now) {
+  if (!Number.isFinite(at)) return UNKNOWN;
+  const past = now - at;
+  if (past < -1) return `in ${duration(-past)}`;
+  return past < 2 ? "just now" : `${duration(past)} ago`;
+}
+
+export function exact(at) {
+  if (!Number.isFinite(at)) return UNKNOWN;
+  return new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+}
+
+// Bits a second.
+export function bitrate(bps) {
+  if (!Number.isFinite(bps)) return UNKNOWN;
+  return bps >= 1e6 ? `${(bps / 1e6).toFixed(bps >= 1e7 ? 1 : 2)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`;
+}
+
+export function milliseconds(seconds) {
+  return Number.isFinite(seconds) ? `${Math.round(seconds * 1000)} ms` : UNKNOWN;
+}
+
+export function count(number, one, many = `${one}s`) {
+  return `${number.toLocaleString()} ${number === 1 ? one : many}`;
+}
+
+export function size(width, height) {
+  return width && height ? `${width} × ${height}` : null;
+}
+
+const KIND_WORDS = { test: "Test picture", desktop: "Desktop", rtsp: "Camera", file: "File" };
+
+export function kindWord(kind) {
+  return KIND_WORDS[kind] ?? String(kind ?? "Source");
+}
+
+// The one thing that tells this source from others of its kind: the program, the address, the path.
+export function sourceSubject(source) {
+  if (source.kind === "desktop") return source.application ?? (source.command ?? []).join(" ");
+  return source.url ?? source.path ?? "";
+}
+
+export function sourceSummary(source) {
+  const fps = source.fps ? `${source.fps} fps` : null;
+  return [kindWord(source.kind), sourceSubject(source), size(source.width, source.height), fps].filter(Boolean).join(" · ");
+}
+
+// What a rendition is made by: an encoder, or none.
+export function encoderText(rendition) {
+  const copy = rendition.track ? rendition.track.encoder === null : rendition.name === "copy";
+  if (copy) return "copy: no encoder";
+  return rendition.track ? rendition.track.encoder : null;
+}
+
+export function renditionText(rendition) {
+  const of = rendition.track ?? rendition.declared ?? {};
+  const fps = of.fps ? `${Number(of.fps.toFixed(2))} fps` : null;
+  const rate = rendition.declared?.bitrate_kbps;
+  return [of.codec === "copy" ? null : codecName(of.codec), size(of.width, of.height), fps, rate ? bitrate(rate * 1000) : null]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+export function codecName(codec) {
+  return { h264: "H.264", h265: "H.265", opus: "Opus" }[codec] ?? codec ?? null;
+}
+
+// `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
+export function eventText(event) {
+  const [kind, what] = String(event.name).split(".");
+  if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
+  const words = String(event.name).replaceAll(/[._]/g, " ").trim();
+  return words ? words[0].toUpperCase() + words.slice(1).toLowerCase() : event.kind;
+}
+
+export function eventTone(event) {
+  const what = String(event.name).split(".")[1] ?? "";
+  if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
+  if (event.data?.clean === false || /died|refused|failed|hung/.test(event.name)) return "warn";
+  return "idle";
+}
+
+const SIGNALS = { 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
+
+// How a process ended, in words.
+export function exitText(receipt) {
+  if (Number.isFinite(receipt.signal)) return `ended by ${SIGNALS[receipt.signal] ?? `signal ${receipt.signal}`}`;
+  if (Number.isFinite(receipt.exit_code)) return receipt.exit_code === 0 ? "exited by itself" : `exit code ${receipt.exit_code}`;
+  return "end unknown";
+}
+
+// What stayed behind, one text a thing; empty if clean. A check that could not be made is named too.
+export function residue(receipt) {
+  const left = [];
+  for (const check of receipt.checks ?? []) {
+    if (check.residue === null) left.push(`${check.name}: could not be looked at${check.why ? ` (${check.why})` : ""}`);
+    else for (const thing of check.residue) left.push(`${check.name}: ${thing}`);
+  }
+  return left;
+}
