@@ -24,7 +24,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The answer to a request that did not work: the fields of `SteadycastError`, and its class by name."""
+    """The answer to a request that did not work: the fields of `SteadycastError`, and its class by name.
+
+    `status` is the HTTP status of a `CallerError`.
+    """
 
     error: str
     code: str
@@ -32,6 +35,7 @@ class Failed:
     why: str | None = None
     hint: str | None = None
     retry_after: float | None = None
+    status: int | None = None
 
 
 # --- worker -> control plane, any kind ------------------------------------------------------------------------------

@@ -1,0 +1,178 @@
+"""Probes of /proc, one process at a time. Each answers None where it cannot tell (gone, not ours, no such file)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStat:
+    """Fields of /proc/<pid>/stat (proc(5)). `start_time` is in clock ticks since boot; `state` is one letter."""
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    group: int
+    session: int
+    threads: int
+    start_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of /proc/<pid>/smaps_rollup: `pss` counts shared pages by their share, `uss` only private pages."""
+
+    pss: int
+    uss: int
+    rss: int
+
+
+def stat(pid: int) -> ProcessStat | None:
+    """None where there is no such process. A zombie is one."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return parse_stat(text)
+
+
+def parse_stat(text: str) -> ProcessStat | None:
+    """The name may hold spaces and parentheses, so the fields are counted from the last parenthesis."""
+    left, _, right = text.rpartition(")")
+    number, _, name = left.partition(" (")
+    fields = right.split()
+    if len(fields) < 20 or not number.strip().isdigit():
+        return None
+    return ProcessStat(
+        pid=int(number),
+        name=name,
+        state=fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        threads=int(fields[17]),
+        start_time=int(fields[19]),
+    )
+
+
+def start_time(pid: int) -> int | None:
+    """With the pid it names a process for good: a recycled pid has another start time."""
+    found = stat(pid)
+    return found.start_time if found else None
+
+
+def is_same(pid: int, started: int) -> bool:
+    """Whether this very process still exists, be it as a zombie."""
+    return start_time(pid) == started
+
+
+def processes() -> dict[int, ProcessStat]:
+    """All processes that can be seen, by pid."""
+    found = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (one := stat(int(entry.name))) is not None:
+            found[one.pid] = one
+    return found
+
+
+def environment(pid: int) -> dict[str, str] | None:
+    """The environment a process was started with; None where it may not be read. Empty for a zombie."""
+    try:
+        data = (PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (item.partition(b"=") for item in data.split(b"\0") if item)
+    return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs}
+
+
+def descendants(pid: int, table: dict[int, ProcessStat] | None = None) -> tuple[ProcessStat, ...]:
+    """Children of a process and theirs, by the parents they have now; the process itself is not one."""
+    table = processes() if table is None else table
+    children: dict[int, list[ProcessStat]] = {}
+    for one in table.values():
+        children.setdefault(one.parent, []).append(one)
+    found: list[ProcessStat] = []
+    seen = {pid}
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child.pid not in seen:
+                seen.add(child.pid)
+                found.append(child)
+                waiting.append(child.pid)
+    return tuple(found)
+
+
+def descriptors(pid: int | None = None) -> dict[int, str] | None:
+    """Open descriptors and what they lead to (`socket:[4711]`, `anon_inode:[pidfd]`, a path); None where unreadable."""
+    folder = PROC / ("self" if pid is None else str(pid)) / "fd"
+    try:
+        links = list(folder.iterdir())
+    except OSError:
+        return None
+    found = {}
+    for link in links:
+        try:
+            found[int(link.name)] = str(link.readlink())
+        except OSError:
+            continue  # closed since, such as the one that listed the folder
+    return found
+
+
+def descriptor_kind(target: str) -> str:
+    """`socket`, `pipe`, `anon_inode:[eventpoll]`, ..., `file` for a path, `deleted` for one that is unlinked."""
+    if target.startswith(("socket:", "pipe:")):
+        return target.partition(":")[0]
+    if target.startswith("anon_inode:"):
+        return target
+    if target.endswith(" (deleted)"):
+        return "deleted"
+    return "device" if target.startswith("/dev/") else "file"
+
+
+def descriptors_by_kind(pid: int) -> dict[str, int] | None:
+    found = descriptors(pid)
+    return None if found is None else dict(Counter(descriptor_kind(target) for target in found.values()))
+
+
+def threads_by_name(pid: int) -> dict[str, int] | None:
+    """Threads counted by their name (15 characters at most)."""
+    folder = PROC / str(pid) / "task"
+    names: Counter[str] = Counter()
+    try:
+        for thread in folder.iterdir():
+            try:
+                names[(thread / "comm").read_text(errors="replace").strip()] += 1
+            except OSError:
+                continue  # ended since
+    except OSError:
+        return None
+    return dict(names)
+
+
+def memory(pid: int) -> Memory | None:
+    """None where smaps_rollup may not be read or the process is a zombie (its file is empty)."""
+    try:
+        text = (PROC / str(pid) / "smaps_rollup").read_text()
+    except OSError:
+        return None
+    return parse_memory(text)
+
+
+def parse_memory(text: str) -> Memory | None:
+    fields: dict[str, int] = {}
+    for line in text.splitlines()[1:]:
+        key, _, value = line.partition(":")
+        words = value.split()
+        if len(words) == 2 and words[0].isdigit():  # "Pss:   123 kB"
+            fields[key] = int(words[0]) * 1024
+    try:
+        return Memory(fields["Pss"], fields["Private_Clean"] + fields["Private_Dirty"], fields["Rss"])
+    except KeyError:
+        return None
