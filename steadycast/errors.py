@@ -55,6 +55,12 @@ class RefusedError(SteadycastError):
     status = 503
 
 
+class TooManyError(RefusedError):
+    """The caller asks too often: the same request works after `retry_after` (HTTP 429)."""
+
+    status = 429
+
+
 class SourceError(SteadycastError):
     """What a lobby shows cannot be had, in the words of the source: the camera, the command, the file (HTTP 502)."""
 

@@ -1,1 +1,3 @@
-"""A lobby and its viewers from request to gone: a pure state table, the owner that acts, the store. It never touches media."""
+"""A lobby and its viewers from request to gone: a pure state table, the owner that acts, the store.
+
+It never touches media."""

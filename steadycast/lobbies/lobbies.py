@@ -1,4 +1,4 @@
-"""All lobbies of the host: what API, page and metrics call. Finds the lobby, asks for admission, hands over to its owner."""
+"""All lobbies of the host: what API, page and metrics call. Admits, finds the lobby, asks its owner."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Lobbies:
     async def create(self, request: LobbySettings) -> tuple[LobbyView, bool]:
         """Make a lobby and start it; `False` where the key exists already and that lobby is given back instead.
 
-        Answers at once, in state STARTING: the source shows later. Raises CallerError (`source.*`, `rendition.*`: what is
-        asked can never work), RefusedError (`limit.lobbies`, `store.full`).
+        Answers at once, in state STARTING: the source shows later. Raises CallerError (`source.*`, `rendition.*`: what
+        is asked can never work), RefusedError (`limit.lobbies`, `store.full`).
         """
         raise NotImplementedError
 

@@ -1,0 +1,98 @@
+"""Which tracks a viewer gets. Pure.
+
+The renditions that a lobby declares are the ones it has, first is best. Where it declares none the host offers `copy`
+(what the source sends, if that is H.264 or H.265) and `main` (H.264). A viewer that does not ask for a rendition gets
+a copy wherever it can take it, since that costs no encoder, else the first H.264 rendition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from steadycast.errors import CallerError, NotFoundError
+from steadycast.model import Codec, Protocol, Rendition, TrackInfo
+
+COPY = "copy"
+AUDIO = "audio"
+MAIN = Rendition("main")
+MADE = (Rendition(COPY, codec="copy"), MAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The rendition (by the name viewers see) and its track. `encode`: what the worker opens; None for a copy."""
+
+    rendition: str
+    track: str
+    encode: Rendition | None
+    audio: bool
+
+
+def offered(declared: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) -> tuple[Rendition, ...]:
+    """The renditions of a lobby now: the declared ones, or those the host makes."""
+    if declared:
+        return declared
+    return MADE if COPY in tracks else (MAIN,)
+
+
+def choose(
+    protocol: Protocol,
+    codecs: Collection[Codec] | None,
+    asked: str | None,
+    declared: tuple[Rendition, ...],
+    tracks: Mapping[str, TrackInfo],
+) -> Choice:
+    """The tracks for a viewer that takes `codecs` (None: it takes what it is told of, as RTSP players do).
+
+    Raises NotFoundError `rendition.unknown`, CallerError 406 `codec.none`.
+    """
+    renditions = offered(declared, tracks)
+    if asked is not None:
+        renditions = tuple(rendition for rendition in renditions if rendition.name == asked)
+        if not renditions:
+            names = ", ".join(rendition.name for rendition in offered(declared, tracks))
+            raise NotFoundError(
+                "rendition.unknown", f"This lobby has no rendition {asked!r}.", hint=f"It has: {names}."
+            )
+    wanted = [r for r in renditions if r.codec == "copy"] + [r for r in renditions if r.codec != "copy"]
+    for rendition in wanted:
+        if rendition.codec == "copy":
+            if takes(protocol, codecs, tracks.get(COPY)):
+                return Choice(rendition.name, COPY, None, _audio(codecs, tracks))
+        elif codecs is None or Codec.H264 in codecs:
+            return Choice(rendition.name, rendition.name, rendition, _audio(codecs, tracks))
+    raise _none(renditions, tracks)
+
+
+def takes(protocol: Protocol, codecs: Collection[Codec] | None, track: TrackInfo | None) -> bool:
+    """Whether a viewer can take what the source sends. Browsers show no reordered frames (B-frames): they must be known
+    to be absent."""
+    if track is None or track.codec not in (Codec.H264, Codec.H265):
+        return False
+    if codecs is not None and track.codec not in codecs:
+        return False
+    return protocol is not Protocol.WHEP or track.reorders is False
+
+
+def _audio(codecs: Collection[Codec] | None, tracks: Mapping[str, TrackInfo]) -> bool:
+    return AUDIO in tracks and (codecs is None or Codec.OPUS in codecs)
+
+
+def _none(renditions: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) -> CallerError:
+    only_copy = all(rendition.codec == "copy" for rendition in renditions)
+    source = tracks.get(COPY)
+    if only_copy and source is None:
+        why = "The source sends no H.264 or H.265 that could be passed on, and no other rendition is there."
+    elif only_copy and source is not None:
+        kind = f"{source.codec.value.upper()} with reordered frames" if source.reorders else source.codec.value.upper()
+        why = f"The source sends {kind}, which this player does not take."
+    else:
+        why = "The player offered no H.264, and this lobby is encoded as H.264."
+    return CallerError(
+        "codec.none",
+        "There is no rendition that this player can show.",
+        why=why,
+        hint="Possible are H.264 video (packetization mode 1) and Opus sound; declare an h264 rendition for it.",
+        status=406,
+    )
