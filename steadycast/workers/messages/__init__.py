@@ -1,0 +1,119 @@
+"""What the control plane and its workers say to each other: one frozen dataclass a message, one table of names.
+
+Pure. A message travels as one datagram of a SOCK_SEQPACKET Unix socket: JSON, with descriptors beside it where the
+message's text says so. A message that is asked with `Channel.request` is answered with `Done` or `Failed` of the same
+`seq`. The sender is always known by its socket, so no message carries a worker id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steadycast.workers.messages.common import (
+    Done,
+    End,
+    Failed,
+    Heartbeat,
+    Hello,
+)
+from steadycast.workers.messages.display import (
+    CommandExited,
+    DisplayFailed,
+    ShowDisplay,
+)
+from steadycast.workers.messages.egress import (
+    BusLost,
+    CloseTrack,
+    ConfigureEgress,
+    IceServerInfo,
+    KeyframeWanted,
+    KickViewer,
+    OpenBus,
+    RtspDescribe,
+    RtspGone,
+    ViewerConnected,
+    ViewerGone,
+    ViewerJoined,
+    WhepOffer,
+    WhepPatch,
+)
+from steadycast.workers.messages.lobby import (
+    AttachReader,
+    CloseRendition,
+    DetachReader,
+    ForceKeyframe,
+    OpenRendition,
+    ShowSource,
+    SourceFailed,
+    SourceReady,
+)
+
+MESSAGES: dict[str, type[Any]] = {
+    message.__name__: message
+    for message in (
+        Done,
+        Failed,
+        Hello,
+        Heartbeat,
+        End,
+        ShowSource,
+        OpenRendition,
+        CloseRendition,
+        AttachReader,
+        DetachReader,
+        ForceKeyframe,
+        SourceReady,
+        SourceFailed,
+        ShowDisplay,
+        CommandExited,
+        DisplayFailed,
+        IceServerInfo,
+        ConfigureEgress,
+        OpenBus,
+        CloseTrack,
+        WhepOffer,
+        WhepPatch,
+        KickViewer,
+        KeyframeWanted,
+        BusLost,
+        RtspDescribe,
+        RtspGone,
+        ViewerJoined,
+        ViewerConnected,
+        ViewerGone,
+    )
+}
+
+__all__ = [
+    "MESSAGES",
+    "AttachReader",
+    "BusLost",
+    "CloseRendition",
+    "CloseTrack",
+    "CommandExited",
+    "ConfigureEgress",
+    "DetachReader",
+    "DisplayFailed",
+    "Done",
+    "End",
+    "Failed",
+    "ForceKeyframe",
+    "Heartbeat",
+    "Hello",
+    "IceServerInfo",
+    "KeyframeWanted",
+    "KickViewer",
+    "OpenBus",
+    "OpenRendition",
+    "RtspDescribe",
+    "RtspGone",
+    "ShowDisplay",
+    "ShowSource",
+    "SourceFailed",
+    "SourceReady",
+    "ViewerConnected",
+    "ViewerGone",
+    "ViewerJoined",
+    "WhepOffer",
+    "WhepPatch",
+]

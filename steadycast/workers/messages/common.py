@@ -1,0 +1,62 @@
+"""Messages of workers of any kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# --- both ways ---
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer to a request that worked. `body` is what the request's text promises."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The answer to a request that did not work: the fields of `SteadycastError`, and its class by name.
+
+    `status` is the HTTP status of a `CallerError`.
+    """
+
+    error: str
+    code: str
+    what: str
+    why: str | None = None
+    hint: str | None = None
+    retry_after: float | None = None
+    status: int | None = None
+
+
+# --- worker -> control plane, any kind ---
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First message of a worker: who it is. `start_time` is field 22 of /proc/self/stat (clock ticks)."""
+
+    kind: str
+    pid: int
+    start_time: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sign of life, with the worker's own counters (frames sent, viewers, ...). Unix seconds."""
+
+    at: float
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+# --- control plane -> worker, any kind ---
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End cleanly and exit; not answered: the exit is the answer."""
+
+    reason: str

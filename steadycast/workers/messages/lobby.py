@@ -1,0 +1,93 @@
+"""Messages between the control plane and a lobby worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steadycast.model import Rendition, Source, TrackInfo
+
+# --- control plane -> lobby worker ---
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSource:
+    """Build the source and play it. Answered at once; then `SourceReady` or `SourceFailed` follow within the deadline.
+
+    `display` and `xauthority` are given for a desktop source. Sizes in bytes, times in seconds.
+    """
+
+    lobby: str
+    source: Source
+    display: str | None = None
+    xauthority: str | None = None
+    mtu: int = 1200
+    keyframe_s: float = 2.0
+    bits_per_pixel: float = 0.09
+    timeout_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRendition:
+    """Start a rendition. Answered with `{"track": TrackInfo}` when its first packet is made. Opening twice is no error."""
+
+    rendition: Rendition
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRendition:
+    """End a rendition. Answered when its elements are gone."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachReader:
+    """Send a track's packets into the Unix stream socket that comes with this message (one descriptor)."""
+
+    track: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetachReader:
+    """Stop sending to a reader and close its socket."""
+
+    track: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForceKeyframe:
+    """Make the next frame of a track a keyframe (at most twice a second; ignored for `copy`). Not answered."""
+
+    track: str
+
+
+# --- lobby worker -> control plane ---
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReady:
+    """The source shows. `tracks` are what can be read without opening a rendition: `copy` and `audio`, where they exist.
+
+    Sent again when what is known of it changes (`reorders` was found out, say).
+    """
+
+    tracks: tuple[TrackInfo, ...]
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed:
+    """The source does not show (any more), in the words of the source. The worker keeps nothing running and waits for `End`.
+
+    `retry` says whether trying again can help (a camera that went away: yes; a file that is no media: no).
+    """
+
+    code: str
+    what: str
+    why: str | None = None
+    hint: str | None = None
+    retry: bool = False
