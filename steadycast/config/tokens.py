@@ -13,6 +13,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from steadycast.errors import ConfigError
+
 USER = "steadycast"
 REALM = "steadycast"
 MIN_LENGTH = 16
@@ -27,7 +29,7 @@ class TokenHash:
     ha1_md5: str
     ha1_sha256: str
 
-    def matches(self, token: str) -> bool:
+    def fits(self, token: str) -> bool:
         """Whether this is the token; takes the same time either way."""
         given = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         return hmac.compare_digest(given, self.sha256)
@@ -64,3 +66,16 @@ def read_hash(text: str) -> TokenHash:
 def new_token() -> str:
     """A fresh token: 256 bits."""
     return secrets.token_urlsafe(32)
+
+
+def configured(token: str | None, token_hash: str | None) -> TokenHash | None:
+    """What the settings `auth.token` and `auth.token_hash` say; None where neither is set. Raises ConfigError."""
+    if token is not None and token_hash is not None:
+        raise ConfigError("config.auth", "auth.token and auth.token_hash are both set: allowed is one of them.")
+    try:
+        if token is not None:
+            return hash_token(token)
+        return None if token_hash is None else read_hash(token_hash)
+    except ValueError as error:
+        key = "auth.token" if token is not None else "auth.token_hash"
+        raise ConfigError("config.auth", f"{key}: {error}.", hint="`steadycast token new` makes one.") from None
