@@ -110,7 +110,7 @@ def _decode_tuple(options: tuple[Any, ...], value: Any, where: str) -> tuple[Any
 def _decode_dataclass(wanted: type[Any], value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise CodecError(f"{where}: expected an object, got {type(value).__name__}")
-    hints = _hints(wanted)
+    hints = _hints(wanted)  # type: ignore[arg-type]  # a class is hashable
     names = {f.name for f in dataclasses.fields(wanted)}
     if unknown := sorted(set(value) - names):
         raise CodecError(f"{where}: unknown field {unknown[0]!r}")

@@ -48,42 +48,6 @@ from steadycast.workers.messages.lobby import (
     SourceReady,
 )
 
-MESSAGES: dict[str, type[Any]] = {
-    message.__name__: message
-    for message in (
-        Done,
-        Failed,
-        Hello,
-        Heartbeat,
-        End,
-        ShowSource,
-        OpenRendition,
-        CloseRendition,
-        AttachReader,
-        DetachReader,
-        ForceKeyframe,
-        SourceReady,
-        SourceFailed,
-        ShowDisplay,
-        CommandExited,
-        DisplayFailed,
-        IceServerInfo,
-        ConfigureEgress,
-        OpenBus,
-        CloseTrack,
-        WhepOffer,
-        WhepPatch,
-        KickViewer,
-        KeyframeWanted,
-        BusLost,
-        RtspDescribe,
-        RtspGone,
-        ViewerJoined,
-        ViewerConnected,
-        ViewerGone,
-    )
-}
-
 __all__ = [
     "MESSAGES",
     "AttachReader",
@@ -117,3 +81,6 @@ __all__ = [
     "WhepOffer",
     "WhepPatch",
 ]
+
+# Every name above but this one, as it stands in the envelope.
+MESSAGES: dict[str, type[Any]] = {name: globals()[name] for name in __all__ if name != "MESSAGES"}

@@ -71,7 +71,7 @@ class WhepOffer:
 
 @dataclass(frozen=True, slots=True)
 class WhepPatch:
-    """Trickled candidates or an ICE restart (application/trickle-ice-sdpfrag). Answered with `{"fragment": sdp or None}`."""
+    """Trickled candidates or an ICE restart (trickle-ice-sdpfrag). Answered with `{"fragment": sdp or None}`."""
 
     viewer: str
     fragment: str

@@ -28,7 +28,10 @@ class ShowSource:
 
 @dataclass(frozen=True, slots=True)
 class OpenRendition:
-    """Start a rendition. Answered with `{"track": TrackInfo}` when its first packet is made. Opening twice is no error."""
+    """Start a rendition. Answered with `{"track": TrackInfo}` when its first packet is made.
+
+    Opening twice is no error.
+    """
 
     rendition: Rendition
 
@@ -68,7 +71,7 @@ class ForceKeyframe:
 
 @dataclass(frozen=True, slots=True)
 class SourceReady:
-    """The source shows. `tracks` are what can be read without opening a rendition: `copy` and `audio`, where they exist.
+    """The source shows. `tracks` can be read without opening a rendition: `copy` and `audio`, where they exist.
 
     Sent again when what is known of it changes (`reorders` was found out, say).
     """
@@ -81,7 +84,7 @@ class SourceReady:
 
 @dataclass(frozen=True, slots=True)
 class SourceFailed:
-    """The source does not show (any more), in the words of the source. The worker keeps nothing running and waits for `End`.
+    """The source does not show (any more), in the words of the source. Nothing runs; the worker waits for `End`.
 
     `retry` says whether trying again can help (a camera that went away: yes; a file that is no media: no).
     """
