@@ -1,0 +1,61 @@
+"""Puts the HTTP side together: the nouns, the door in front of them, and errors as problems. Starts nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from steadycast import __version__
+from steadycast.api import errors, events, lobbies, metrics, page, receipts, system, viewers, whep
+from steadycast.api.guard import Guard
+from steadycast.api.intake import Intake, Outgo
+from steadycast.api.security import rules_from
+from steadycast.config.settings import LobbySettings, Settings
+from steadycast.lobbies.lobbies import Lobbies
+from steadycast.workers.canary import Canary
+
+_TEXT = """Lobbies and their viewers. A lobby is named by its id or its key everywhere. Errors are
+`application/problem+json` (RFC 9457) with a stable `code`, and `why`, `hint` and `retry_after` where they help."""
+
+
+def create_app(
+    rooms: Lobbies,
+    settings: Settings,
+    *,
+    files: page.PageFiles | None = None,
+    state: Path | None = None,
+    canary: Canary | None = None,
+) -> FastAPI:
+    """The ASGI application. `files` are those of the page, `state` the folder of the store. Raises ConfigError.
+
+    `canary` is closed by whoever starts the host; the event stream ends with `rooms.events.close()`, which has to be
+    called before a server waits for its connections to end.
+    """
+    started = time.time()
+    app = FastAPI(title="Steadycast", version=__version__, description=_TEXT, docs_url=None, redoc_url=None)
+    facts = system.HostFacts(state, started, settings.rtsp_port, settings.egress.workers)
+    app.include_router(lobbies.router(rooms))
+    app.include_router(viewers.router(rooms))
+    app.include_router(receipts.router(rooms))
+    app.include_router(events.router(rooms))
+    app.include_router(system.router(rooms, canary or Canary(), facts))
+    app.include_router(metrics.router(rooms, started))
+    app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
+    app.include_router(page.docs_router())
+    if files is not None:
+        app.include_router(page.router(files))
+    errors.install(app, body_schema())
+    # The last one added is the outermost.
+    app.add_middleware(errors.Crash)
+    app.add_middleware(Intake, body_bytes=settings.http.body_bytes, sdp_bytes=settings.limits.sdp_bytes)
+    app.add_middleware(Guard, rules=rules_from(settings))
+    app.add_middleware(Outgo)
+    return app
+
+
+def body_schema() -> dict[str, Any]:
+    """JSON schema of the one body that the API takes."""
+    return LobbySettings.model_json_schema()

@@ -1,0 +1,40 @@
+"""`/api/v1/lobbies`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from steadycast.api.params import After, Limit, LobbyPath
+from steadycast.config.settings import LobbySettings
+from steadycast.lobbies.lobbies import Lobbies
+from steadycast.lobbies.views import Deleted, LobbyView, Page
+
+
+def router(lobbies: Lobbies) -> APIRouter:
+    """Create, list, get and delete lobbies."""
+    api = APIRouter(prefix="/api/v1/lobbies", tags=["lobbies"])
+
+    @api.post("", status_code=201, responses={200: {"model": LobbyView, "description": "The key exists already."}})
+    async def create(request: LobbySettings, response: Response) -> LobbyView:
+        """Make a lobby and start it: 201 at once, in state STARTING. 200 with the same lobby where the key exists."""
+        view, created = await lobbies.create(request)
+        response.status_code = 201 if created else 200
+        response.headers["Location"] = f"/api/v1/lobbies/{view.id}"
+        return view
+
+    @api.get("")
+    async def list_(limit: Limit = 50, after: After = None) -> Page[LobbyView]:
+        """Lobbies in the order they were created."""
+        return lobbies.list(after, limit)
+
+    @api.get("/{lobby}")
+    async def get(lobby: LobbyPath) -> LobbyView:
+        """A lobby by its id or key, with its state and why."""
+        return lobbies.get(lobby)
+
+    @api.delete("/{lobby}")
+    async def delete(lobby: LobbyPath) -> Deleted:
+        """End a lobby. Answers after everything of it is gone, with the receipts of its workers."""
+        return await lobbies.delete(lobby)
+
+    return api

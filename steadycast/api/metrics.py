@@ -1,0 +1,108 @@
+"""`/metrics` for Prometheus, made of `Lobbies.statistics()` when asked. Labels are bounded: no viewer, few lobbies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from steadycast import __version__
+from steadycast.lobbies.lobbies import Lobbies
+from steadycast.lobbies.views import LobbiesStatistics, LobbyView
+from steadycast.model import LobbyState, WorkerKind
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LOBBIES = 64  # lobbies with lines of their own; the rest are in the totals
+
+
+class LobbiesCollector(Collector):
+    """The lobbies room as metric families."""
+
+    def __init__(self, lobbies: Lobbies, started: float) -> None:
+        self._lobbies = lobbies
+        self._started = started
+
+    def describe(self) -> list[Metric]:
+        """Nothing: what it collects is looked at only when asked for, not when it is registered."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, as of now."""
+        statistics = self._lobbies.statistics()
+        yield _labelled(GaugeMetricFamily("steadycast_info", "Version.", labels=["version"]), {__version__: 1})
+        uptime = time.time() - self._started
+        yield GaugeMetricFamily("steadycast_uptime_seconds", "Time since the host started.", value=uptime)
+        yield from _gauges(statistics)
+        yield from _counters(statistics)
+        yield from _lobbies(self._lobbies.list(None, LOBBIES).items)
+
+
+def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
+    states = {state.value: statistics.lobbies.get(state.value, 0) for state in LobbyState}
+    yield _labelled(GaugeMetricFamily("steadycast_lobbies", "Lobbies by state.", labels=["state"]), states)
+    viewers = GaugeMetricFamily("steadycast_viewers", "Viewers by protocol.", labels=["protocol"])
+    yield _labelled(viewers, statistics.viewers)
+    running = statistics.renditions_running
+    yield GaugeMetricFamily("steadycast_renditions_running", "Renditions that are made now.", value=running)
+    kinds = {kind.value: sum(w.kind == kind for w in statistics.workers) for kind in WorkerKind}
+    yield _labelled(GaugeMetricFamily("steadycast_workers", "Worker processes by kind.", labels=["kind"]), kinds)
+    listeners = statistics.event_subscribers
+    yield GaugeMetricFamily("steadycast_event_subscribers", "Listeners of the event stream.", value=listeners)
+
+
+def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:
+    for name, text, value in (
+        ("steadycast_worker_restarts", "Lobby workers started again.", statistics.restarts_total),
+        ("steadycast_viewers_seen", "Viewers that ever came.", statistics.viewers_total),
+        ("steadycast_events", "Events that happened.", statistics.events_total),
+        (
+            "steadycast_event_subscribers_dropped",
+            "Listeners dropped because they were too slow.",
+            statistics.event_subscribers_dropped_total,
+        ),
+    ):
+        yield CounterMetricFamily(name, text, value=value)
+    refused = CounterMetricFamily("steadycast_refused", "Requests refused by error code.", labels=["code"])
+    yield _labelled(refused, statistics.refused_total)
+    receipts = CounterMetricFamily("steadycast_receipts", "Receipts of ended workers.", labels=["result"])
+    yield _labelled(receipts, statistics.receipts_total)
+
+
+def _lobbies(views: tuple[LobbyView, ...]) -> Iterator[Metric]:
+    viewers = GaugeMetricFamily("steadycast_lobby_viewers", "Viewers of a lobby.", labels=["lobby"])
+    streaming = GaugeMetricFamily("steadycast_lobby_streaming", "1: the lobby is STREAMING.", labels=["lobby"])
+    restarts = GaugeMetricFamily("steadycast_lobby_restarts", "Restarts of a lobby's worker.", labels=["lobby"])
+    for view in views:
+        label = [view.key or view.id]
+        viewers.add_metric(label, view.viewers)
+        streaming.add_metric(label, view.state == LobbyState.STREAMING)
+        restarts.add_metric(label, view.restarts)
+    yield from (viewers, streaming, restarts)
+
+
+def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: dict[str, int]) -> Metric:
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family
+
+
+def router(lobbies: Lobbies, started: float) -> APIRouter:
+    """The metrics of this host, in a registry of its own."""
+    registry = CollectorRegistry()
+    registry.register(LobbiesCollector(lobbies, started))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    api = APIRouter(tags=["system"])
+
+    @api.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Counters in Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+
+    return api

@@ -1,0 +1,131 @@
+"""`/api/v1/system`: what this host is, and whether it is well."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from steadycast import __version__
+from steadycast.errors import SteadycastError
+from steadycast.lobbies.lobbies import Lobbies
+from steadycast.lobbies.views import LobbiesStatistics
+from steadycast.model import LobbyState, WorkerKind
+from steadycast.workers.canary import Canary
+
+STORE_S = 5.0  # a read of the store
+DISK_BYTES = 64 * 1024 * 1024  # less is free: receipts and lobbies may soon not be written
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    """This host. Times are Unix seconds, `uptime_s` seconds."""
+
+    name: str
+    version: str
+    python: str
+    platform: str
+    started: float
+    uptime_s: float
+    rtsp_port: int
+    statistics: LobbiesStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """One part of the host: whether it is well, and why not."""
+
+    ok: bool
+    why: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`ok` only if every part is."""
+
+    ok: bool
+    parts: dict[str, PartHealth]
+
+
+def judge_workers(statistics: LobbiesStatistics) -> PartHealth:
+    """Well unless something could not be cleaned up: then a person has to look."""
+    by_kind = {kind.value: sum(w.kind == kind for w in statistics.workers) for kind in WorkerKind}
+    stuck = statistics.lobbies.get(LobbyState.CLEANUP_INCOMPLETE, 0)
+    why = f"{stuck} lobbies could not be cleaned up; see /api/v1/receipts." if stuck else None
+    return PartHealth(not stuck, why, {**by_kind, "restarts_total": statistics.restarts_total})
+
+
+def judge_egress(statistics: LobbiesStatistics, wanted: int) -> PartHealth:
+    """Well if all egress workers run."""
+    running = sum(w.kind == WorkerKind.EGRESS for w in statistics.workers)
+    why = None if running >= wanted else f"{running} of {wanted} egress workers run."
+    return PartHealth(running >= wanted, why, {"running": running, "wanted": wanted})
+
+
+async def look_at_store(lobbies: Lobbies, state: Path | None) -> PartHealth:
+    """Well if it can be read in time and its disk has room."""
+    try:
+        await asyncio.wait_for(lobbies.receipts(None, 1), STORE_S)
+        free = shutil.disk_usage(state).free if state is not None else None
+    except TimeoutError:
+        return PartHealth(False, f"The store did not answer within {STORE_S:g} s.")
+    except SteadycastError as error:
+        return PartHealth(False, error.what)
+    except OSError as error:
+        return PartHealth(False, f"The state folder cannot be looked at: {error.strerror}.")
+    if free is not None and free < DISK_BYTES:
+        return PartHealth(False, "The disk of the state folder is nearly full.", {"free_bytes": free})
+    return PartHealth(True, None, {"free_bytes": free})
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What this noun needs to know of the host beside its lobbies."""
+
+    state: Path | None
+    started: float
+    rtsp_port: int
+    egress_workers: int
+
+
+def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
+    """Information and health."""
+    api = APIRouter(prefix="/api/v1/system", tags=["system"])
+
+    @api.get("")
+    async def info() -> SystemView:
+        """What this host is, and its counters."""
+        return SystemView(
+            name=platform.node(),
+            version=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            started=facts.started,
+            uptime_s=time.time() - facts.started,
+            rtsp_port=facts.rtsp_port,
+            statistics=lobbies.statistics(),
+        )
+
+    @api.get("/health", responses={503: {"model": Health, "description": "A part is not well."}})
+    async def health(response: Response) -> Health:
+        """Whether the host can do its work: plays a tiny pipeline in a child, looks at workers, egress and store."""
+        result, store = await asyncio.gather(canary.look(), look_at_store(lobbies, facts.state))
+        statistics = lobbies.statistics()
+        parts = {
+            "pipeline": PartHealth(result.ok, result.why, {**result.told, "at": result.at, "took_s": result.took_s}),
+            "workers": judge_workers(statistics),
+            "egress": judge_egress(statistics, facts.egress_workers),
+            "store": store,
+        }
+        ok = all(part.ok for part in parts.values())
+        response.status_code = 200 if ok else 503
+        return Health(ok, parts)
+
+    return api
