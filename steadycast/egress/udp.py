@@ -1,17 +1,80 @@
-"""One UDP socket for many viewers: a frame in one send where the kernel can cut it up (GSO), bounded queues where not."""
+"""One UDP socket for many viewers: a frame in one send where the kernel has GSO, and a bounded queue for each address."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
+import socket
+import struct
+import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from steadycast.errors import CallerError, RefusedError
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 Receiver = Callable[[bytes, Address], None]
 
+log = logging.getLogger(__name__)
+
+# Linux: the kernel cuts what is sent into datagrams of this size (linux/udp.h); a send carries at most 64 of them, and
+# no more than one IP packet may.
+_UDP_SEGMENT = 103
+_SEGMENTS = 64
+_SEND_BYTES = 65_000
+_NO_GSO = frozenset({errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
+_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
+
+SOCKET_BYTES = 8_388_608  # asked for in both directions; the kernel gives net.core.{w,r}mem_max at most
+RECEIVES_PER_WAKE = 64
+_DATAGRAM_BYTES = 2048  # what viewers send (STUN, DTLS, RTCP) is smaller than a path's MTU
+_RETRY_S = 0.005  # after ENOBUFS, which no writability tells the end of
+
+
+class Run:
+    """Consecutive packets of one size, the last may be shorter: one GSO send. `control` is its ancillary data."""
+
+    __slots__ = ("control", "packets", "size")
+
+    def __init__(self, packets: Sequence[bytes]) -> None:
+        self.packets = packets
+        self.size = sum(map(len, packets))
+        self.control: list[tuple[int, int, bytes]] = []
+        if len(packets) > 1:
+            self.control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("H", len(packets[0])))]
+
+
+class Burst:
+    """Packets made ready for sending, once for many addresses: cut into runs. `size` is the bytes of all packets."""
+
+    __slots__ = ("runs", "size")
+
+    def __init__(self, packets: Sequence[bytes]) -> None:
+        self.runs = _runs(packets)
+        self.size = sum([run.size for run in self.runs])
+
+
+def _runs(packets: Sequence[bytes]) -> list[Run]:
+    runs = []
+    start, count = 0, len(packets)
+    while start < count:
+        length = len(packets[start])
+        longest = min(count, start + _SEGMENTS, start + max(1, _SEND_BYTES // max(1, length)))
+        end = start + 1
+        while end < longest and len(packets[end]) == length:
+            end += 1
+        if end < longest and len(packets[end]) < length:
+            end += 1
+        runs.append(Run(packets[start:end]))
+        start = end
+    return runs
+
 
 @dataclass(frozen=True, slots=True)
 class UdpStatistics:
-    """Counters of a port. `refused` are sends that the kernel would not do for one address (unreachable, forbidden)."""
+    """Counters of a port. `refused` sends are those the kernel would not do for one address (unreachable, forbidden)."""
 
     packets: int
     bytes: int
@@ -20,60 +83,223 @@ class UdpStatistics:
     refused: int
     dropped_packets: int
     queued_bytes: int
+    queues: int
     gso: bool
 
 
-class Burst:
-    """Packets made ready for sending, once for many addresses: cut into runs that one GSO send each can carry."""
+class _Queue:
+    """What waits for one address."""
 
-    __slots__ = ("packets", "runs", "size")
+    __slots__ = ("runs", "size")
 
-    packets: Sequence[bytes]
-    size: int  # bytes of all packets
-
-    def __init__(self, packets: Sequence[bytes]) -> None:
-        raise NotImplementedError
+    def __init__(self) -> None:
+        self.runs: deque[Run] = deque()
+        self.size = 0
 
 
 class UdpPort:
-    """A bound, non-blocking UDP socket on the running loop."""
+    """A bound, non-blocking UDP socket on the running loop, which it takes over."""
 
-    address: Address  # what it is bound to
+    def __init__(self, sock: socket.socket, receiver: Receiver, queue_bytes: int) -> None:
+        """`receiver` gets each datagram and its sender; `queue_bytes` bounds what waits for one address."""
+        sock.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
+        self._sock = sock
+        self.address: Address = sock.getsockname()
+        self.port: int = self.address[1]
+        self._receiver = receiver
+        self._queue_bytes = queue_bytes
+        self._queues: dict[Address, _Queue] = {}
+        self._queued = 0
+        self._gso = sys.platform == "linux"
+        self._gso_works = False
+        self._packets = self._bytes = self._sends = self._received = self._refused = self._dropped = 0
+        self._writing = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._readable)
 
     @classmethod
     def open(cls, host: str, ports: tuple[int, int], receiver: Receiver, queue_bytes: int) -> UdpPort:
-        """Bind a port of the range (first, last; (0, 0): the kernel's choice) and hand what arrives to `receiver`.
+        """Bind the first free port of the range (first, last; (0, 0): the kernel's choice).
 
-        `queue_bytes` bounds what is kept for one address while the socket is full. Raises RefusedError
-        (`udp.no_port`) if the whole range is in use.
+        Raises RefusedError (`udp.no_port`) if the whole range is in use, CallerError (`udp.address`) if the host has no
+        such address.
         """
-        raise NotImplementedError
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        for port in range(ports[0], ports[1] + 1):
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sock.bind((host, port))
+                return cls(sock, receiver, queue_bytes)
+            except OSError as error:
+                sock.close()
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise CallerError(
+                        "udp.address",
+                        f"UDP cannot be bound to {host}.",
+                        why=error.strerror,
+                        hint="`host` must be an address of this machine.",
+                    ) from error
+        raise RefusedError(
+            "udp.no_port",
+            f"No UDP port from {ports[0]} to {ports[1]} is free on {host}.",
+            hint="Widen `webrtc.udp_ports`: each egress worker needs one port.",
+        )
 
     def send_burst(self, address: Address, burst: Burst) -> bool:
         """Send all packets to `address`; what the socket does not take now waits in a bounded queue of the address.
 
-        False: the queue is full or the kernel refuses this address; nothing (more) of the burst will be sent.
+        False: the queue is full or the kernel refuses this address, and the burst, or the rest of it, is dropped.
         """
-        raise NotImplementedError
+        queue = self._queues.get(address)
+        runs = deque(burst.runs)
+        if queue is not None:
+            return self._enqueue(queue, runs)
+        failed = self._drain(address, runs)
+        if failed in _FULL:
+            queue = self._queues[address] = _Queue()
+            self._flush_later(failed)
+            return self._enqueue(queue, runs)
+        return not failed
 
     def send_frame(self, address: Address, packets: Sequence[bytes]) -> bool:
         """`send_burst` of packets that only this address gets."""
-        raise NotImplementedError
+        return self.send_burst(address, Burst(packets))
 
     def send(self, address: Address, packet: bytes) -> bool:
-        """One packet (RTCP, STUN, DTLS)."""
-        raise NotImplementedError
+        """One packet (RTCP, STUN, DTLS), behind what waits for the address."""
+        return self.send_burst(address, Burst((packet,)))
 
     def queued(self, address: Address) -> int:
         """Bytes that wait for this address."""
-        raise NotImplementedError
+        queue = self._queues.get(address)
+        return 0 if queue is None else queue.size
 
     def forget(self, address: Address) -> None:
         """Drop what waits for an address."""
-        raise NotImplementedError
+        queue = self._queues.pop(address, None)
+        if queue is not None:
+            self._queued -= queue.size
+            self._dropped += sum(len(run.packets) for run in queue.runs)
 
     def statistics(self) -> UdpStatistics:
-        raise NotImplementedError
+        """Counted since the port was opened, and what waits now."""
+        return UdpStatistics(
+            packets=self._packets,
+            bytes=self._bytes,
+            sends=self._sends,
+            received=self._received,
+            refused=self._refused,
+            dropped_packets=self._dropped,
+            queued_bytes=self._queued,
+            queues=len(self._queues),
+            gso=self._gso,
+        )
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Close the socket; what waits is dropped. Safe to call twice."""
+        if self._sock.fileno() < 0:
+            return
+        self._loop.remove_reader(self._sock.fileno())
+        self._stop_flushing()
+        self._queues.clear()
+        self._queued = 0
+        self._sock.close()
+
+    # --- sending
+
+    def _drain(self, address: Address, runs: deque[Run]) -> int:
+        """Send runs until all are sent (0) or not (errno; those of a refused address are dropped)."""
+        sendmsg = self._sock.sendmsg
+        while runs:
+            run = runs[0]
+            if run.control and not self._gso:
+                self._split(runs)
+                continue
+            try:
+                sendmsg(run.packets, run.control, 0, address)
+            except OSError as error:
+                failed = error.errno or errno.EIO
+                if failed in _NO_GSO and run.control:
+                    self._refuse_gso(error)
+                    self._split(runs)
+                    continue
+                if failed not in _FULL:
+                    self._refused += 1
+                    self._dropped += sum(len(left.packets) for left in runs)
+                    runs.clear()
+                return failed
+            runs.popleft()
+            self._sends += 1
+            self._packets += len(run.packets)
+            self._bytes += run.size
+            self._gso_works = self._gso_works or bool(run.control)
+        return 0
+
+    def _split(self, runs: deque[Run]) -> None:
+        """The first run, packet by packet."""
+        runs.extendleft(Run((packet,)) for packet in reversed(runs.popleft().packets))
+
+    def _refuse_gso(self, error: OSError) -> None:
+        # Once it worked, a refusal is about one path (its MTU, its interface), and the others keep it.
+        if not self._gso_works:
+            log.warning("UDP segmentation offload is refused: %s; packets are sent one by one", error.strerror)
+            self._gso = False
+
+    def _enqueue(self, queue: _Queue, runs: deque[Run]) -> bool:
+        size = sum([run.size for run in runs])
+        if queue.size + size > self._queue_bytes:
+            self._dropped += sum([len(run.packets) for run in runs])
+            return False
+        queue.runs += runs
+        queue.size += size
+        self._queued += size
+        return True
+
+    def _flush_later(self, failed: int) -> None:
+        if failed == errno.ENOBUFS:
+            if self._retry is None:
+                self._retry = self._loop.call_later(_RETRY_S, self._flush)
+        elif not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._sock.fileno(), self._flush)
+
+    def _stop_flushing(self) -> None:
+        if self._writing:
+            self._loop.remove_writer(self._sock.fileno())
+            self._writing = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _flush(self) -> None:
+        """Send what waits, one address after the other, until the socket is full again."""
+        self._stop_flushing()
+        for address, queue in list(self._queues.items()):
+            failed = self._drain(address, queue.runs)
+            left = sum([run.size for run in queue.runs])
+            self._queued += left - queue.size
+            queue.size = left
+            if failed in _FULL:
+                # The next flush begins with the others.
+                self._queues[address] = self._queues.pop(address)
+                self._flush_later(failed)
+                return
+            del self._queues[address]
+
+    # --- receiving
+
+    def _readable(self) -> None:
+        for _ in range(RECEIVES_PER_WAKE):
+            if self._sock.fileno() < 0:
+                return
+            try:
+                data, address = self._sock.recvfrom(_DATAGRAM_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # a note of the network about something sent earlier, to one address
+            self._received += 1
+            self._receiver(data, address)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 
 class Budget:
-    """Judges one viewer's queue. Over `limit` bytes it gets nothing more until a keyframe comes with the queue below it;
-    over it for `stalled_s` without a break, `stalled` says that the viewer must go."""
+    """Judges one viewer's queue. Over `limit` bytes it gets nothing more until a keyframe comes with the queue below.
+
+    Over it for `stalled_s` without a break, `stalled` says that the viewer must go.
+    """
 
     __slots__ = ("_limit", "_over_since", "_stalled_s")
 

@@ -54,7 +54,7 @@ class SenderInfo:
 
 
 class _Segment:
-    """Frames that were given without a skip: viewer sequence minus index, and timestamp minus timestamp, are constant."""
+    """Frames given without a skip: the viewer's numbers minus the track's are constant. `index` goes with `first`."""
 
     __slots__ = ("first", "index", "timestamp")
 
@@ -90,8 +90,11 @@ class Outlet:
         self._last: Frame | None = None
 
     def start(self, now: float, limit: int = 1_048_576) -> list[Sending]:
-        """Begin (or begin again after `pause`): the current group of pictures, to be sent at once, timestamps compressed
-        to end at the newest frame. Empty if there is none within `limit` bytes: then a keyframe is asked for."""
+        """Begin (or begin again after `pause`): the current group of pictures, to be sent at once.
+
+        Its timestamps are compressed to end at the newest frame, so that a player shows the newest picture. Empty if
+        there is no group within `limit` bytes: then a keyframe is asked for.
+        """
         if self.track.instant:
             self.state = OutletState.LIVE  # sound: the next packet will do, old ones are of no use
             return []
