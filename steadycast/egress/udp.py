@@ -1,4 +1,4 @@
-"""One UDP socket for many viewers: a frame in one send where the kernel has GSO, and a bounded queue for each address."""
+"""One UDP socket for many viewers: a frame in one send where the kernel has GSO, bounded queues."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import asyncio
 import errno
 import logging
 import socket
-import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from steadycast.egress.bursts import Burst, Run
 from steadycast.errors import CallerError, RefusedError
+
+__all__ = ["Address", "Burst", "Receiver", "UdpPort", "UdpStatistics"]
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 Receiver = Callable[[bytes, Address], None]
 
 log = logging.getLogger(__name__)
 
-# Linux: the kernel cuts what is sent into datagrams of this size (linux/udp.h); a send carries at most 64 of them, and
-# no more than one IP packet may.
-_UDP_SEGMENT = 103
-_SEGMENTS = 64
-_SEND_BYTES = 65_000
 _NO_GSO = frozenset({errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
 _FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
 
@@ -33,48 +30,9 @@ _DATAGRAM_BYTES = 2048  # what viewers send (STUN, DTLS, RTCP) is smaller than a
 _RETRY_S = 0.005  # after ENOBUFS, which no writability tells the end of
 
 
-class Run:
-    """Consecutive packets of one size, the last may be shorter: one GSO send. `control` is its ancillary data."""
-
-    __slots__ = ("control", "packets", "size")
-
-    def __init__(self, packets: Sequence[bytes]) -> None:
-        self.packets = packets
-        self.size = sum(map(len, packets))
-        self.control: list[tuple[int, int, bytes]] = []
-        if len(packets) > 1:
-            self.control = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("H", len(packets[0])))]
-
-
-class Burst:
-    """Packets made ready for sending, once for many addresses: cut into runs. `size` is the bytes of all packets."""
-
-    __slots__ = ("runs", "size")
-
-    def __init__(self, packets: Sequence[bytes]) -> None:
-        self.runs = _runs(packets)
-        self.size = sum([run.size for run in self.runs])
-
-
-def _runs(packets: Sequence[bytes]) -> list[Run]:
-    runs = []
-    start, count = 0, len(packets)
-    while start < count:
-        length = len(packets[start])
-        longest = min(count, start + _SEGMENTS, start + max(1, _SEND_BYTES // max(1, length)))
-        end = start + 1
-        while end < longest and len(packets[end]) == length:
-            end += 1
-        if end < longest and len(packets[end]) < length:
-            end += 1
-        runs.append(Run(packets[start:end]))
-        start = end
-    return runs
-
-
 @dataclass(frozen=True, slots=True)
 class UdpStatistics:
-    """Counters of a port. `refused` sends are those the kernel would not do for one address (unreachable, forbidden)."""
+    """Counters of a port. `refused` are sends the kernel would not do for one address (unreachable, forbidden)."""
 
     packets: int
     bytes: int
