@@ -3,28 +3,40 @@ const TOKEN_KEY = "steadycast.token";
 const REQUEST_MS = 20_000; // a read or a create
 const STOP_MS = 60_000; // a delete answers only when all is gone; its ladder may take half a minute
 
+// `message` says what went wrong; why and hint are null where the host has none. `fields`: Map of "source.width" → text.
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `HTTP ${status}`);
     this.status = status;
     this.code = body.code ?? null;
-    this.title = body.title ?? null;
     this.why = body.why ?? null;
     this.hint = body.hint ?? null;
     this.retryAfter = Number.isFinite(body.retry_after) ? body.retry_after : null;
-    this.fields = fieldErrors(body.errors);
+    this.fields = fieldTexts(body);
   }
 }
 
-// [{loc: ["body", "source", "width"], msg}] or [{field, message}] → Map of "source.width" → message.
-function fieldErrors(errors) {
-  const fields = new Map();
-  for (const error of Array.isArray(errors) ? errors.slice(0, 32) : []) {
-    const path = error.field ?? error.key ?? (error.loc ?? []).filter((part) => part !== "body").join(".");
-    const text = error.message ?? error.msg ?? error.why ?? error.detail;
-    if (text) fields.set(String(path), String(text));
+const FIELDS = 32; // field problems kept of one answer
+
+// From `fields` of the problem; a single one may also stand before a colon in the detail: "source.width: is odd."
+function fieldTexts(body) {
+  const texts = new Map();
+  for (const { field, problem, allowed, nearest } of Array.isArray(body.fields) ? body.fields.slice(0, FIELDS) : []) {
+    const meant = nearest ? `Did you mean ${nearest}?` : null;
+    texts.set(plainPath(field), [sentence(problem), allowed, meant].filter(Boolean).join(" "));
   }
-  return fields;
+  const [, path, text] = /^([a-z_]+(?:\.[a-z_]+|\.\d+|\[\d+\])*): (.+)$/s.exec(body.detail ?? "") ?? [];
+  if (path && texts.size === 0) texts.set(plainPath(path), [sentence(text), body.why, body.hint].filter(Boolean).join(" "));
+  return texts;
+}
+
+function plainPath(path) {
+  return String(path).replaceAll(/\[(\d+)\]/g, ".$1");
+}
+
+function sentence(text) {
+  const words = String(text ?? "");
+  return words ? words[0].toUpperCase() + words.slice(1) : words;
 }
 
 let askForToken = () => {};
@@ -76,7 +88,7 @@ export async function call(path, { deadline = REQUEST_MS, signal = null, ...opti
 function unreachable(late, deadline) {
   return new Problem(0, {
     code: "page.unreachable",
-    title: late ? "The host did not answer" : "The host cannot be reached",
+    detail: late ? "The host did not answer." : "The host cannot be reached.",
     why: late ? `No answer within ${deadline / 1000} s.` : "The connection was refused or lost.",
     hint: "Check that steadycast is running and that this machine can reach it.",
   });
@@ -86,7 +98,7 @@ async function problemOf(response) {
   try {
     return new Problem(response.status, await response.json());
   } catch {
-    return new Problem(response.status, { title: response.statusText || `HTTP ${response.status}` });
+    return new Problem(response.status, { detail: response.statusText }); // not from our host: a proxy in between
   }
 }
 
@@ -95,15 +107,15 @@ async function json(path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-const PAGES = 50; // pages followed in one list: with the API's page size, more than a host can hold
+const PAGE = 200; // items of one answer, the most that the API gives
+const PAGES = 50; // pages followed in one list: more than a host can hold
 
 async function all(path) {
   const items = [];
   let next = null;
   for (let page = 0; page < PAGES; page += 1) {
-    const url = new URL(path, location.origin);
-    if (next) url.searchParams.set("cursor", next);
-    const answer = await json(url.pathname + url.search);
+    const query = new URLSearchParams({ limit: PAGE, ...(next ? { after: next } : {}) });
+    const answer = await json(`${path}?${query}`);
     items.push(...answer.items);
     next = answer.next;
     if (!next) break;
@@ -117,7 +129,7 @@ export const system = () => json("/api/v1/system");
 export const lobbies = () => all("/api/v1/lobbies");
 export const lobby = (id) => json(one("lobbies", id));
 export const viewers = () => all("/api/v1/viewers");
-export const receipts = async () => (await json("/api/v1/receipts")).items;
+export const receipts = async () => (await json("/api/v1/receipts?limit=100")).items;
 export const stopLobby = (id) => json(one("lobbies", id), { method: "DELETE", deadline: STOP_MS });
 export const kick = (id) => json(one("viewers", id), { method: "DELETE" });
 

@@ -1,0 +1,34 @@
+// What happened lately, newest first.
+import { h, keyed, show } from "./dom.js";
+import { eventText, eventTone, stateLook } from "./format.js";
+import { icon } from "./icons.js";
+import { moment } from "./moment.js";
+
+class EventRow {
+  constructor({ event, name }) {
+    const state = event.kind === "lobby" ? stateLook(event.name.split(".")[1]) : null;
+    const mark = state?.icon ?? { viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host";
+    const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), name ? h("span.faint", {}, ` · ${name}`) : null));
+    if (event.why) text.append(h("span.faint.wrap", {}, event.why));
+    this.element = h("li.happening", { "data-tone": eventTone(event) }, icon(mark), text, moment(event.at));
+  }
+
+  update() {} // an event never changes
+}
+
+export class Activity {
+  #rows = new Map();
+
+  constructor(title = "Events") {
+    this.list = h("ol.happenings");
+    this.empty = h("p.faint", {}, "Nothing yet.");
+    this.element = h("section.panel", { "aria-label": title }, h("h3", {}, title), this.empty, this.list);
+  }
+
+  // `nameOf(lobby id)`: how a lobby is called here, or null to leave it out.
+  draw(events, most, nameOf = () => null) {
+    const items = events.slice(0, most).map((event) => ({ event, name: event.lobby ? nameOf(event.lobby) : null }));
+    keyed(this.list, this.#rows, items, (item) => `${item.event.id}/${item.event.at}`, (item) => new EventRow(item));
+    show(this.empty, items.length === 0);
+  }
+}

@@ -1,0 +1,144 @@
+// Everything about one lobby: the player, why it is as it is, addresses, renditions, viewers, history.
+import { Activity } from "./activity.js";
+import { CopyField } from "./copy.js";
+import { add, clear, h, setAttr, setText, show } from "./dom.js";
+import { count, duration, sourceSummary } from "./format.js";
+import { icon } from "./icons.js";
+import { moment, setMoment } from "./moment.js";
+import { Viewers } from "./people.js";
+import { Receipts } from "./receipts.js";
+import { Renditions } from "./renditions.js";
+import { StateChip } from "./status.js";
+import { StopControl } from "./stop.js";
+
+const SHOWN = 30; // events and receipts of one lobby
+
+export class LobbyDetail {
+  #store;
+  #player;
+
+  constructor(id, store, player) {
+    this.id = id;
+    this.#store = store;
+    this.#player = player;
+    this.#head();
+    this.viewers = new Viewers();
+    this.renditions = new Renditions();
+    this.activity = new Activity();
+    this.receipts = new Receipts();
+    this.whep = new CopyField("WHEP");
+    this.rtsp = new CopyField("RTSP");
+    this.link = new CopyField("This page");
+    const addresses = h("section.panel", { "aria-label": "Addresses" }, h("h3", {}, "Addresses"), this.whep.element, this.rtsp.element, this.link.element);
+    this.columns = h("div.columns", {}, h("div.column", {}, this.renditions.element, addresses), h("div.column", {}, this.viewers.element), h("div.column", {}, this.activity.element), h("div.column", {}, this.receipts.element));
+    this.report = h("div");
+    this.stage = h("div", {}, player.screen.element);
+    this.element = h("div.page", {}, h("a.back", { href: "#/" }, icon("back"), "Lobbies"), this.head, this.stopPlace, this.trouble, this.report, this.stage, this.columns);
+  }
+
+  #head() {
+    this.title = h("h1", { tabindex: "-1" });
+    this.chip = new StateChip();
+    this.since = moment();
+    this.about = h("p.detail-about");
+    this.actions = h("div.detail-actions");
+    this.stopPlace = h("div");
+    this.why = h("p.trouble-why");
+    this.hint = h("p.trouble-hint");
+    this.retry = moment();
+    this.retryText = h("p.faint", {}, "Next try ", this.retry);
+    this.trouble = h("section.trouble", { role: "status", "aria-label": "Why it is not streaming", hidden: true }, icon("degraded"), h("div", {}, this.why, this.hint, this.retryText));
+    this.head = h("header.detail-head", {}, h("div.detail-title", {}, this.title, h("p.detail-state", {}, this.chip.element, this.since)), this.actions, this.about);
+  }
+
+  // The lobby may be unknown (not loaded yet, or gone).
+  draw() {
+    const lobby = this.#store.byIdOrKey(this.id);
+    if (lobby) this.#drawLobby(lobby);
+    else this.#drawGone();
+    const id = lobby?.id ?? this.last?.id ?? this.id;
+    this.activity.draw(this.#store.eventsOf(id), SHOWN);
+    this.receipts.draw(this.#store.receiptsOf(id), SHOWN);
+  }
+
+  #drawLobby(lobby) {
+    if (!this.stop) this.#arrive(lobby);
+    this.last = lobby;
+    this.stop.lobby = lobby;
+    setText(this.title, lobby.name);
+    this.chip.set(lobby.state);
+    setMoment(this.since, lobby.since);
+    const restarts = lobby.restarts ? count(lobby.restarts, "restart") : null;
+    setText(this.about, [sourceSummary(lobby.source), lobby.key ? `key ${lobby.key}` : null, `up ${duration(Date.now() / 1000 - lobby.created)}`, restarts].filter(Boolean).join(" · "));
+    this.#drawTrouble(lobby);
+    this.renditions.draw(lobby);
+    this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);
+    this.#player.draw(lobby);
+    this.whep.set(new URL(lobby.whep, location.origin).href);
+    this.rtsp.set(rtspAddress(lobby.rtsp, this.#store.system));
+    this.link.set(`${location.origin}${location.pathname}#/lobby/${encodeURIComponent(lobby.key ?? lobby.id)}`);
+  }
+
+  #arrive(lobby) {
+    this.stop = new StopControl(lobby, () => this.#stopped());
+    add(clear(this.actions), [this.stop.button]);
+    add(clear(this.stopPlace), [this.stop.place]);
+    show(this.stage, true);
+    this.#player.watch(lobby.id);
+  }
+
+  #drawTrouble(lobby) {
+    const known = lobby.state !== "STREAMING" && Boolean(lobby.why || lobby.hint);
+    show(this.trouble, known);
+    if (!known) return;
+    setAttr(this.trouble, "data-tone", lobby.state === "CLEANUP_INCOMPLETE" ? "bad" : "warn");
+    setText(this.why, lobby.why);
+    setText(this.hint, lobby.hint);
+    show(this.hint, Boolean(lobby.hint));
+    setMoment(this.retry, lobby.retry_at);
+    show(this.retryText, Number.isFinite(lobby.retry_at));
+  }
+
+  #drawGone() {
+    if (!this.#store.loaded) {
+      setText(this.title, "Loading…");
+      show(this.stage, false);
+      show(this.columns, false);
+      return;
+    }
+    if (this.stop?.busy) return; // its receipt is on the way
+    this.#player.watch(null);
+    if (!this.last) setText(this.title, "There is no such lobby");
+    setText(this.about, this.last ? "" : "It may have been stopped, or the address is wrong.");
+    this.chip.element.hidden = !this.last;
+    if (this.last) this.chip.set(this.stop?.answer?.state ?? "DESTROYED");
+    show(this.trouble, false);
+    show(this.stage, false);
+    show(this.actions, false);
+    clear(this.stopPlace);
+    show(this.columns, Boolean(this.last));
+    show(this.renditions.element.parentElement, false);
+    show(this.viewers.element.parentElement, false);
+    this.#showReport();
+  }
+
+  #stopped() {
+    if (this.stop.answer) this.#store.addReceipts(this.stop.answer.receipts);
+    this.#store.refresh();
+    this.draw();
+  }
+
+  #showReport() {
+    if (!this.stop?.answer || this.report.firstElementChild) return;
+    const next = h("a.button", { href: "#/" }, "Back to lobbies");
+    add(this.report, [this.stop.report, h("p.report-next", {}, next)]);
+    show(this.columns, false);
+    next.focus({ preventScroll: true });
+  }
+}
+
+// The host tells its RTSP port in /system; where it does not, the port of the standard set-up is the best guess.
+export function rtspAddress(path, system) {
+  const port = system?.rtsp_port ?? system?.rtsp?.port ?? 8554;
+  return `rtsp://${location.hostname}:${port}${path}`;
+}

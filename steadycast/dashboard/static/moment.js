@@ -1,0 +1,33 @@
+// Times that stay true: relative for the eye, exact on hover, one clock for all of them.
+import { h, setText } from "./dom.js";
+import { ago, exact } from "./format.js";
+
+const shown = new Map(); // element → Unix seconds
+
+// A <time>; `at` may be set later with setMoment.
+export function moment(at = null) {
+  const element = h("time.moment");
+  setMoment(element, at);
+  return element;
+}
+
+export function setMoment(element, at) {
+  if (shown.get(element) === at && at !== null) return;
+  if (!Number.isFinite(at)) {
+    shown.delete(element);
+    setText(element, "");
+    return;
+  }
+  shown.set(element, at);
+  element.dateTime = new Date(at * 1000).toISOString();
+  element.title = exact(at);
+  setText(element, ago(at, Date.now() / 1000));
+}
+
+setInterval(() => {
+  const now = Date.now() / 1000;
+  for (const [element, at] of shown) {
+    if (element.isConnected) setText(element, ago(at, now));
+    else shown.delete(element); // its row is gone, or will say its time again when it returns
+  }
+}, 1000);

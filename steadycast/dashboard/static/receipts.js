@@ -1,0 +1,68 @@
+// Receipts: what was measured from outside after a worker ended.
+import { add, clear, h } from "./dom.js";
+import { count, exitText, residue, took } from "./format.js";
+import { icon } from "./icons.js";
+import { moment } from "./moment.js";
+
+const WORKER_WORDS = { lobby: "Lobby worker", egress: "Egress worker", display: "Display worker" };
+
+// One receipt; its rungs and checks unfold.
+export function receiptItem(receipt) {
+  const left = residue(receipt);
+  const clean = receipt.clean && left.length === 0;
+  const verdict = clean ? "clean" : left.some((text) => !text.includes("could not be looked at")) ? "residue" : "not all could be checked";
+  return h(
+    "details.receipt",
+    { "data-tone": clean ? "good" : "bad" },
+    h(
+      "summary",
+      {},
+      icon(clean ? "check" : "incomplete"),
+      h("span.person-text", {}, h("span", {}, `${WORKER_WORDS[receipt.kind] ?? receipt.kind} `, h("span.mono.faint", {}, String(receipt.pid)), ` · ${verdict}`), h("span.faint", {}, [receipt.cause, exitText(receipt)].filter(Boolean).join(" · "))),
+      moment(receipt.ended),
+    ),
+    left.length ? h("ul.residue", {}, left.map((text) => h("li", {}, text))) : null,
+    h("p.faint", {}, `Looked at: ${receipt.checks.map((check) => check.name).join(", ") || "nothing"}.`),
+    receipt.rungs.length ? h("ol.rungs", {}, receipt.rungs.map((rung) => h("li", {}, h("span", {}, rung.name), h("span.num", {}, took(rung.took)), rung.note ? h("span.faint", {}, rung.note) : null))) : null,
+  );
+}
+
+// The answer of a stop: what state it left, and the receipts that prove it.
+export function stopReport(answer) {
+  const clean = answer.state === "DESTROYED" && answer.receipts.every((receipt) => receipt.clean);
+  const many = count(answer.receipts.length, "receipt");
+  const text = clean
+    ? answer.receipts.length ? "Everything it held was given back." : "It held no worker any more."
+    : "Something was left behind. It is listed below and kept as a finding.";
+  return h(
+    "section.report",
+    { "data-tone": clean ? "good" : "bad", "aria-label": "Receipt" },
+    h("h3", {}, icon(clean ? "check" : "incomplete"), clean ? "Stopped, clean" : "Stopped, cleanup incomplete"),
+    h("p", {}, `${text} ${many}.`),
+    answer.receipts.map(receiptItem),
+  );
+}
+
+export class Receipts {
+  #shown = null;
+
+  constructor() {
+    this.list = h("div.receipts");
+    this.element = h("section.panel", { "aria-label": "Receipts" }, h("h3", {}, "Receipts"), this.list);
+  }
+
+  draw(receipts, most) {
+    const items = receipts.slice(0, most);
+    const ids = items.map((receipt) => receipt.id).join();
+    if (ids === this.#shown) return; // a receipt never changes
+    this.#shown = ids;
+    const open = new Set([...this.list.querySelectorAll("details[open]")].map((element) => element.dataset.id));
+    const elements = items.map((receipt) => {
+      const element = receiptItem(receipt);
+      element.dataset.id = receipt.id;
+      element.open = open.has(receipt.id);
+      return element;
+    });
+    add(clear(this.list), elements.length ? elements : [h("p.faint", {}, "No worker has ended yet.")]);
+  }
+}

@@ -1,0 +1,193 @@
+// What the page knows of the host: lobbies, viewers, events, receipts. Filled by the API, kept true by the events.
+import * as api from "./api.js";
+import { EventStream } from "./events.js";
+import { isEnding } from "./format.js";
+
+const EVENTS_KEPT = 300;
+const RECEIPTS_KEPT = 100;
+const SETTLE_MS = 60; // events come in bursts: what they touch is asked for once
+const FULL_AT = 6; // more lobbies than this touched at once: one list is cheaper than many gets
+const TRUTH_MS = 30_000; // statistics of viewers and deadlines change without an event
+
+export class Store {
+  lobbies = new Map(); // id → LobbyView
+  viewers = new Map(); // id → ViewerView
+  events = []; // newest first
+  receipts = []; // newest first
+  system = null;
+  loaded = false;
+  connected = false;
+  problem = null; // why not connected
+  #listeners = new Set();
+  #eventListeners = new Set();
+  #dirty = new Set();
+  #viewersDirty = false;
+  #receiptsDirty = false;
+  #allDirty = false;
+  #timer = null;
+  #busy = false;
+  #drawing = false;
+  #stream = new EventStream({
+    opened: () => this.#opened(),
+    event: (event, gap) => this.#take(event, gap),
+    missed: () => this.refresh(),
+    lost: (problem) => this.#lost(problem),
+  });
+
+  start() {
+    this.#stream.start();
+    setInterval(() => document.hidden || !this.connected || this.refresh(), TRUTH_MS);
+  }
+
+  retryNow() {
+    this.#stream.retryNow();
+  }
+
+  // `listener()` after anything changed, at most once a frame.
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // `listener(event)` for each event that happens from now on.
+  onEvent(listener) {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  byIdOrKey(name) {
+    return this.lobbies.get(name) ?? [...this.lobbies.values()].find((lobby) => lobby.key === name) ?? null;
+  }
+
+  viewersOf(id) {
+    return [...this.viewers.values()].filter((viewer) => viewer.lobby === id);
+  }
+
+  eventsOf(id) {
+    return this.events.filter((event) => event.lobby === id);
+  }
+
+  receiptsOf(id) {
+    return this.receipts.filter((receipt) => receipt.lobby === id);
+  }
+
+  put(lobby) {
+    this.lobbies.set(lobby.id, lobby);
+    this.#changed();
+  }
+
+  addReceipts(receipts) {
+    const known = new Set(this.receipts.map((receipt) => receipt.id));
+    this.receipts = [...receipts.filter((receipt) => !known.has(receipt.id)), ...this.receipts];
+    this.receipts.sort((a, b) => b.ended - a.ended);
+    this.receipts.length = Math.min(this.receipts.length, RECEIPTS_KEPT);
+    this.#changed();
+  }
+
+  refresh() {
+    this.#allDirty = true;
+    this.#plan();
+  }
+
+  #opened() {
+    this.connected = true;
+    this.problem = null;
+    this.refresh(); // whatever was missed while the line was down
+  }
+
+  #lost(problem) {
+    this.connected = false;
+    this.problem = problem;
+    this.#changed();
+  }
+
+  #take(event, gap) {
+    if (gap) {
+      this.events = this.events.filter((known) => known.id < event.id);
+      this.#allDirty = true;
+    }
+    this.events.unshift(event);
+    this.events.length = Math.min(this.events.length, EVENTS_KEPT);
+    this.#apply(event);
+    for (const listener of this.#eventListeners) listener(event);
+    this.#plan();
+    this.#changed();
+  }
+
+  // What an event says is shown at once; the whole truth is asked for right after.
+  #apply(event) {
+    const lobby = this.lobbies.get(event.lobby);
+    const [, what] = event.name.split(".");
+    if (event.kind === "lobby" && lobby && what === what?.toUpperCase() && event.at >= lobby.since) {
+      this.lobbies.set(lobby.id, { ...lobby, state: what, since: event.at, why: event.why });
+    }
+    if (event.name === "viewer.gone") this.viewers.delete(event.viewer);
+    if (event.kind === "viewer" || event.kind === "host") this.#viewersDirty = true;
+    if (event.kind === "receipt") this.#receiptsDirty = true;
+    if (event.lobby) this.#dirty.add(event.lobby);
+    else if (event.kind === "host") this.#allDirty = true;
+  }
+
+  #plan() {
+    if (this.#timer === null && !this.#busy) this.#timer = setTimeout(() => this.#fetch(), SETTLE_MS);
+  }
+
+  async #fetch() {
+    this.#timer = null;
+    this.#busy = true;
+    const ids = [...this.#dirty];
+    const all = this.#allDirty || ids.length > FULL_AT;
+    const jobs = [all ? this.#fetchAll() : Promise.all(ids.map((id) => this.#fetchOne(id)))];
+    if (all || this.#viewersDirty) jobs.push(this.#fetchViewers());
+    if (all || this.#receiptsDirty) jobs.push(api.receipts().then((items) => this.addReceipts(items)));
+    if (all) jobs.push(api.system().then((system) => (this.system = system)));
+    this.#dirty.clear();
+    this.#allDirty = this.#viewersDirty = this.#receiptsDirty = false;
+    // A call that fails leaves the old picture: the line is then down too, and its return asks for everything again.
+    await Promise.allSettled(jobs);
+    this.#busy = false;
+    if (this.#dirty.size || this.#allDirty || this.#viewersDirty || this.#receiptsDirty) this.#plan();
+    this.#changed();
+  }
+
+  async #fetchAll() {
+    const lobbies = await api.lobbies();
+    this.lobbies = new Map(lobbies.map((lobby) => [lobby.id, lobby]));
+    this.loaded = true;
+  }
+
+  async #fetchOne(id) {
+    try {
+      const lobby = await api.lobby(id);
+      this.lobbies.set(lobby.id, lobby);
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      this.lobbies.delete(id);
+    }
+  }
+
+  async #fetchViewers() {
+    const viewers = await api.viewers();
+    this.viewers = new Map(viewers.map((viewer) => [viewer.id, viewer]));
+  }
+
+  #changed() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    const draw = () => {
+      this.#drawing = false;
+      for (const listener of this.#listeners) listener();
+    };
+    // A hidden page gets no frames, but its title and its player must stay true.
+    if (document.hidden) setTimeout(draw, 100);
+    else requestAnimationFrame(draw);
+  }
+}
+
+// Order of the list: trouble first, then by name; ids keep it stable.
+const RANK = { CLEANUP_INCOMPLETE: 0, DEGRADED: 1, STARTING: 2, CREATED: 2 };
+
+export function inOrder(lobbies) {
+  const rank = (lobby) => RANK[lobby.state] ?? (isEnding(lobby.state) ? 4 : 3);
+  return [...lobbies].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1));
+}
