@@ -1,0 +1,1 @@
+"""Light receivers: many viewers in one process that count and check packets and decode nothing."""
