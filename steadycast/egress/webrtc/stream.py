@@ -1,0 +1,102 @@
+"""One track on its way to one viewer: frames numbered, protected and sent; lost packets sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from steadycast.egress.core.frame import Frame
+from steadycast.egress.core.outlet import Outlet, SenderInfo, Sending
+from steadycast.egress.core.rtp import headers
+from steadycast.egress.core.track import Track
+from steadycast.egress.fanout import Fanout
+from steadycast.egress.webrtc.srtp import Protect
+
+RESENDS_PER_S = 2000  # packets sent again for one stream in a second; who asks for more asks in vain
+
+
+class Carrier(Protocol):
+    """What a stream needs of its viewer."""
+
+    def transmit(self, packets: Sequence[bytes]) -> bool:
+        """Send packets to where the viewer is now."""
+        ...
+
+    def queued(self) -> int:
+        """Bytes that wait for this viewer."""
+        ...
+
+
+class TrackStream:
+    """A subscriber of the fan-out. `on_ended` is called when the track closed or the viewer is hopelessly slow."""
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        outlet: Outlet,
+        protect: Protect,
+        carrier: Carrier,
+        on_ended: Callable[[TrackStream, str], None],
+    ) -> None:
+        self.outlet = outlet
+        self.resent = 0
+        self._fanout = fanout
+        self._protect = protect
+        self._carrier = carrier
+        self._on_ended = on_ended
+        self._window = 0.0
+        self._left = RESENDS_PER_S
+
+    def begin(self, now: float) -> None:
+        """Subscribe, and send what there is of the current group of pictures, so that something is seen at once.
+
+        Raises NotFoundError.
+        """
+        self._fanout.subscribe(self.outlet.track.key, self)
+        for sending in self.outlet.start(now):
+            self._send(sending)
+
+    def deliver(self, track: Track, frame: Frame, now: float) -> None:
+        """A new frame of the track."""
+        sending = self.outlet.offer(frame, self._carrier.queued(), now)
+        if sending is not None:
+            self._send(sending)
+        elif self.outlet.stalled:
+            self._on_ended(self, "too slow: it did not take what was sent for too long")
+
+    def track_closed(self, track: Track, reason: str) -> None:
+        """The track is gone."""
+        self._on_ended(self, reason)
+
+    def _send(self, sending: Sending) -> None:
+        protect, sequence = self._protect, sending.sequence
+        pairs = zip(self.outlet.headers(sending), sending.frame.payloads, strict=True)
+        self._carrier.transmit([protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)])
+
+    def resend(self, lost: Sequence[int], now: float) -> None:
+        """Send lost packets again, as far as they are still known."""
+        if now - self._window >= 1.0:
+            self._window, self._left = now, RESENDS_PER_S
+        packets = []
+        for number in lost[: self._left]:
+            found = self.outlet.resend(number)
+            if found is not None:
+                numbers = (self.outlet.payload_type, found.sequence, found.timestamp, self.outlet.ssrc)
+                header = headers(numbers, 1, found.marker)[0]
+                packets.append(self._protect(header, found.payload, found.sequence))
+        self._left -= len(packets)
+        self.resent += len(packets)
+        if packets:
+            self._carrier.transmit(packets)
+
+    def want_keyframe(self) -> None:
+        """The viewer said PLI or FIR."""
+        self._fanout.want_keyframe(self.outlet.track.key)
+
+    def end(self) -> None:
+        """Get no more frames."""
+        self._fanout.unsubscribe(self.outlet.track.key, self)
+
+    def report(self, now: float) -> SenderInfo | None:
+        """What a sender report says now; None before the first frame."""
+        return self.outlet.report(now)
