@@ -1,0 +1,71 @@
+"""A real browser plays what the fan-out has: picture not black, sound received, both through one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.support.browser import CHROMIUM, LOOK, SWITCHES
+from tests.support.webrtc_house import TRACKS, House, house, playing, until
+
+pytestmark = pytest.mark.browser
+
+JOIN = """async () => {
+  const pc = new RTCPeerConnection();
+  window.pc = pc;
+  const video = document.createElement('video');
+  video.muted = true; video.autoplay = true; video.playsInline = true;
+  document.body.append(video);
+  window.video = video;
+  pc.ontrack = (event) => { window.streams = (window.streams || []).concat(event.streams.map((s) => s.id));
+    video.srcObject = event.streams[0]; };
+  pc.addTransceiver('video', {direction: 'recvonly'});
+  pc.addTransceiver('audio', {direction: 'recvonly'});
+  await pc.setLocalDescription(await pc.createOffer());
+  await pc.setRemoteDescription({type: 'answer', sdp: await window.whep(pc.localDescription.sdp)});
+}"""
+
+
+@contextlib.asynccontextmanager
+async def browser_page() -> AsyncIterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not in this distribution")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        try:
+            yield await browser.new_page()
+        finally:
+            await browser.close()
+
+
+async def join(page: Page, home: House, viewer: str) -> None:
+    await page.expose_function("whep", lambda sdp: home.peers.offer(viewer, TRACKS, sdp))
+    await page.evaluate(JOIN)
+
+
+async def look(page: Page, frames: int) -> dict[str, Any]:
+    async with asyncio.timeout(40):
+        while True:
+            seen = await page.evaluate(LOOK)
+            if seen is not None and seen["frames"] >= frames and seen["audioPackets"] > 10:
+                return dict(seen)
+            await asyncio.sleep(0.1)
+
+
+async def test_chromium_plays_picture_and_sound() -> None:
+    async with house() as home, playing(home), browser_page() as page:
+        await join(page, home, "one")
+        seen = await look(page, frames=30)
+        assert (seen["width"], seen["height"]) == (640, 360)
+        assert seen["codec"] == "video/H264"
+        assert seen["mean"] > 40 and seen["spread"] > 500  # colour bars: neither black nor flat
+        assert [viewer for viewer, _ in home.told.connected] == ["one"]
+        assert len(set(await page.evaluate("window.streams"))) == 1  # one stream, so they are kept in step
+        await home.peers.end("one", "kicked")
+        await until(lambda: home.told.gone == [("one", "kicked")], "gone")
+        await page.wait_for_function("window.pc.connectionState !== 'connected'", timeout=30_000)
