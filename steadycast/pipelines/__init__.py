@@ -1,1 +1,4 @@
-"""What GStreamer does: the plan (pure), building, running and taking down. The only room that imports gi; it never talks to the control plane."""
+"""What GStreamer does: the plan (pure), building, running and taking down. It never talks to the control plane.
+
+The only room that imports gi.
+"""

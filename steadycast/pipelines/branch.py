@@ -1,0 +1,58 @@
+"""A branch: a bin that hangs on a tee of a playing pipeline, opened and closed without stopping anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steadycast.pipelines.build import put
+from steadycast.pipelines.gst import Gst
+from steadycast.pipelines.plan import Chain
+from steadycast.pipelines.teardown import to_null, unlink_from_tee
+
+IDLE_S = 2.0  # until the tee's pad is between two buffers
+NULL_S = 3.0  # until the branch's own threads ended
+
+
+class Branch:
+    """The elements of a chain behind a tee. With `tail` the last of them feeds that pad of the pipeline."""
+
+    def __init__(self, pipeline: Any, tee: Any, name: str, chain: Chain, tail: Any = None) -> None:
+        self.name = name
+        self._pipeline = pipeline
+        self._tee = tee
+        self._tail = tail
+        self._pad: Any = None
+        self.bin = Gst.Bin.new(f"track-{name}")  # a rendition may have any name
+        elements = put(chain, self.bin)
+        self._add_ghost("sink", elements[0])
+        if tail is not None:
+            self._add_ghost("src", elements[-1])
+
+    def element(self, name: str) -> Any:
+        """The element of this name in the plan."""
+        return self.bin.get_by_name(name)
+
+    def open(self) -> None:
+        """Start, then take data. May be called from a streaming thread of what is before the tee."""
+        self._pipeline.add(self.bin)
+        if self._tail is not None:
+            self.bin.get_static_pad("src").link(self._tail)
+        self.bin.sync_state_with_parent()
+        self._pad = self._tee.request_pad_simple("src_%u")
+        self._pad.link(self.bin.get_static_pad("sink"))
+
+    async def close(self) -> None:
+        """Let go of the tee, end the elements and forget them. Raises DeadlineError; then the process must end."""
+        pad, self._pad = self._pad, None
+        if pad is None:
+            return
+        await unlink_from_tee(self._tee, pad, IDLE_S)
+        await to_null(self.bin, NULL_S)
+        if self._tail is not None:
+            self.bin.get_static_pad("src").unlink(self._tail)
+        self._pipeline.remove(self.bin)
+
+    def _add_ghost(self, name: str, element: Any) -> None:
+        pad = Gst.GhostPad.new(name, element.get_static_pad(name))
+        pad.set_active(True)
+        self.bin.add_pad(pad)

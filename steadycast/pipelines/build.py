@@ -1,0 +1,64 @@
+"""From a plan to elements: made, set up, put into a bin and linked."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from steadycast.errors import WorkerError
+from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.plan import Chain, Part
+
+
+def make(part: Part) -> Any:
+    """The element of a part; None where it is optional and not installed. Raises WorkerError."""
+    for factory in (part.factory, *part.instead):
+        element = Gst.ElementFactory.make(factory, part.name)
+        if element is not None:
+            _set_properties(element, part)
+            return element
+    if part.optional:
+        return None
+    raise WorkerError(
+        "gstreamer.element_missing",
+        f"GStreamer's element {part.factory} is not installed",
+        hint="run `steadycast doctor`, or install the GStreamer plugins (base, good, bad, ugly, libav)",
+    )
+
+
+def _set_properties(element: Any, part: Part) -> None:
+    for name, value in part.properties.items():
+        if element.find_property(name) is None:
+            log.debug("%s of this GStreamer has no property %s", part.factory, name)
+        elif name == "caps":
+            element.set_property(name, Gst.Caps.from_string(value))
+        else:
+            Gst.util_set_object_arg(element, name, value)
+
+
+def put(chain: Chain, into: Any) -> list[Any]:
+    """Make the elements of a chain, put them into a bin and link them; the list is never empty."""
+    elements = [element for part in chain if (element := make(part)) is not None]
+    for element in elements:
+        into.add(element)
+    for before, after in itertools.pairwise(elements):
+        link(before, after)
+    return elements
+
+
+def link(before: Any, after: Any) -> None:
+    """Link two elements; raises WorkerError."""
+    if not before.link(after):
+        raise WorkerError("gstreamer.link", f"{before.get_name()} does not fit {after.get_name()}")
+
+
+def start(elements: list[Any]) -> None:
+    """Bring elements to their parent's state, the last of a chain first, so that none is handed data too early."""
+    for element in reversed(elements):
+        element.sync_state_with_parent()
+
+
+def is_from(message: Any, element: Any) -> bool:
+    """Whether a bus message comes from this element or something inside it."""
+    source = message.src
+    return bool(source is not None and (source == element or source.has_as_ancestor(element)))

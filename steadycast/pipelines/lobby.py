@@ -1,0 +1,218 @@
+"""One lobby's pipeline from its source to its end, on an asyncio loop. Knows nothing of messages."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from steadycast.errors import ConflictError, DeadlineError, NotFoundError, SteadycastError
+from steadycast.model import Rendition, TrackInfo
+from steadycast.pipelines.bus import BusReader
+from steadycast.pipelines.failures import Failure, Fault, ended, explain, no_picture, stuck
+from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.plan import Picture
+from steadycast.pipelines.renditions import Renditions
+from steadycast.pipelines.source_plan import SourceOrder
+from steadycast.pipelines.sources import make_source
+from steadycast.pipelines.stage import AUDIO, Stage
+from steadycast.pipelines.teardown import to_null
+from steadycast.pipelines.track import Track
+
+AUDIO_WAIT_S = 1.0  # after the picture is there, the source counts as ready without its sound
+WATCH_S = 0.25  # between looks at whether frames still come
+NULL_S = 2.5  # for the whole pipeline; the end of the process is behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a source shows: its picture, and the tracks that can be read without opening a rendition."""
+
+    tracks: tuple[TrackInfo, ...]
+    picture: Picture
+
+
+class LobbyPipeline:
+    """`play` once, `close` once. `on_ready` comes again when more is known; `on_failed` once, and then nothing runs."""
+
+    def __init__(
+        self, order: SourceOrder, on_ready: Callable[[Ready], None], on_failed: Callable[[Failure], None]
+    ) -> None:
+        self._order = order
+        self._on_ready = on_ready
+        self._on_failed = on_failed
+        self._stage = Stage(order.limits, self._look)
+        self._renditions = Renditions(self._stage)
+        self._source = make_source(order)
+        self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready: Ready | None = None
+        self._began = time.monotonic()
+        self._seen: float | None = None  # when the first picture was there
+        self._failed = False
+        self._closing: asyncio.Task[None] | None = None
+
+    # --- life
+
+    async def play(self) -> None:
+        """Build and start; what comes of it is told by `on_ready` or `on_failed`."""
+        self._run(self._watch())
+        try:
+            await self._source.start(self._stage)
+        except SteadycastError as error:
+            self._fail(Failure(error.code, error.what, error.why, error.hint))
+
+    async def close(self) -> None:
+        """Everything to NULL and forgotten. Raises DeadlineError where it is stuck: then the process must end."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if not self._source.can_end:
+            raise DeadlineError("gstreamer.stuck", "a thread of the source is known to be stuck")
+        for track in self._all_tracks():
+            track.let_go()
+        self._stage.disposer.dispose()
+        self._bus.stop()
+        await to_null(self._stage.pipeline, NULL_S)
+        self._stage.forget()
+        gc.collect()  # cycles of Python objects would keep elements until whenever
+
+    def _run(self, work: Any) -> None:
+        task = self._stage.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- renditions and readers
+
+    async def open_rendition(self, rendition: Rendition) -> TrackInfo:
+        """See `Renditions.open`. Raises ConflictError before the source shows."""
+        if self._ready is None or self._failed:
+            raise ConflictError("source.not_ready", "the source does not show yet", hint="wait for it")
+        return await self._renditions.open(rendition)
+
+    async def close_rendition(self, name: str) -> bool:
+        """False where it is not open. Raises DeadlineError, and the source counts as failed: its worker must end."""
+        try:
+            return await self._renditions.close(name)
+        except DeadlineError:
+            self._fail(stuck())
+            raise
+
+    def attach(self, track: str, reader: str, fd: int) -> None:
+        """Send a track's packets into this socket. Owns `fd`. Raises NotFoundError, ConflictError, CallerError."""
+        try:
+            found = self._track(track)
+        except NotFoundError:
+            os.close(fd)
+            raise
+        found.attach(reader, fd)
+
+    def detach(self, track: str, reader: str) -> bool:
+        """False where there is no such reader: it may have gone by itself."""
+        return self._track(track).detach(reader)
+
+    def force_keyframe(self, track: str) -> None:
+        self._track(track).force_keyframe()
+
+    def _track(self, name: str) -> Track:
+        track = self._renditions.track(name) or self._stage.tracks.get(name)
+        if track is None or self._failed:
+            raise NotFoundError("track.unknown", f"there is no track '{name}' here")
+        return track
+
+    def _all_tracks(self) -> Iterator[Track]:
+        yield from self._stage.tracks.values()
+        yield from self._renditions.all()
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters since the start: of the source, and of each track by its name."""
+        meter = self._stage.meter
+        return {
+            "source": {"frames": meter.frames, "keyframes": meter.keyframes, "bytes": meter.bytes},
+            "tracks": {} if self._failed else {track.name: track.statistics() for track in self._all_tracks()},
+        }
+
+    # --- what the source does
+
+    def _look(self) -> None:
+        """Something was found out: tell it, if it is enough or new."""
+        if self._failed or self._closing is not None or not self._has_picture():
+            return
+        now = time.monotonic()
+        if self._seen is None:
+            self._seen = now
+        audio = self._stage.tracks.get(AUDIO)
+        sound_missing = self._stage.sound_taken and (audio is None or not audio.first.done())
+        if sound_missing and self._ready is None and now - self._seen < AUDIO_WAIT_S:
+            return
+        tracks = tuple(track.info() for track in self._stage.tracks.values() if track.first.done())
+        ready = Ready(tracks, self._stage.picture())
+        if ready != self._ready:
+            self._ready = ready
+            self._on_ready(ready)
+
+    def _has_picture(self) -> bool:
+        if self._stage.encoded is not None:
+            return any(track.first.done() for name, track in self._stage.tracks.items() if name != AUDIO)
+        return self._stage.meter.frames > 0
+
+    async def _watch(self) -> None:
+        """Fails a source that sends no frame for `timeout_s`, from its start on."""
+        while not self._failed:
+            await asyncio.sleep(WATCH_S)
+            self._look()
+            last = self._stage.meter.last
+            if time.monotonic() - (self._began if last is None else last) > self._order.timeout_s:
+                self._fail(no_picture(self._source.subject(), self._source.phase(), self._order.timeout_s))
+
+    def _heard(self, message: Any) -> None:
+        if self._failed or self._source.on_message(message):
+            return
+        if message.type == Gst.MessageType.ERROR:
+            self._error(message)
+        elif message.type == Gst.MessageType.EOS:
+            self._fail(ended(self._source.subject()))
+
+    def _error(self, message: Any) -> None:
+        fault = fault_of(message)
+        log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
+        rendition = self._renditions.culprit(message)
+        if rendition is not None:
+            self._run(self._drop(rendition))
+        else:
+            self._fail(explain(self._source.subject(), fault))
+
+    async def _drop(self, rendition: str) -> None:
+        """One rendition failed: its readers see their sockets close, the others go on."""
+        try:
+            await self.close_rendition(rendition)
+        except DeadlineError as error:
+            log.error("%s", error.what)
+
+    def _fail(self, failure: Failure) -> None:
+        if self._failed or self._closing is not None:
+            return
+        self._failed = True
+        self._on_failed(failure)
+        self._closing = self._stage.loop.create_task(self._close())
+        self._closing.add_done_callback(_log_stuck)
+
+
+def _log_stuck(closing: asyncio.Task[None]) -> None:
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        log.error("the end of the pipeline: %s", error)
+
+
+def fault_of(message: Any) -> Fault:
+    """What an error message of the bus says."""
+    error, debug = message.parse_error()
+    factory = message.src.get_factory() if isinstance(message.src, Gst.Element) else None
+    return Fault(error.domain, error.code, error.message, debug or "", factory.get_name() if factory else "")

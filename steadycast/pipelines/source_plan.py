@@ -1,0 +1,128 @@
+"""What to build for each kind of source, as data. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from steadycast.model import DesktopSource, RtspSource, Source, TestSource
+from steadycast.pipelines.plan import Chain, Limits, Part
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOrder:
+    """What to show, and how. `display` and `xauthority` belong to a desktop; no frame for `timeout_s` is a failure."""
+
+    source: Source
+    limits: Limits
+    display: str | None = None
+    xauthority: str | None = None
+    timeout_s: float = 8.0
+
+
+def test_picture(source: TestSource) -> Chain:
+    """A live picture of the asked size with a caption that `sources.test` fills in."""
+    size = max(8, source.height // 12)
+    return (
+        Part("videotestsrc", {"is-live": "true", "pattern": "smpte", "horizontal-speed": "2"}),
+        Part(
+            "capsfilter",
+            {
+                "caps": f"video/x-raw,format=I420,width={source.width},height={source.height},"
+                f"framerate={source.fps}/1,pixel-aspect-ratio=1/1"
+            },
+        ),
+        Part(
+            "textoverlay",
+            {
+                "font-desc": f"Sans Bold {size}px",
+                "halignment": "center",
+                "valignment": "center",
+                "line-alignment": "center",
+                "shaded-background": "true",
+                "auto-resize": "false",
+                "wait-text": "false",
+            },
+            "one caption for clock and counter: drawing text is the dearest part of this picture",
+            name="counter",
+        ),
+    )
+
+
+def test_sound() -> Chain:
+    """A quiet tick each second, a higher one each tenth."""
+    return (
+        Part(
+            "audiotestsrc",
+            {
+                "is-live": "true",
+                "wave": "ticks",
+                "freq": "880",
+                "volume": "0.15",
+                "sine-periods-per-tick": "40",
+                "samplesperbuffer": "960",
+            },
+            "960 samples are the 20 ms of an Opus frame",
+        ),
+        Part("capsfilter", {"caps": "audio/x-raw,rate=48000,channels=2,layout=interleaved"}),
+    )
+
+
+def desktop_picture(source: DesktopSource, display: str) -> Chain:
+    """Capture of a whole X display."""
+    return (
+        Part(
+            "ximagesrc",
+            {
+                "display-name": display,
+                "use-damage": "false",
+                "show-pointer": "true" if source.cursor else "false",
+                "remote": "false",
+            },
+            "XDamage makes a still screen send no frames and costs more than it saves on a virtual display",
+        ),
+        Part("capsfilter", {"caps": f"video/x-raw,framerate={source.fps}/1,pixel-aspect-ratio=1/1"}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPlan:
+    """How to reach a camera. `shown` is the address without credentials, the only one that may be shown."""
+
+    location: str
+    shown: str
+    host: str
+    user: str | None
+    password: str | None
+    properties: dict[str, str]
+    transports: tuple[str, ...]  # tried in this order; the next only where the camera refuses the transport
+
+    def __repr__(self) -> str:
+        return f"<CameraPlan {self.shown}>"
+
+
+def plan_camera(source: RtspSource, timeout_s: float) -> CameraPlan:
+    """TCP first where it is left open: it loses nothing and passes firewalls; UDP where the camera refuses TCP."""
+    parts = urlsplit(source.url)
+    address = parts.netloc.rpartition("@")[2]
+    location = urlunsplit((parts.scheme, address, parts.path, parts.query, ""))
+    shown = urlunsplit((parts.scheme, address, parts.path, "", ""))  # a query may hold a password, too
+    microseconds = str(int(timeout_s * 1_000_000))
+    return CameraPlan(
+        location=location,
+        shown=shown,
+        host=address,
+        user=unquote(parts.username) if parts.username is not None else None,
+        password=unquote(parts.password) if parts.password is not None else None,
+        properties={
+            "latency": str(source.latency_ms),
+            "tcp-timeout": microseconds,
+            "timeout": "0",
+            "drop-on-latency": "true",
+            "do-retransmission": "true",
+            "teardown-timeout": "100000000",
+            "user-agent": "Steadycast",
+            "is-live": "true",
+        },
+        transports=("tcp", "udp") if source.transport == "auto" else (source.transport,),
+    )

@@ -1,0 +1,57 @@
+"""The test source: a picture with a frame counter and a clock, and a tick each second."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from steadycast.model import TestSource
+from steadycast.pipelines.build import put
+from steadycast.pipelines.failures import Phase, Subject
+from steadycast.pipelines.gst import Gst
+from steadycast.pipelines.source_plan import test_picture, test_sound
+from steadycast.pipelines.stage import Stage
+
+
+class TestParts:
+    """Everything is made here, so there is little that can fail."""
+
+    __test__ = False  # pytest: not a test class
+    can_end = True
+
+    def __init__(self, source: TestSource) -> None:
+        self._source = source
+
+    async def start(self, stage: Stage) -> None:
+        picture = put(test_picture(self._source), stage.pipeline)
+        overlay = stage.pipeline.get_by_name("counter")
+        caption = _Caption(overlay)
+        stage.disposer.probe(overlay.get_static_pad("video_sink"), Gst.PadProbeType.BUFFER, caption.next)
+        sound = put(test_sound(), stage.pipeline)
+        stage.take_raw(picture[-1].get_static_pad("src"))
+        stage.take_sound(sound[-1].get_static_pad("src"))
+        stage.pipeline.set_state(Gst.State.PLAYING)
+
+    def on_message(self, message: Any) -> bool:
+        return False
+
+    def subject(self) -> Subject:
+        return Subject("test", "the test picture")
+
+    def phase(self) -> Phase:
+        return Phase.CONNECTED
+
+
+class _Caption:
+    """Writes the number of each frame and the time it was made into the picture."""
+
+    def __init__(self, overlay: Any) -> None:
+        self._overlay = overlay
+        self._frame = 0
+
+    def next(self, _pad: Any, _info: Any) -> Any:
+        now = time.time()
+        clock = time.strftime("%H:%M:%S", time.localtime(now))
+        self._overlay.set_property("text", f"{clock}.{int(now * 10) % 10}\n{self._frame:06d}")
+        self._frame += 1
+        return Gst.PadProbeReturn.OK

@@ -1,0 +1,161 @@
+"""A track: one encoded stream as RTP packets, made once, whoever reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from steadycast.model import Codec, TrackInfo, TrackKind
+from steadycast.pipelines.branch import Branch
+from steadycast.pipelines.gst import Gst, GstVideo
+from steadycast.pipelines.keyframes import KeyframeGate, is_fresh
+from steadycast.pipelines.meter import FrameMeter
+from steadycast.pipelines.plan import AUDIO_CLOCK, VIDEO_CLOCK, Picture
+from steadycast.pipelines.readers import Readers
+from steadycast.pipelines.sps import reorders
+from steadycast.pipelines.teardown import Disposer, tell
+
+# Of the caps of RTP, what SDP carries in `a=fmtp` (RFC 6184, 8.1; RFC 7798, 7.1; RFC 7587, 6.1).
+FMTP = (
+    "packetization-mode", "profile-level-id", "sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps",
+    "profile-id", "tier-flag", "level-id", "sprop-stereo", "stereo",
+)  # fmt: skip
+
+
+class Track:
+    """A branch that ends in a sink with readers. `first` is done when the first packet was made.
+
+    `source` counts the frames of a track that passes on what the source sends; a track that encodes counts its own.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        codec: Codec,
+        branch: Branch,
+        picture: Callable[[], Picture],
+        source: FrameMeter | None,
+    ) -> None:
+        self.name = branch.name
+        self.first: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+        self._codec = codec
+        self._picture = picture
+        self._branch = branch
+        self._disposer = Disposer()
+        self._payloader = branch.element("payloader").get_static_pad("src")
+        self._encoder = branch.element("encoder")
+        self._meter = source or FrameMeter()
+        if source is None and codec is not Codec.OPUS:
+            self._meter.watch(self._encoder.get_static_pad("src"), self._disposer)
+        self._packets = _Packets(loop, self.first)
+        self._disposer.probe(
+            self._payloader, Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._packets.passed
+        )
+        self._readers = Readers(branch.element("sink"), loop, self._disposer)
+        self._gate = KeyframeGate()
+        self._forced = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def branch(self) -> Branch:
+        return self._branch
+
+    def info(self) -> TrackInfo:
+        """Complete when `first` is done; before it, without `fmtp`."""
+        caps = self._payloader.get_current_caps()
+        fmtp = _fmtp(caps.get_structure(0)) if caps is not None else {}
+        name = self._encoder.get_factory().get_name() if self._encoder is not None else None
+        if self._codec is Codec.OPUS:
+            return TrackInfo(self.name, TrackKind.AUDIO, self._codec, AUDIO_CLOCK, 2, encoder=name, fmtp=fmtp)
+        known = reorders(self._codec, fmtp)
+        picture = self._picture()
+        return TrackInfo(
+            self.name, TrackKind.VIDEO, self._codec, VIDEO_CLOCK,
+            width=picture.width, height=picture.height, fps=picture.fps,
+            reorders=self._meter.order.reorders if known is None else known, encoder=name, fmtp=fmtp,
+        )  # fmt: skip
+
+    def attach(self, reader: str, fd: int) -> None:
+        """Send to this socket, from a keyframe on. Owns `fd`. An encoder is asked for a keyframe if its last is old."""
+        fresh = self._encoder is None or is_fresh(self._meter.last_keyframe, time.monotonic())
+        self._readers.add(reader, fd, from_latest=fresh)
+        if not fresh:
+            self.force_keyframe()
+
+    def detach(self, reader: str) -> bool:
+        return self._readers.remove(reader)
+
+    def force_keyframe(self) -> None:
+        """Make the next frame a keyframe; asked for too often, it is done as soon as allowed."""
+        if self._encoder is None or self._codec is Codec.OPUS:
+            return
+        wait = self._gate.ask(self._loop.time())
+        if wait is not None:
+            self._timer = self._loop.call_later(wait, self._send_force)
+
+    def _send_force(self) -> None:
+        self._timer = None
+        self._gate.take(self._loop.time())
+        self._forced += 1
+        event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, self._forced)
+        self._encoder.get_static_pad("src").send_event(event)
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "frames": self._meter.frames if self._codec is not Codec.OPUS else None,
+            "keyframes": self._meter.keyframes if self._codec is not Codec.OPUS else None,
+            "keyframes_forced": self._forced,
+            **self._readers.statistics(),
+        }
+
+    async def close(self) -> None:
+        """Close the readers' sockets and end the branch. Raises DeadlineError; then the process must end."""
+        self.let_go()
+        await self._branch.close()
+
+    def let_go(self) -> None:
+        """Everything but the elements: handlers, probes, timers, sockets. Enough where the whole pipeline ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.first.done():
+            self.first.cancel()
+        self._disposer.dispose()
+        self._readers.clear()
+
+
+class _Packets:
+    """Looks at packets as they leave the payloader: one call for each NAL unit, as its fragments come in one list.
+
+    Parameter sets and the keyframe behind them both count as a start for the sink; only the first of a frame may, or a
+    reader that begins at "the latest keyframe" would miss the parameter sets.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, first: asyncio.Future[None]) -> None:
+        self._loop = loop
+        self._first = first
+        self._told = False
+        self._start: int | None = None
+
+    def passed(self, _pad: Any, info: Any) -> Any:
+        if not self._told:
+            self._told = True
+            tell(self._loop, _settle, self._first)
+        many = bool(info.type & Gst.PadProbeType.BUFFER_LIST)
+        buffer = info.get_buffer_list().get(0) if many else info.get_buffer()
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+            if buffer.pts == self._start:
+                buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+            self._start = buffer.pts
+        return Gst.PadProbeReturn.OK
+
+
+def _settle(first: asyncio.Future[None]) -> None:
+    if not first.done():
+        first.set_result(None)
+
+
+def _fmtp(structure: Any) -> dict[str, str]:
+    return {name: str(structure.get_value(name)) for name in FMTP if structure.has_field(name)}
