@@ -1,0 +1,203 @@
+"""Entry point of an egress worker (`python -m` this module): orders become calls, events become messages."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import socket
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from steadycast.egress.egress import Egress, EgressStatistics
+from steadycast.egress.events import DescribedTrack, Description, RtspViewer
+from steadycast.egress.options import EgressOptions, IceServer
+from steadycast.errors import ConflictError, SteadycastError, WorkerError
+from steadycast.model import Protocol, TrackInfo
+from steadycast.workers.channel import Descriptors
+from steadycast.workers.child import Parent, run_child
+from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.messages import (
+    BusLost,
+    CloseTrack,
+    ConfigureEgress,
+    KeyframeWanted,
+    KickViewer,
+    OpenBus,
+    RtspDescribe,
+    RtspGone,
+    ViewerConnected,
+    ViewerGone,
+    ViewerJoined,
+    WhepOffer,
+    WhepPatch,
+)
+
+VIEWERS_TOLD = 1000  # viewers whose counters a heartbeat carries: a message has a bound
+
+
+class Told:
+    """`EgressEvents` as messages to the control plane. While there is none they go nowhere."""
+
+    def __init__(self, parent: Parent, request_s: float) -> None:
+        self._parent = parent
+        self._request_s = request_s
+
+    async def describe(self, path: str, hold: str, remote: str) -> Description:
+        body = await self._parent.request(RtspDescribe(path, hold, remote), deadline=self._request_s)
+        try:
+            tracks = tuple(
+                DescribedTrack(str(item["track"]), from_plain(TrackInfo, item["info"])) for item in body["tracks"]
+            )
+            return Description(str(body["lobby"]), str(body["name"]), tracks)
+        except (KeyError, TypeError, CodecError) as error:
+            raise WorkerError("worker.answer", "the answer to RtspDescribe makes no sense", why=repr(error)) from error
+
+    def hold_gone(self, hold: str) -> None:
+        self._parent.post(RtspGone(hold))
+
+    def viewer_joined(self, viewer: RtspViewer) -> None:
+        v = viewer
+        self._parent.post(ViewerJoined(v.viewer, v.lobby, v.tracks, Protocol.RTSP, v.remote, v.transport, v.hold))
+
+    def viewer_connected(self, viewer: str, remote: str) -> None:
+        self._parent.post(ViewerConnected(viewer, remote))
+
+    def viewer_gone(self, viewer: str, reason: str) -> None:
+        self._parent.post(ViewerGone(viewer, reason))
+
+    def keyframe_wanted(self, track: str) -> None:
+        self._parent.post(KeyframeWanted(track))
+
+    def bus_lost(self, track: str) -> None:
+        self._parent.post(BusLost(track))
+
+
+class EgressBody:
+    """What an egress worker does with its orders."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self._egress: Egress | None = None
+
+    def on_message(self, message: Any, fds: Descriptors) -> None:
+        """No order of the control plane comes without a request."""
+        raise WorkerError("worker.message", f"an egress worker does not know {type(message).__name__}")
+
+    async def on_request(self, message: Any, fds: Descriptors) -> dict[str, Any]:
+        """Do what an order says; returns what its text promises."""
+        match message:
+            case ConfigureEgress():
+                return await self._configure(message, fds)
+            case OpenBus():
+                egress = self._running
+                egress.open_bus(message.track, message.epoch, message.info, socket.socket(fileno=fds.take()))
+            case CloseTrack():
+                self._running.close_track(message.track)
+            case WhepOffer():
+                return {"answer": await self._running.whep_offer(message.viewer, message.tracks, message.sdp)}
+            case WhepPatch():
+                return {"fragment": await self._running.whep_patch(message.viewer, message.fragment)}
+            case KickViewer():
+                await self._running.kick(message.viewer, message.reason)
+            case _:
+                raise WorkerError("worker.message", f"an egress worker does not know {type(message).__name__}")
+        return {}
+
+    def statistics(self) -> dict[str, Any]:
+        """Totals, and the counters of each viewer (at most `VIEWERS_TOLD`)."""
+        return {} if self._egress is None else told_statistics(self._egress.statistics())
+
+    async def close(self) -> None:
+        """End all viewers."""
+        if self._egress is not None:
+            await self._egress.close()
+
+    @property
+    def _running(self) -> Egress:
+        if self._egress is None:
+            raise ConflictError("egress.not_configured", "this egress worker was not configured yet")
+        return self._egress
+
+    async def _configure(self, order: ConfigureEgress, fds: Descriptors) -> dict[str, Any]:
+        if self._egress is not None:
+            raise ConflictError("egress.configured", "this egress worker is configured already")
+        listener = socket.socket(fileno=fds.take())
+        try:
+            egress = Egress(options_of(order), listener, Told(self._parent, order.request_s))
+        except SteadycastError:
+            listener.close()
+            raise
+        self._egress = egress  # before it starts: the first player may come at once
+        try:
+            await egress.start()
+        except SteadycastError:
+            self._egress = None
+            await egress.close()
+            raise
+        return {"udp_port": egress.udp_port}
+
+
+def options_of(order: ConfigureEgress) -> EgressOptions:
+    """The order in the words of the egress."""
+    return EgressOptions(
+        host=order.host,
+        udp_ports=order.udp_ports,
+        public_address=order.public_address,
+        ice_servers=tuple(IceServer(s.url, s.username, s.credential) for s in order.ice_servers),
+        digest=order.digest,
+        realm=order.realm,
+        handshake_s=order.handshake_s,
+        viewer_budget_bytes=order.viewer_budget_bytes,
+        viewer_stalled_s=order.viewer_stalled_s,
+        viewer_silence_s=order.viewer_silence_s,
+        history_bytes=order.history_bytes,
+        gop_bytes=order.gop_bytes,
+        rtsp_connections=order.rtsp_connections,
+        request_s=order.request_s,
+    )
+
+
+def told_statistics(statistics: EgressStatistics) -> dict[str, Any]:
+    """What a heartbeat says. `viewers` maps viewer ids to their counters; tracks are summed up."""
+    fanout, udp, webrtc, rtsp = statistics.fanout, statistics.udp, statistics.webrtc, statistics.rtsp
+    players = rtsp.viewers if rtsp is not None else ()
+    viewers = {p.viewer: _told_viewer(p.packets, p.octets, p.skipped_frames, p.queued_bytes) for p in webrtc.peers}
+    viewers |= {p.viewer: _told_viewer(p.packets, p.octets, p.skipped, p.queued_bytes) for p in players}
+    return {
+        "tracks": len(fanout.tracks),
+        "buses": fanout.buses,
+        "webrtc_viewers": webrtc.connected,
+        "webrtc_connecting": webrtc.connecting,
+        "rtsp_connections": 0 if rtsp is None else rtsp.connections,
+        "rtsp_viewers": len(players),
+        "frames": sum(track.counters.frames for track in fanout.tracks),
+        "gaps": sum(track.counters.gaps for track in fanout.tracks),
+        "dropped_packets": sum(track.counters.dropped for track in fanout.tracks),
+        "switches": sum(track.counters.switches for track in fanout.tracks),
+        "history_bytes": sum(track.counters.history_bytes for track in fanout.tracks),
+        "gop_bytes": sum(track.counters.gop_bytes for track in fanout.tracks),
+        "failures": fanout.failures,
+        "udp_packets": udp.packets,
+        "udp_bytes": udp.bytes,
+        "udp_queued_bytes": udp.queued_bytes,
+        "udp_gso": udp.gso,
+        "viewers": dict(islice(viewers.items(), VIEWERS_TOLD)),
+    }
+
+
+def _told_viewer(packets: int, octets: int, skipped: int, queued: int) -> dict[str, int]:
+    return {"packets": packets, "octets": octets, "skipped_frames": skipped, "queued_bytes": queued}
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed: it spends less on each wake-up; asyncio's own does as well."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    run_child("egress", EgressBody, loop_factory=_loop_factory())
