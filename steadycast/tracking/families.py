@@ -1,0 +1,69 @@
+"""Who belongs to a worker: its descendants, also those that forked away and have another parent, session or group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from steadycast.tracking import proc
+from steadycast.tracking.proc import ProcessStat
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """One process for good: a recycled pid has another start time (clock ticks since boot)."""
+
+    pid: int
+    start_time: int
+
+
+def family(
+    head: Identity, mark: tuple[str, str], known: Iterable[Identity] = (), *, by_session: bool = True
+) -> tuple[ProcessStat, ...]:
+    """All that belong to the process `head`, without it: zombies too.
+
+    They are found by what nobody can shed by forking: a parent that belongs, the session or group of the head, or the
+    environment variable `mark` (name, value); and those `known` from earlier looks, in case one shed all of that.
+    `by_session` must be False where the head ended long ago: its number may be the session of another by now.
+    """
+    table = proc.processes()
+    if head.pid in table and not _is(table, head):
+        by_session = False  # recycled, so nobody of the old session was left
+    sessions = {head.pid} if by_session else set()
+    mine = os.getpid()
+    known_now = {identity.pid for identity in known if _is(table, identity)}
+    members = {
+        pid
+        for pid, one in table.items()
+        if pid in known_now or (one.start_time >= head.start_time and _marked(one, sessions, mark))
+    }
+    for pid in [*members, *([head.pid] if _is(table, head) else [])]:
+        if pid != mine:
+            members.update(one.pid for one in proc.descendants(pid, table))
+    members -= {head.pid, mine}
+    return tuple(table[pid] for pid in sorted(members))
+
+
+def _is(table: Mapping[int, ProcessStat], identity: Identity) -> bool:
+    found = table.get(identity.pid)
+    return found is not None and found.start_time == identity.start_time
+
+
+def _marked(one: ProcessStat, sessions: Collection[int], mark: tuple[str, str]) -> bool:
+    if one.session in sessions or one.group in sessions:
+        return True
+    environment = proc.environment(one.pid) if one.state != "Z" else None
+    return environment is not None and environment.get(mark[0]) == mark[1]
+
+
+def near(pid: int) -> tuple[Identity, ...]:
+    """Descendants of a process by its children's lists: cheap enough for each second."""
+    found: list[Identity] = []
+    waiting = [pid]
+    while waiting and len(found) < 4096:
+        for child in proc.children(waiting.pop()):
+            if (started := proc.start_time(child)) is not None:
+                found.append(Identity(child, started))
+                waiting.append(child)
+    return tuple(found)

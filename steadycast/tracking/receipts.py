@@ -1,0 +1,142 @@
+"""Receipts: what is looked at after a worker ended (thin), and the judgement of it (pure)."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steadycast.model import Check, Receipt, Rung, WorkerKind
+from steadycast.tracking import displays, proc
+from steadycast.tracking.families import Identity, family
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A descriptor of the control plane that belongs to one worker: its number, and what it leads to."""
+
+    fd: int
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a worker had. `servers` are pids of its X servers; in `folder` are the files named after it.
+
+    `known` and `by_session` are those of `families.family`.
+    """
+
+    worker: str
+    kind: WorkerKind
+    lobby: str | None
+    identity: Identity
+    mark: tuple[str, str]
+    started: float
+    folder: Path
+    known: tuple[Identity, ...] = ()
+    by_session: bool = True
+    descriptors: tuple[Descriptor, ...] = ()
+    displays: tuple[int, ...] = ()
+    servers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What was seen after the end; None where it could not be looked at."""
+
+    process: bool | None
+    descendants: tuple[str, ...] | None
+    descriptors: tuple[str, ...] | None
+    displays: tuple[str, ...] | None
+    files: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a worker ended: exit code or signal (both None where nobody could reap it), and the rungs taken."""
+
+    cause: str
+    exit_code: int | None
+    signal: int | None
+    rungs: tuple[Rung, ...]
+
+
+def look(held: Held) -> Remains:
+    """Look at all that is left, from outside. Blocking: some milliseconds, more on a host with many processes."""
+    left = family(held.identity, held.mark, held.known, by_session=held.by_session)
+    return Remains(
+        process=proc.is_same(held.identity.pid, held.identity.start_time),
+        descendants=tuple(f"{one.name} (pid {one.pid}, {one.state})" for one in left),
+        descriptors=_descriptors(held),
+        displays=tuple(path for number in held.displays for path in displays.left_over(number, held.servers)),
+        files=tuple(sorted(str(path) for path in held.folder.glob(f"{held.worker}.*"))),
+    )
+
+
+def _descriptors(held: Held) -> tuple[str, ...] | None:
+    now = proc.descriptors()
+    if now is None:
+        return None
+    left = []
+    for one in held.descriptors:
+        if now.get(one.fd) != one.target:
+            continue
+        # All pidfds look the same before Linux 6.9: only one that leads to our process, or to none, is still ours.
+        if "pidfd" in one.target and proc.pidfd_target(one.fd) not in (held.identity.pid, -1):
+            continue
+        left.append(f"{one.name} (descriptor {one.fd}, {one.target})")
+    return tuple(left)
+
+
+def describe(fds: Sequence[tuple[str, int]]) -> tuple[Descriptor, ...]:
+    """What these open descriptors (name, number) of ours lead to now."""
+    found = []
+    for name, fd in fds:
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - a link that is no path
+        except OSError:
+            continue
+        found.append(Descriptor(fd, name, target))
+    return tuple(found)
+
+
+def checks(held: Held, remains: Remains) -> tuple[Check, ...]:
+    """Pure: each thing that was looked at, and what of it stayed."""
+    pid = f"pid {held.identity.pid}"
+    process = None if remains.process is None else (pid,) if remains.process else ()
+    looked = [
+        _check("process", process, "/proc could not be read"),
+        _check("descendants", remains.descendants, "/proc could not be read"),
+        _check("descriptors", remains.descriptors, "/proc/self/fd could not be read"),
+        _check("files", remains.files, "the runtime folder could not be read"),
+    ]
+    if held.displays:
+        looked.append(_check("displays", remains.displays, "/tmp could not be read"))
+    return tuple(looked)
+
+
+def _check(name: str, residue: tuple[str, ...] | None, why: str) -> Check:
+    return Check(name, residue, why if residue is None else None)
+
+
+def write(held: Held, outcome: Outcome, found: tuple[Check, ...]) -> Receipt:
+    """The receipt of a worker that ended now. Clean only where all was looked at and nothing stayed."""
+    return Receipt(
+        id=uuid.uuid4().hex,
+        worker=held.worker,
+        kind=held.kind,
+        pid=held.identity.pid,
+        lobby=held.lobby,
+        cause=outcome.cause,
+        started=held.started,
+        ended=time.time(),
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        rungs=outcome.rungs,
+        checks=found,
+        clean=bool(found) and all(check.residue == () for check in found),
+    )

@@ -1,0 +1,202 @@
+"""Starts workers, sees them die, and ends them; keeps spares and the receipts of late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from steadycast.config.settings import WorkerSettings
+from steadycast.errors import ConflictError, SteadycastError
+from steadycast.model import Receipt, WorkerKind
+from steadycast.tracking import proc
+from steadycast.tracking.families import Identity
+from steadycast.workers import records
+from steadycast.workers.channel import OnMessage, OnRequest
+from steadycast.workers.launch import launch
+from steadycast.workers.prctl import become_subreaper
+from steadycast.workers.process import reap
+from steadycast.workers.registry import build_registry, registry_environment
+from steadycast.workers.spares import Spares
+from steadycast.workers.worker import DIED, SILENT, Surroundings, Worker
+
+log = structlog.get_logger("workers")
+
+MODULES: Mapping[WorkerKind, str] = {
+    WorkerKind.LOBBY: "steadycast.workers.lobby_child",
+    WorkerKind.EGRESS: "steadycast.workers.egress_child",
+    WorkerKind.DISPLAY: "steadycast.workers.display_child",
+}
+RECEIPTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStatistics:
+    """`workers` by kind, spares included; the rest counts since the start. `unclean` receipts left something."""
+
+    workers: dict[str, int]
+    spares: int
+    started: int
+    ended: int
+    died: int
+    unclean: int
+    spares_taken: int
+    spares_missed: int
+
+
+class Supervisor:
+    """All workers of a control plane. `open()` first; `close()` ends all.
+
+    `modules` says what is started for a kind. `gstreamer` False leaves out GStreamer's registry and lobby spares.
+    """
+
+    def __init__(
+        self,
+        runtime: Path,
+        settings: WorkerSettings,
+        on_receipt: Callable[[Receipt], None],
+        *,
+        modules: Mapping[WorkerKind, str] = MODULES,
+        gstreamer: bool = True,
+    ) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._on_receipt = on_receipt
+        self._modules = modules
+        self._gstreamer = gstreamer
+        self._looks = ThreadPoolExecutor(2, "looks")
+        self._workers: dict[str, Worker] = {}
+        self._counts: Counter[str] = Counter()
+        self._spares: Spares | None = None
+        self._sweep: asyncio.Task[None] | None = None
+        self._closing = False
+        self.receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
+
+    async def open(self) -> None:
+        """Make ready to start workers. Raises ConfigError where GStreamer is missing; OSError for the folder."""
+        records.folder(self._runtime).mkdir(mode=0o700, parents=True, exist_ok=True)
+        become_subreaper()
+        if self._gstreamer:
+            await build_registry(self._runtime)
+        self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
+        self._sweep.add_done_callback(_sweep_ended)
+        self._spares = Spares(self._settings.spares, self._start_spare)
+
+    async def start(
+        self,
+        kind: WorkerKind,
+        *,
+        lobby: str | None = None,
+        on_message: OnMessage,
+        on_request: OnRequest | None = None,
+    ) -> Worker:
+        """A worker that said hello: a spare, or a new one. Messages go to the handlers from now on.
+
+        Raises WorkerError or DeadlineError; then nothing of it is left.
+        """
+        if kind is WorkerKind.LOBBY and self._spares is not None and self._settings.spares:
+            spare = self._spares.take()
+            self._counts["spares_taken" if spare else "spares_missed"] += 1
+            if spare is not None:
+                spare.take(lobby, on_message, on_request)
+                return spare
+        worker = self._launch(kind, lobby)
+        worker.take(lobby, on_message, on_request)
+        await worker.said_hello()
+        return worker
+
+    def statistics(self) -> SupervisorStatistics:
+        counts = self._counts
+        return SupervisorStatistics(
+            workers=dict(Counter(worker.kind.value for worker in self._workers.values())),
+            spares=len(self._spares) if self._spares else 0,
+            started=counts["started"],
+            ended=counts["ended"],
+            died=counts["died"],
+            unclean=counts["unclean"],
+            spares_taken=counts["spares_taken"],
+            spares_missed=counts["spares_missed"],
+        )
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """All that are not gone, spares too."""
+        return tuple(self._workers.values())
+
+    async def close(self, cause: str = "host ends") -> None:
+        """End all workers at once; bounded by the ladder. Nothing can be started after it."""
+        self._closing = True
+        if self._spares is not None:
+            await self._spares.close()
+        await asyncio.gather(*(worker.end(cause) for worker in self.workers))
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.wait({self._sweep})
+        self._looks.shutdown()
+
+    # --- starting
+
+    def _launch(self, kind: WorkerKind, lobby: str | None) -> Worker:
+        if self._closing:
+            raise ConflictError("host.closing", "the host is ending and starts no worker")
+        extra = registry_environment(self._runtime) if self._gstreamer else {}
+        launched = launch(self._runtime, kind, self._modules[kind], self._settings, lobby=lobby, extra=extra)
+        worker = Worker(launched, Surroundings(self._runtime, self._settings, self._looks, self._gone))
+        self._workers[worker.id] = worker
+        self._counts["started"] += 1
+        log.info("worker started", worker=worker.id, pid=worker.pid, lobby=lobby)
+        return worker
+
+    async def _start_spare(self) -> Worker:
+        worker = self._launch(WorkerKind.LOBBY, None)
+        await worker.said_hello()
+        return worker
+
+    # --- their ends
+
+    def _gone(self, worker: Worker, receipt: Receipt) -> None:
+        self._workers.pop(worker.id, None)
+        self._counts["ended"] += 1
+        self._counts["died"] += receipt.cause == DIED
+        self._counts["unclean"] += not receipt.clean
+        self.receipts.append(receipt)
+        if self._spares is not None:
+            self._spares.lost(worker)
+        try:
+            self._on_receipt(receipt)
+        except SteadycastError as error:
+            log.error("receipt not taken", worker=worker.id, what=error.what, why=error.why)
+
+    async def _sweep_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = min(self._settings.heartbeat_s, self._settings.silence_s / 4)
+        while True:
+            before = loop.time()
+            await asyncio.sleep(pause)
+            if loop.time() - before > self._settings.silence_s / 2:
+                # We slept (stopped, or a busy machine), not the workers: they get their whole time again.
+                for worker in self.workers:
+                    worker.last_sign = loop.time()
+            self._look_around(loop.time())
+
+    def _look_around(self, now: float) -> None:
+        for worker in self.workers:
+            if worker.ready and now - worker.last_sign > self._settings.silence_s:
+                worker.begin_end(SILENT)
+            elif worker.kind is WorkerKind.DISPLAY:  # the only kind that starts programs of others
+                worker.note_family()
+        heads = {worker.pid for worker in self.workers}
+        for pid in proc.children():
+            one = proc.stat(pid)
+            if one is not None and one.state == "Z" and pid not in heads and one.session in heads:
+                reap(Identity(one.pid, one.start_time))
+
+
+def _sweep_ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("sweep failed", exc_info=error)

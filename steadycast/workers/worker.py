@@ -1,0 +1,261 @@
+"""One worker as the control plane holds it: what it says, how it does, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from steadycast.config.settings import WorkerSettings
+from steadycast.errors import DeadlineError, SteadycastError, WorkerError
+from steadycast.model import Check, Receipt, WorkerKind
+from steadycast.tracking import families, proc, receipts
+from steadycast.tracking.families import Identity
+from steadycast.tracking.receipts import Descriptor, Held, Outcome
+from steadycast.workers import records
+from steadycast.workers.channel import Channel, Descriptors, OnMessage, OnRequest
+from steadycast.workers.child import WORKER
+from steadycast.workers.ladder import Ladder
+from steadycast.workers.launch import Launched
+from steadycast.workers.messages import End, Heartbeat, Hello
+
+log = structlog.get_logger("workers")
+
+LOG_TAIL_BYTES = 4096
+EXIT_SEEN_S = 0.5  # a connection that ends is mostly a process that ends: wait so long before it is pushed
+DIED = "died"
+SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker needs of its supervisor. `looks` runs what reads much of /proc."""
+
+    runtime: Path
+    settings: WorkerSettings
+    looks: Executor
+    on_gone: Callable[[Worker, Receipt], None]
+
+
+class Worker:
+    """A child process. Nothing ends without a receipt, whenever and however it ends."""
+
+    def __init__(self, launched: Launched, surroundings: Surroundings) -> None:
+        self._record = launched.record
+        self._around = surroundings
+        self._process = launched.process
+        self._loop = asyncio.get_running_loop()
+        self._gone: asyncio.Future[Receipt] = self._loop.create_future()
+        self._hello: asyncio.Future[None] = self._loop.create_future()
+        self._ending: asyncio.Task[None] | None = None
+        self._known: set[Identity] = set()
+        self._on_message: OnMessage | None = None
+        self._on_request: OnRequest | None = None
+        self.statistics: dict[str, Any] = {}  # of the last heartbeat
+        self.last_heartbeat: float | None = None  # Unix seconds, by the worker's clock
+        self.last_sign = self._loop.time()  # seconds of the loop's clock
+        self.log_tail = ""  # last lines of its log, read when it ended
+        self._descriptors = _descriptors(launched)
+        self._channel = Channel(launched.sock, f"worker {self.id}", on_message=self._heard, on_request=self._asked)
+        self._channel.closed.add_done_callback(self._disconnected)
+        self._process.exited.add_done_callback(lambda _: self.begin_end(DIED))
+        self._channel.start()
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    @property
+    def kind(self) -> WorkerKind:
+        return self._record.kind
+
+    @property
+    def pid(self) -> int:
+        return self._record.pid
+
+    @property
+    def start_time(self) -> int:
+        return self._record.start_time
+
+    @property
+    def lobby(self) -> str | None:
+        return self._record.lobby
+
+    @property
+    def gone(self) -> asyncio.Future[Receipt]:
+        """Resolves with the receipt. Each caller has its own future: cancelling it does no harm to others."""
+        return asyncio.shield(self._gone)
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """None while it is not gone."""
+        return self._gone.result() if self._gone.done() else None
+
+    @property
+    def ready(self) -> bool:
+        """It said hello and is not ending."""
+        return self._hello.done() and not self._hello.cancelled() and self._ending is None
+
+    def post(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """As `Channel.post`."""
+        self._channel.post(message, fds)
+
+    async def request(self, message: Any, fds: Sequence[int] = (), *, deadline: float | None = None) -> dict[str, Any]:
+        """As `Channel.request`; `deadline` is `request_s` of the settings where it is None."""
+        seconds = self._around.settings.request_s if deadline is None else deadline
+        return await self._channel.request(message, fds, deadline=seconds)
+
+    async def end(self, cause: str) -> Receipt:
+        """End it by the ladder. Whoever asks, and however often: one end, the first cause, one receipt."""
+        self.begin_end(cause)
+        return await self.gone
+
+    def take(self, lobby: str | None, on_message: OnMessage, on_request: OnRequest | None) -> None:
+        """Give the worker to who uses it. Where its record cannot be written it is ended: WorkerError."""
+        if lobby != self._record.lobby:
+            self._record = replace(self._record, lobby=lobby)
+            try:
+                records.write(records.folder(self._around.runtime) / f"{self.id}.json", self._record)
+            except OSError as error:
+                self.begin_end("its record cannot be written")
+                raise WorkerError("worker.record", f"worker {self.id} cannot be written down", why=str(error)) from None
+        self._on_message, self._on_request = on_message, on_request
+
+    async def said_hello(self) -> None:
+        """Wait for its Hello within `start_s`. Raises DeadlineError or WorkerError once it is gone."""
+        seconds = self._around.settings.start_s
+        try:
+            await asyncio.wait({self._hello}, timeout=seconds)
+            if self._hello.done() and not self._hello.cancelled():
+                return
+            in_time = self._hello.cancelled()
+            receipt = await self.end(DIED if in_time else "did not start in time")
+        except asyncio.CancelledError:
+            self.begin_end("start cancelled")
+            raise
+        what = f"a {self.kind.value} worker "
+        if in_time:
+            raise WorkerError("worker.died", what + f"ended at its start ({_exit(receipt)})", why=self.log_tail or None)
+        raise DeadlineError("worker.start", what + f"said no hello within {seconds:g} s", why=self.log_tail or None)
+
+    def note_family(self) -> None:
+        """Remember its descendants now, in case one later sheds all by which it could be found."""
+        self._known.update(families.near(self.pid))
+        if len(self._known) > 1000:  # a command that forks all the time: keep those that still live
+            self._known = {one for one in self._known if proc.is_same(one.pid, one.start_time)}
+
+    # --- from the worker
+
+    def _heard(self, message: Any, fds: Descriptors) -> None:
+        self.last_sign = self._loop.time()
+        if isinstance(message, Heartbeat):
+            self.last_heartbeat, self.statistics = message.at, message.statistics
+        elif isinstance(message, Hello):
+            r = self._record
+            if (message.kind, message.pid, message.token) != (r.kind.value, r.pid, r.token):
+                self.begin_end("its hello was not that of the process that was started")
+            elif not self._hello.done():
+                self._hello.set_result(None)
+        elif self._on_message is not None:
+            self._on_message(message, fds)
+
+    async def _asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
+        self.last_sign = self._loop.time()
+        if self._on_request is None:
+            raise WorkerError("worker.nobody", f"nobody answers {type(message).__name__} of worker {self.id}")
+        return await self._on_request(message, fds)
+
+    def _disconnected(self, closed: asyncio.Future[str]) -> None:
+        self.begin_end(f"connection lost: {closed.result()}", patience=EXIT_SEEN_S)
+
+    # --- the end
+
+    def begin_end(self, cause: str, patience: float = 0) -> None:
+        """As `end`, without waiting. Where `patience` is given it has so many seconds to end by itself before."""
+        if self._ending is None:
+            self._hello.cancel()  # no change where it was said
+            self._ending = self._loop.create_task(self._end(cause, patience), name=f"end of {self.id}")
+
+    async def _end(self, cause: str, patience: float) -> None:
+        ladder = Ladder(
+            self._around.runtime, self._record, self._process, self._around.settings, self._around.looks, self._known
+        )
+        try:
+            if patience and await self._process.wait(patience):
+                cause = DIED
+            await ladder.climb_down(lambda: self._ask_to_end(cause))
+            self._let_go()
+            receipt = await ladder.look(cause, self._descriptors)
+        except Exception as error:  # the edge: whoever waits for `gone` must hear of it
+            log.exception("end failed", worker=self.id)
+            self._let_go()
+            receipt = self._unknown(ladder, cause, repr(error))
+        self._tell(receipt)
+
+    def _ask_to_end(self, cause: str) -> bool:
+        if cause == SILENT or not self._hello.done() or self._channel.closed.done():
+            return False
+        try:
+            self._channel.post(End(cause))
+        except SteadycastError:
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        self._channel.close("ended")
+        self._process.close()
+        self.log_tail = read_tail(records.folder(self._around.runtime) / f"{self.id}.log")
+
+    def _unknown(self, ladder: Ladder, cause: str, why: str) -> Receipt:
+        held = Held(
+            worker=self.id,
+            kind=self.kind,
+            lobby=self.lobby,
+            identity=ladder.identity,
+            mark=(WORKER, self.id),
+            started=self._record.started,
+            folder=records.folder(self._around.runtime),
+        )
+        outcome = Outcome(cause, self._process.exit_code, self._process.killed_by, tuple(ladder.rungs))
+        return receipts.write(held, outcome, (Check("all", None, why),))
+
+    def _tell(self, receipt: Receipt) -> None:
+        if not self._gone.done():
+            self._gone.set_result(receipt)
+        self._on_message = self._on_request = None
+        self._around.on_gone(self, receipt)
+        told = log.bind(worker=self.id, pid=self.pid, lobby=self.lobby, how=_exit(receipt), clean=receipt.clean)
+        if receipt.cause == DIED:
+            told.warning("worker died", said=self.log_tail[-1000:])
+        else:
+            told.info("worker ended", cause=receipt.cause)
+        if not receipt.clean:
+            told.error("cleanup incomplete", checks=[check for check in receipt.checks if check.residue != ()])
+
+
+def _descriptors(launched: Launched) -> tuple[Descriptor, ...]:
+    pidfd = launched.process.pidfd
+    named = [("control socket", launched.sock.fileno())]
+    return receipts.describe(named + ([("pidfd", pidfd)] if pidfd is not None else []))
+
+
+def _exit(receipt: Receipt) -> str:
+    if receipt.signal is not None:
+        return f"signal {receipt.signal}"
+    return "not reaped" if receipt.exit_code is None else f"exit code {receipt.exit_code}"
+
+
+def read_tail(path: Path) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
+            return file.read(LOG_TAIL_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,5 @@
+"""A worker that ends before it says hello."""
+
+import sys
+
+sys.exit("no module named luck")
