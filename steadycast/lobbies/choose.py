@@ -21,10 +21,13 @@ MADE = (Rendition(COPY, codec="copy"), MAIN)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The rendition (by the name viewers see) and its track. `encode`: what the worker opens; None for a copy."""
+    """The rendition (by the name viewers see) and its track; `audio` and None for a viewer that wants no picture.
+
+    `encode` is what the worker opens; None for a copy.
+    """
 
     rendition: str
-    track: str
+    track: str | None
     encode: Rendition | None
     audio: bool
 
@@ -55,6 +58,8 @@ def choose(
             raise NotFoundError(
                 "rendition.unknown", f"This lobby has no rendition {asked!r}.", hint=f"It has: {names}."
             )
+    if codecs is not None and asked is None and set(codecs) == {Codec.OPUS} and AUDIO in tracks:
+        return Choice(AUDIO, None, None, True)
     wanted = [r for r in renditions if r.codec == "copy"] + [r for r in renditions if r.codec != "copy"]
     for rendition in wanted:
         if rendition.codec == "copy":

@@ -40,6 +40,10 @@ class Loss:
     hint: str | None = None
     streamed_s: float = 0.0
 
+    def after(self, streamed_s: float) -> Loss:
+        """The same, after at least so long."""
+        return replace(self, streamed_s=max(self.streamed_s, streamed_s))
+
 
 @dataclass(frozen=True, slots=True)
 class Past:

@@ -88,6 +88,11 @@ class Worker:
         return self._record.lobby
 
     @property
+    def started(self) -> float:
+        """Unix seconds."""
+        return self._record.started
+
+    @property
     def gone(self) -> asyncio.Future[Receipt]:
         """Resolves with the receipt. Each caller has its own future: cancelling it does no harm to others."""
         return asyncio.shield(self._gone)

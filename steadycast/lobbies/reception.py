@@ -1,0 +1,110 @@
+"""Acts on what egress workers say: RTSP clients come and go, viewers end, keyframes and buses are wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from steadycast.errors import NotFoundError
+from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.viewers import Hold, Viewer, Viewers
+from steadycast.model import Protocol
+from steadycast.workers.codec import to_plain
+from steadycast.workers.messages import RtspDescribe, ViewerConnected, ViewerGone, ViewerJoined
+
+DESCRIBED_AT_ONCE = 8  # lobbies that one RTSP connection may hold
+
+
+class Reception:
+    """Hears all egress workers (`EgressListener`). `find` gives a lobby by id or key, raises NotFoundError."""
+
+    def __init__(self, viewers: Viewers, find: Callable[[str], Lobby]) -> None:
+        self._viewers = viewers
+        self._find = find
+        self._connections: dict[str, list[Hold]] = {}
+
+    async def describe(self, egress: Egress, message: RtspDescribe) -> dict[str, Any]:
+        """An RTSP client wants `lobby` or `lobby/rendition`."""
+        self._viewers.take_offer()
+        name, _, rendition = message.path.strip("/").partition("/")
+        lobby = self._find(name)
+        connection = f"{egress.id}/{message.hold}"
+        held = self._connections.setdefault(connection, [])
+        hold = next((hold for hold in held if hold.lobby is lobby), None)
+        if hold is None:
+            if len(held) >= DESCRIBED_AT_ONCE:
+                self._viewers.give_back(held.pop(0))
+            hold = self._viewers.admit(f"{connection}/{lobby.id}", lobby, egress)
+            held.append(hold)
+        try:
+            tracks = await self._viewers.open(hold, Protocol.RTSP, None, rendition or None)
+        finally:
+            if hold.choice is None or connection not in self._connections:  # nothing opened, or it left meanwhile
+                self._viewers.give_back(hold)
+                if hold in held:
+                    held.remove(hold)
+        described = [{"track": track, "info": to_plain(info)} for track, info in tracks]
+        return {"lobby": lobby.id, "tracks": described, "name": lobby.request.name}
+
+    def hold_gone(self, egress: Egress, hold: str) -> None:
+        """An RTSP connection is gone, and with it whoever played over it."""
+        holds = self._connections.pop(f"{egress.id}/{hold}", [])
+        for viewer in self._viewers.of():
+            if viewer.hold in holds:
+                self._viewers.forget(viewer.id, "its connection ended")
+        for one in holds:
+            self._viewers.give_back(one)
+
+    def joined(self, egress: Egress, message: ViewerJoined) -> None:
+        """An RTSP client plays."""
+        holds = self._connections.get(f"{egress.id}/{message.hold}", [])
+        hold = next((hold for hold in holds if hold.lobby.id == message.lobby), None)
+        if hold is None or hold.lobby.leaving:
+            self._viewers.spawn(egress.kick(message.viewer, "the lobby is gone"))
+            return
+        viewer = Viewer(message.viewer, hold, message.protocol, time.time(), "watching")
+        viewer.remote, viewer.transport = message.remote, message.transport
+        self._viewers.joined(viewer)
+
+    def connected(self, message: ViewerConnected) -> None:
+        """A WHEP viewer finished its handshake."""
+        viewer = self._viewers.find(message.viewer)
+        if viewer is not None:
+            viewer.state, viewer.remote, viewer.transport = "watching", message.remote, "udp"
+            self._viewers.say(viewer, "viewer.connected")
+
+    def viewer_gone(self, message: ViewerGone) -> None:
+        """A viewer ended."""
+        self._viewers.forget(message.viewer, message.reason)
+
+    def keyframe_wanted(self, track: str) -> None:
+        """A viewer needs a keyframe."""
+        lobby, name = self._lobby_of(track)
+        if lobby is not None:
+            lobby.feeds.keyframe_wanted(name)
+
+    def bus_lost(self, egress: Egress, track: str) -> None:
+        """A bus ended."""
+        lobby, name = self._lobby_of(track)
+        if lobby is not None and not lobby.feeds.bus_lost(name, egress):
+            self._viewers.end_holders(lobby, name, egress, "the track's bus broke again and again")
+
+    def egress_gone(self, egress: Egress, why: str) -> None:
+        """All its viewers and connections are gone."""
+        for viewer in self._viewers.of():
+            if viewer.hold.egress is egress:
+                self._viewers.forget(viewer.id, why)
+        for hold in self._viewers.holds():
+            if hold.egress is egress:
+                self._viewers.give_back(hold)
+        for connection in [name for name in self._connections if name.startswith(f"{egress.id}/")]:
+            del self._connections[connection]
+
+    def _lobby_of(self, track: str) -> tuple[Lobby | None, str]:
+        lobby, _, name = track.partition("/")
+        try:
+            return self._find(lobby), name
+        except NotFoundError:
+            return None, name

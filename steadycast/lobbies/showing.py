@@ -1,0 +1,100 @@
+"""Lobbies, viewers and workers as they are shown. Reads, changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from steadycast.errors import CallerError
+from steadycast.lobbies import choose
+from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.mask import masked_source
+from steadycast.lobbies.viewers import Viewer
+from steadycast.lobbies.views import LobbyView, RenditionView, ViewerView, WorkerView
+from steadycast.model import Rendition
+from steadycast.workers.worker import Worker
+
+T = TypeVar("T")
+
+
+def part(items: Sequence[T], name: Callable[[T], str], after: str | None, limit: int) -> tuple[Sequence[T], str | None]:
+    """The items after the one named, and the name to go on from. Raises CallerError `page.unknown`."""
+    start = 0
+    if after is not None:
+        names = [name(item) for item in items]
+        if after not in names:
+            hint = "Begin again without `after`: what it named is gone."
+            raise CallerError("page.unknown", "There is no such page.", hint=hint)
+        start = names.index(after) + 1
+    shown = items[start : start + limit]
+    return shown, name(shown[-1]) if shown and start + limit < len(items) else None
+
+
+def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
+    """A lobby with its renditions. Those the host makes are shown too."""
+    tracks = one.stage.tracks if one.stage is not None else {}
+    failure = one.failure
+    counts = Counter(viewer.hold.choice.rendition for viewer in viewers if viewer.hold.choice is not None)
+    declared = one.request.renditions
+    return LobbyView(
+        id=one.id,
+        key=one.request.key,
+        name=one.request.name,
+        state=one.state,
+        since=one.since,
+        created=one.created,
+        why=failure.why() if failure else None,
+        hint=failure.loss.hint if failure else None,
+        code=failure.loss.code if failure else None,
+        retry_at=failure.retry_at if failure else None,
+        source=masked_source(one.request.source),
+        renditions=tuple(
+            _rendition(one, rendition, bool(declared), counts[rendition.name])
+            for rendition in choose.offered(declared, tracks)
+        ),
+        audio=choose.AUDIO in tracks,
+        viewers=len(viewers),
+        workers=one.pids,
+        restarts=one.restarts,
+        whep=f"/whep/{one.request.key or one.id}",
+        rtsp=f"/{one.request.key or one.id}",
+    )
+
+
+def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int) -> RenditionView:
+    feed = one.feeds.get(choose.COPY if rendition.codec == "copy" else rendition.name)
+    running = feed is not None and feed.info is not None
+    track = feed.info if feed is not None else None
+    if track is None and rendition.codec == "copy" and one.stage is not None:
+        track = one.stage.tracks.get(choose.COPY)
+    return RenditionView(
+        name=rendition.name,
+        declared=rendition if is_declared else None,
+        running=running,
+        viewers=viewers,
+        track=track,
+        closes_at=feed.closes_at if feed is not None else None,
+    )
+
+
+def viewer(one: Viewer) -> ViewerView:
+    """A viewer with the counters of its egress worker's last sign of life."""
+    choice = one.hold.choice
+    return ViewerView(
+        id=one.id,
+        lobby=one.hold.lobby.id,
+        rendition=choice.rendition if choice is not None else choose.AUDIO,
+        protocol=one.protocol,
+        state=one.state,
+        remote=one.remote,
+        transport=one.transport,
+        since=one.since,
+        statistics=one.hold.egress.viewer_statistics(one.id),
+    )
+
+
+def worker(one: Worker) -> WorkerView:
+    """A worker with what its last heartbeat said."""
+    statistics = {name: value for name, value in one.statistics.items() if name != "viewers"}
+    return WorkerView(one.id, one.kind.value, one.pid, one.lobby, one.started, statistics)

@@ -1,0 +1,168 @@
+"""What a lobby runs on: a lobby worker with its source, and for desktops a display worker with its program.
+
+Each is made for one try and is never used again after it was lost. `lost` says why it does not show (any more).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from steadycast.config.settings import Settings
+from steadycast.errors import ConflictError, SteadycastError, WorkerError
+from steadycast.lobbies import loss
+from steadycast.lobbies.ids import tag
+from steadycast.lobbies.retry import Loss
+from steadycast.model import Receipt, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.workers.channel import Descriptors
+from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.messages import (
+    AttachReader,
+    CloseRendition,
+    CommandExited,
+    DetachReader,
+    DisplayFailed,
+    ForceKeyframe,
+    OpenRendition,
+    ShowDisplay,
+    ShowSource,
+    SourceFailed,
+    SourceReady,
+)
+from steadycast.workers.supervisor import Supervisor
+from steadycast.workers.worker import Worker
+
+
+class Holder:
+    """A worker of a lobby: started once, lost once, ended once."""
+
+    kind: WorkerKind
+
+    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: Settings) -> None:
+        self.lobby = lobby
+        self.source = source
+        self.settings = settings
+        self.lost: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
+        self._supervisor = supervisor
+        self._worker: Worker | None = None
+
+    @property
+    def worker(self) -> Worker:
+        """The worker; raises ConflictError before it was started."""
+        if self._worker is None:
+            raise ConflictError("worker.none", f"the {self.kind.value} worker is not started")
+        return self._worker
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, None where there is none (any more)."""
+        return None if self._worker is None or self._worker.receipt is not None else self._worker.pid
+
+    async def start_worker(self) -> None:
+        """Start the process; raises WorkerError."""
+        worker = await self._supervisor.start(self.kind, lobby=self.lobby, on_message=self.heard)
+        self._worker = worker
+        worker.gone.add_done_callback(self._gone)
+
+    async def end(self, cause: str) -> Receipt | None:
+        """End the process by the ladder; None where there was none."""
+        return None if self._worker is None else await self._worker.end(cause)
+
+    def heard(self, message: Any, fds: Descriptors) -> None:
+        """A message of the worker."""
+        raise NotImplementedError
+
+    def lose(self, why: Loss) -> None:
+        """Say once why it is lost."""
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+    def _gone(self, gone: asyncio.Future[Receipt]) -> None:
+        if not gone.cancelled():
+            self.lose(loss.of_worker(gone.result()))
+
+
+class Display(Holder):
+    """A virtual X display with the program of a desktop."""
+
+    kind = WorkerKind.DISPLAY
+
+    async def start(self, command: tuple[str, ...], width: int, height: int) -> tuple[str, str]:
+        """Start both; returns the display's name and the path of its Xauthority. Raises SteadycastError."""
+        await self.start_worker()
+        order = ShowDisplay(self.lobby, command, width, height)
+        self._started = time.monotonic()
+        body = await self.worker.request(order, deadline=self.settings.workers.request_s)
+        self.name, self.xauthority = str(body["display"]), str(body["xauthority"])
+        return self.name, self.xauthority
+
+    def heard(self, message: Any, fds: Descriptors) -> None:
+        if isinstance(message, CommandExited):
+            self.lose(loss.of_program(message, time.monotonic() - self._started))
+        elif isinstance(message, DisplayFailed):
+            self.lose(loss.of_display(message))
+
+
+class Stage(Holder):
+    """A lobby worker with its source. `epoch` names the clock of its tracks; `tracks` is what can be read at once."""
+
+    kind = WorkerKind.LOBBY
+
+    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: Settings) -> None:
+        super().__init__(lobby, source, supervisor, settings)
+        self.epoch = tag()
+        self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()
+        self.tracks: dict[str, TrackInfo] = {}
+        self.source_failed = False  # by its own words, and not because the worker died
+
+    async def start(self, display: str | None = None, xauthority: str | None = None) -> None:
+        """Start the worker and order the source; `shows` or `lost` follow. Raises SteadycastError."""
+        await self.start_worker()
+        settings = self.settings
+        order = ShowSource(
+            self.lobby,
+            self.source,
+            display,
+            xauthority,
+            mtu=settings.egress.mtu,
+            keyframe_s=settings.renditions.keyframe_s,
+            bits_per_pixel=settings.renditions.bits_per_pixel,
+            timeout_s=settings.sources.rtsp_timeout_s,
+        )
+        await self.worker.request(order, deadline=settings.workers.request_s)
+
+    def heard(self, message: Any, fds: Descriptors) -> None:
+        if isinstance(message, SourceReady):
+            self.tracks = {track.name: track for track in message.tracks}
+            if not self.shows.done():
+                self.shows.set_result(message)
+        elif isinstance(message, SourceFailed):
+            self.source_failed = True
+            self.lose(loss.of_source(message, self.source))
+
+    async def open(self, rendition: Rendition) -> TrackInfo:
+        """Start a rendition; answers with its first packet. Raises SteadycastError."""
+        body = await self.worker.request(OpenRendition(rendition), deadline=self.settings.workers.request_s)
+        try:
+            return from_plain(TrackInfo, body["track"])
+        except (KeyError, CodecError) as error:
+            raise WorkerError("worker.nonsense", "the lobby worker answered nonsense", why=str(error)) from None
+
+    async def close(self, name: str) -> None:
+        """End a rendition. Raises SteadycastError."""
+        await self.worker.request(CloseRendition(name), deadline=self.settings.workers.request_s)
+
+    async def attach(self, track: str, reader: str, descriptor: int) -> None:
+        """Send a track's packets into a socket, which belongs to this call. Raises SteadycastError."""
+        await self.worker.request(AttachReader(track, reader), (descriptor,), deadline=self.settings.workers.request_s)
+
+    async def detach(self, track: str, reader: str) -> None:
+        """Stop sending to a reader. Raises SteadycastError."""
+        await self.worker.request(DetachReader(track, reader), deadline=self.settings.workers.request_s)
+
+    def force_keyframe(self, track: str) -> None:
+        """Ask for a keyframe. A worker that does not read is ended by its supervisor; nothing is done about it here."""
+        with contextlib.suppress(SteadycastError):
+            self.worker.post(ForceKeyframe(track))

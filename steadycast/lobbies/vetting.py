@@ -1,0 +1,67 @@
+"""Looks at what a request names: where files and host names lead. The judgement is in `rules`."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from pathlib import Path
+
+import psutil
+
+from steadycast.config.settings import LobbySettings, Settings
+from steadycast.errors import CallerError
+from steadycast.lobbies import rules
+from steadycast.model import FileSource, RtspSource
+
+RESOLVE_S = 5.0
+
+
+class Vetting:
+    """Checks requests for this host. `ports` are those it listens on."""
+
+    def __init__(self, settings: Settings, ports: frozenset[int]) -> None:
+        self._settings = settings
+        self._ports = ports
+
+    async def __call__(self, request: LobbySettings) -> None:
+        """Raise CallerError where a request can never work, or reaches for what it must not."""
+        rules.check_request(request, self._settings)
+        if isinstance(request.source, FileSource):
+            await asyncio.to_thread(self._check_file, request.source)
+        elif isinstance(request.source, RtspSource):
+            await self._check_camera(request.source)
+
+    def _check_file(self, source: FileSource) -> None:
+        path = Path(source.path)
+        try:
+            resolved = path.resolve()
+            folders = [folder.resolve() for folder in self._settings.sources.file_folders]
+            rules.check_file(path, resolved, folders)
+            is_file = resolved.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, a loop of links
+            raise CallerError("source.file", f"source.path: {error}.") from None
+        if not is_file:
+            raise CallerError("source.file", f"source.path: there is no file {source.path!r}.")
+
+    async def _check_camera(self, source: RtspSource) -> None:
+        host, port = rules.camera_address(source)
+        facts = rules.HostFacts(_own_addresses(), self._ports)
+        rules.check_camera(host, port, await _resolve(host, port), facts)
+
+
+async def _resolve(host: str, port: int) -> tuple[rules.Address, ...]:
+    """What a name leads to; empty where it leads nowhere now: the camera is away, which is no fault of the caller."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return ()
+    return tuple(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+
+
+def _own_addresses() -> frozenset[rules.Address]:
+    kinds = (socket.AF_INET, socket.AF_INET6)
+    every = [address for addresses in psutil.net_if_addrs().values() for address in addresses]
+    return frozenset(ipaddress.ip_address(a.address.partition("%")[0]) for a in every if a.family in kinds)

@@ -1,0 +1,252 @@
+"""The viewers of the host: WHEP and RTSP, from asking to gone. Hears what the egress workers say."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+
+import structlog
+
+from steadycast.config.settings import Settings
+from steadycast.egress.webrtc.sdp import offered_codecs
+from steadycast.errors import (
+    CallerError,
+    NotFoundError,
+    RefusedError,
+    SteadycastError,
+    TooManyError,
+    WorkerError,
+)
+from steadycast.leases.budget import Budget
+from steadycast.leases.quota import Lease, Quota
+from steadycast.lobbies.choose import Choice, choose
+from steadycast.lobbies.egresses import Egress, Egresses
+from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.ids import tag, viewer_id
+from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.views import WhepPatched, WhepSession
+from steadycast.model import Codec, Protocol, TrackInfo
+
+log = structlog.get_logger("viewers")
+
+KICKS_AT_ONCE = 64
+STAGES_TRIED = 3  # a viewer that comes while its lobby worker is replaced is moved on to the next one this often
+
+
+@dataclass(eq=False)
+class Hold:
+    """Tracks kept open for one viewer or RTSP connection, and the place it takes."""
+
+    name: str
+    lobby: Lobby
+    egress: Egress
+    lease: Lease
+    choice: Choice | None = None
+
+
+@dataclass(eq=False)
+class Viewer:
+    """A viewer that was answered (WHEP) or plays (RTSP)."""
+
+    id: str
+    hold: Hold
+    protocol: Protocol
+    since: float
+    state: str = "connecting"
+    remote: str | None = None
+    transport: str | None = None
+    etag: str | None = None
+
+
+class Viewers:
+    """All viewers, what they hold, and how many there may be."""
+
+    def __init__(self, settings: Settings, egresses: Egresses, events: EventLog) -> None:
+        self.total = 0
+        self._settings = settings
+        self._egresses = egresses
+        self._events = events
+        self._quota = Quota("viewers", settings.limits.viewers)
+        rate = settings.limits.offers_per_s
+        self._offers = Budget(rate, max(1.0, rate), time.monotonic())
+        self._holds: dict[str, Hold] = {}
+        self._viewers: dict[str, Viewer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, viewer: str) -> Viewer:
+        """A viewer; raises NotFoundError."""
+        found = self._viewers.get(viewer)
+        if found is None:
+            raise NotFoundError("viewer.unknown", "There is no such viewer.", hint="It may have ended.")
+        return found
+
+    def find(self, viewer: str) -> Viewer | None:
+        """A viewer, None where it is gone."""
+        return self._viewers.get(viewer)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """All that is held, oldest first."""
+        return tuple(self._holds.values())
+
+    def hold(self, name: str) -> Hold | None:
+        """One of them."""
+        return self._holds.get(name)
+
+    def of(self, lobby: Lobby | None = None) -> tuple[Viewer, ...]:
+        """Viewers in the order they came (of one lobby)."""
+        return tuple(v for v in self._viewers.values() if lobby is None or v.hold.lobby is lobby)
+
+    # --- WHEP
+
+    async def offer(self, lobby: Lobby, sdp: str, remote: str | None, rendition: str | None) -> WhepSession:
+        """Answer a browser's offer; see `Lobbies.whep_offer`."""
+        codecs = offered_codecs(sdp).codecs
+        egress = await self._egresses.pick(self._settings.workers.request_s)
+        viewer_name = viewer_id()
+        hold = self.admit(viewer_name, lobby, egress)
+        try:
+            tracks = await self.open(hold, Protocol.WHEP, codecs, rendition)
+            viewer = Viewer(viewer_name, hold, Protocol.WHEP, time.time(), remote=remote, etag=tag())
+            self._viewers[viewer.id] = viewer
+            answer = await egress.offer(viewer.id, tuple(key for key, _ in tracks), sdp)
+            lobby.refuse_if_leaving()
+        except BaseException:
+            if self._viewers.pop(viewer_name, None) is not None:
+                self.spawn(egress.kick(viewer_name, "its offer failed"))
+            self.give_back(hold)
+            raise
+        if viewer.id not in self._viewers:
+            raise WorkerError("viewer.gone", "The viewer ended before it was answered.", retry_after=1)
+        self.joined(viewer)
+        assert viewer.etag is not None
+        return WhepSession(viewer.id, answer, viewer.etag)
+
+    async def patch(self, viewer: Viewer, fragment: str, etag: str | None) -> WhepPatched:
+        """Candidates or an ICE restart; see `Lobbies.whep_patch`."""
+        if etag is None:
+            raise CallerError("viewer.etag", "If-Match is needed.", hint="Send the ETag of the answer.", status=428)
+        if etag not in ("*", viewer.etag):
+            hint = "Send the ETag of the latest answer."
+            raise CallerError("viewer.etag", "The entity tag is of an older ICE session.", hint=hint, status=412)
+        answer = await viewer.hold.egress.patch(viewer.id, fragment)
+        if answer is not None:
+            viewer.etag = tag()
+        assert viewer.etag is not None
+        return WhepPatched(answer, viewer.etag)
+
+    # --- the end of viewers
+
+    async def end(self, viewer: Viewer, reason: str) -> None:
+        """End a viewer; answers when it is gone. A worker that does not answer is replaced, and the viewer with it."""
+        await viewer.hold.egress.kick(viewer.id, reason)
+        self.forget(viewer.id, reason)
+
+    async def end_all(self, lobby: Lobby, reason: str) -> None:
+        """End all viewers of a lobby, and forget what described it but does not play."""
+        limit = asyncio.Semaphore(KICKS_AT_ONCE)
+
+        async def kick(viewer: Viewer) -> None:
+            async with limit:
+                try:
+                    await self.end(viewer, reason)
+                except SteadycastError as error:
+                    log.warning("viewer not ended by its worker", viewer=viewer.id, code=error.code, what=error.what)
+                    self.forget(viewer.id, reason)
+
+        await asyncio.gather(*(kick(viewer) for viewer in self.of(lobby)))
+        for hold in tuple(self._holds.values()):
+            if hold.lobby is lobby:
+                self.give_back(hold)
+
+    def tracks_failed(self, lobby: Lobby, failed: dict[str, SteadycastError]) -> None:
+        """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again."""
+        for track, error in failed.items():
+            self.end_holders(lobby, track, None, f"{track} cannot be shown any more: {error.what}")
+
+    def end_holders(self, lobby: Lobby, track: str, egress: Egress | None, reason: str) -> None:
+        """Begin to end whoever watches a track (on one egress worker)."""
+        names = set(lobby.feeds.holders(track, egress))
+        for viewer in self.of(lobby):
+            if viewer.hold.name in names:
+                self.spawn(self.end(viewer, reason))
+
+    def forget(self, viewer_name: str, reason: str) -> None:
+        """A viewer is gone; harmless where it is forgotten already."""
+        viewer = self._viewers.pop(viewer_name, None)
+        if viewer is None:
+            return
+        if viewer.protocol is Protocol.WHEP:  # an RTSP connection keeps what it described until it is gone itself
+            self.give_back(viewer.hold)
+        self.say(viewer, "viewer.gone", reason)
+
+    # --- admission
+
+    def take_offer(self) -> None:
+        """Use the budget of offers; raises TooManyError."""
+        wait = self._offers.take(time.monotonic())
+        if wait > 0:
+            rate = self._settings.limits.offers_per_s
+            why = f"This host answers {rate:g} offers a second (`limits.offers_per_s`)."
+            raise TooManyError("limit.offers", "Too many offers.", why=why, retry_after=max(1.0, wait))
+
+    def admit(self, name: str, lobby: Lobby, egress: Egress) -> Hold:
+        """A place for a viewer; raises RefusedError."""
+        lease = self._quota.take(name, time.time())
+        if lease is None:
+            limit = self._settings.limits.viewers
+            why = f"{limit} watch already (`limits.viewers`)."
+            raise RefusedError("limit.viewers", "Too many viewers.", why=why, retry_after=5)
+        hold = self._holds[name] = Hold(name, lobby, egress, lease)
+        egress.viewers += 1
+        return hold
+
+    async def open(
+        self, hold: Hold, protocol: Protocol, codecs: frozenset[Codec] | None, rendition: str | None
+    ) -> tuple[tuple[str, TrackInfo], ...]:
+        """Choose and open tracks for a hold; answers with key and info of each. Raises SteadycastError."""
+        lobby = hold.lobby
+        for tries_left in reversed(range(STAGES_TRIED)):
+            stage = await lobby.ready()
+            hold.choice = choose(protocol, codecs, rendition, lobby.request.renditions, stage.tracks)
+            try:
+                return await lobby.feeds.hold(hold.name, hold.choice, hold.egress)
+            except WorkerError:
+                if tries_left == 0 or not (stage.lost.done() or lobby.stage is not stage):
+                    raise
+        raise AssertionError("not reached")
+
+    def give_back(self, hold: Hold) -> None:
+        """Return a place and let go of its tracks; harmless where that was done."""
+        if self._holds.get(hold.name) is hold:
+            del self._holds[hold.name]
+            hold.egress.viewers -= 1
+            self._quota.give_back(hold.lease)
+            hold.lobby.feeds.release(hold.name)
+
+    def joined(self, viewer: Viewer) -> None:
+        """Count a viewer and say that it is there."""
+        self._viewers[viewer.id] = viewer
+        self.total += 1
+        self.say(viewer, "viewer.joined")
+
+    def say(self, viewer: Viewer, name: str, why: str | None = None) -> None:
+        """Log and publish something about a viewer."""
+        lobby, protocol, choice = viewer.hold.lobby.id, viewer.protocol.value, viewer.hold.choice
+        log.info(name, viewer=viewer.id, lobby=lobby, protocol=protocol, why=why)
+        data = {"protocol": protocol, "rendition": choice and choice.rendition, "state": viewer.state}
+        self._events.publish("viewer", name, lobby=lobby, viewer=viewer.id, why=why, data=data)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Do this beside; an error is logged."""
+
+        async def quietly() -> None:
+            try:
+                await work
+            except SteadycastError as error:
+                log.warning("viewer not ended by its worker", code=error.code, what=error.what)
+
+        task = asyncio.get_running_loop().create_task(quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
