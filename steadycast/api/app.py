@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 
 from steadycast import __version__
 from steadycast.api import errors, events, lobbies, metrics, page, receipts, system, viewers, whep
@@ -35,8 +36,18 @@ def create_app(
     called before a server waits for its connections to end.
     """
     started = time.time()
-    app = FastAPI(title="Steadycast", version=__version__, description=_TEXT, docs_url=None, redoc_url=None)
-    facts = system.HostFacts(state, started, settings.rtsp_port, settings.egress.workers)
+    rules = rules_from(settings)
+    app = FastAPI(
+        title="Steadycast",
+        version=__version__,
+        description=_TEXT,
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": errors.DOCUMENTED},
+        # Checked by the guard, which sees every request; here only so that the description says it.
+        dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],
+    )
+    facts = system.HostFacts(state, started, settings.rtsp_port, settings.egress.workers, settings.sources)
     app.include_router(lobbies.router(rooms))
     app.include_router(viewers.router(rooms))
     app.include_router(receipts.router(rooms))
@@ -51,7 +62,7 @@ def create_app(
     # The last one added is the outermost.
     app.add_middleware(errors.Crash)
     app.add_middleware(Intake, body_bytes=settings.http.body_bytes, sdp_bytes=settings.limits.sdp_bytes)
-    app.add_middleware(Guard, rules=rules_from(settings))
+    app.add_middleware(Guard, rules=rules)
     app.add_middleware(Outgo)
     return app
 

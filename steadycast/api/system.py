@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from steadycast import __version__
+from steadycast.config.settings import SourceSettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics
@@ -25,7 +26,7 @@ DISK_BYTES = 64 * 1024 * 1024  # less is free: receipts and lobbies may soon not
 
 @dataclass(frozen=True, slots=True)
 class SystemView:
-    """This host. Times are Unix seconds, `uptime_s` seconds."""
+    """This host, and what its lobbies may show. Times are Unix seconds, `uptime_s` seconds."""
 
     name: str
     version: str
@@ -34,6 +35,9 @@ class SystemView:
     started: float
     uptime_s: float
     rtsp_port: int
+    applications: tuple[str, ...]  # what a desktop lobby may name
+    any_command: bool
+    file_folders: tuple[str, ...]
     statistics: LobbiesStatistics
 
 
@@ -93,6 +97,7 @@ class HostFacts:
     started: float
     rtsp_port: int
     egress_workers: int
+    sources: SourceSettings
 
 
 def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
@@ -110,6 +115,9 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             started=facts.started,
             uptime_s=time.time() - facts.started,
             rtsp_port=facts.rtsp_port,
+            applications=tuple(facts.sources.applications),
+            any_command=facts.sources.any_command,
+            file_folders=tuple(str(folder) for folder in facts.sources.file_folders),
             statistics=lobbies.statistics(),
         )
 

@@ -9,14 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
-INDEX = "index.html"
-
-# Header `Content-Security-Policy` for every answer of the page. The page has no inline script or style, opens no other
-# address, and is not shown in a frame of another site. Images may be data: URLs, as browsers draw some controls so.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 
 # Spelled out, because the system's table of media types differs between machines and a module script with a wrong type
 # is refused by browsers.
@@ -38,7 +30,7 @@ class PageFile:
 
 
 def page_files() -> dict[str, PageFile]:
-    """All files of the page by name. A name that is not in here is not served, so no path can lead out of the folder."""
+    """All files of the page by name. What is not in here is not served, so no path leads out of the folder."""
     return {
         path.name: PageFile(path.name, path, _MEDIA_TYPES[path.suffix])
         for path in sorted(FOLDER.iterdir())

@@ -1,19 +1,24 @@
 // What happened lately, newest first.
-import { h, keyed, show } from "./dom.js";
+import { h, keyed, setText, show } from "./dom.js";
 import { eventText, eventTone, stateLook } from "./format.js";
 import { icon } from "./icons.js";
 import { moment } from "./moment.js";
 
 class EventRow {
-  constructor({ event, name }) {
-    const state = event.kind === "lobby" ? stateLook(event.name.split(".")[1]) : null;
-    const mark = state?.icon ?? { viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host";
-    const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), name ? h("span.faint", {}, ` · ${name}`) : null));
+  constructor({ event }) {
+    const state = event.name.split(".")[1] ?? "";
+    const entered = event.kind === "lobby" && state === state.toUpperCase();
+    const mark = entered ? stateLook(state).icon : { viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host";
+    this.name = h("span.faint");
+    const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), this.name));
     if (event.why) text.append(h("span.faint.wrap", {}, event.why));
     this.element = h("li.happening", { "data-tone": eventTone(event) }, icon(mark), text, moment(event.at));
   }
 
-  update() {} // an event never changes
+  // An event never changes; what its lobby is called may be known later.
+  update({ name }) {
+    setText(this.name, name ? ` · ${name}` : "");
+  }
 }
 
 export class Activity {

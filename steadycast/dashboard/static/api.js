@@ -18,12 +18,12 @@ export class Problem extends Error {
 
 const FIELDS = 32; // field problems kept of one answer
 
-// From `fields` of the problem; a single one may also stand before a colon in the detail: "source.width: is odd."
+// From `errors` of the problem; a single one may also stand before a colon in the detail: "source.width: is odd."
 function fieldTexts(body) {
   const texts = new Map();
-  for (const { field, problem, allowed, nearest } of Array.isArray(body.fields) ? body.fields.slice(0, FIELDS) : []) {
+  for (const { field, message, allowed, nearest } of Array.isArray(body.errors) ? body.errors.slice(0, FIELDS) : []) {
     const meant = nearest ? `Did you mean ${nearest}?` : null;
-    texts.set(plainPath(field), [sentence(problem), allowed, meant].filter(Boolean).join(" "));
+    texts.set(plainPath(field), [sentence(message), allowed, meant].filter(Boolean).join(" "));
   }
   const [, path, text] = /^([a-z_]+(?:\.[a-z_]+|\.\d+|\[\d+\])*): (.+)$/s.exec(body.detail ?? "") ?? [];
   if (path && texts.size === 0) texts.set(plainPath(path), [sentence(text), body.why, body.hint].filter(Boolean).join(" "));

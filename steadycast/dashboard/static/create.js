@@ -21,21 +21,17 @@ function pictureFields() {
   ];
 }
 
-// Which programs a desktop may start; null where the host does not say.
-export function applicationsOf(system) {
-  const named = system?.applications ?? system?.sources?.applications ?? null;
-  return named === null ? null : Array.isArray(named) ? named.map((item) => item.name ?? item) : Object.keys(named);
-}
-
 function desktopFields(system) {
-  const names = applicationsOf(system);
-  const anyCommand = system?.any_command ?? system?.sources?.any_command ?? false;
+  // Before the host has answered it is not known which programs there are: then the name is typed.
+  const names = system?.applications ?? null;
+  const anyCommand = system?.any_command ?? false;
   const fields = [];
   if (names?.length) {
     const options = [...names.map((name) => [name, name]), ...(anyCommand ? [["", "A command of your own"]] : [])];
     fields.push(choiceField("source.application", "Application", options, { wide: true, help: "The programs that the config of this host names." }));
   } else if (!anyCommand) {
-    fields.push(textField("source.application", "Application", { help: names ? "The config of this host names no program yet: add one under [sources.applications]." : "The name of a program in the config of this host." }));
+    const help = names ? "The config of this host names no program yet: add one under [sources.applications]." : "The name of a program in the config of this host.";
+    fields.push(textField("source.application", "Application", { help }));
   }
   if (anyCommand) fields.push(textField("source.command", "Command", { placeholder: "xeyes -geometry 400x300", read: words }));
   return [...fields, ...pictureFields(), checkField("source.cursor", "Show the mouse pointer", true)];
@@ -50,7 +46,7 @@ const SOURCE_FIELDS = {
     numberField("source.latency_ms", "Jitter buffer, ms", { value: "100" }),
   ],
   file: (system) => {
-    const folders = system?.file_folders ?? system?.sources?.file_folders ?? [];
+    const folders = system?.file_folders ?? [];
     const help = folders.length ? `A file below ${folders.join(", ")}.` : "A file below one of the folders that the config of this host names.";
     return [textField("source.path", "File", { placeholder: "/srv/video/film.mp4", help }), checkField("source.loop", "Play in a loop", true)];
   },
@@ -112,8 +108,8 @@ export class CreateForm {
       codec: choiceField("codec", "Encoding", [["h264", "H.264"], ["copy", "Copy, no encoder"]]),
       width: numberField("width", "Width", { placeholder: "source" }),
       height: numberField("height", "Height", { placeholder: "source" }),
-      fps: numberField("fps", "Frames a second", { placeholder: "source" }),
-      bitrate_kbps: numberField("bitrate_kbps", "kbit/s", { placeholder: "automatic" }),
+      fps: numberField("fps", "Frames/s", { placeholder: "source" }),
+      bitrate_kbps: numberField("bitrate_kbps", "kbit/s", { placeholder: "auto" }),
     };
     const remove = h("button.quiet.icon-only", { type: "button", "aria-label": "Remove this rendition", title: "Remove", onclick: () => this.#removeRendition(rendition, box) }, icon("close"));
     const box = h("fieldset.rendition-form", {}, h("legend.sr", {}, "Rendition"), Object.values(rendition).map((field) => field.element), remove);

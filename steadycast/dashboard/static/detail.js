@@ -2,7 +2,7 @@
 import { Activity } from "./activity.js";
 import { CopyField } from "./copy.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
-import { count, duration, sourceSummary } from "./format.js";
+import { count, sourceSummary } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
 import { Viewers } from "./people.js";
@@ -40,7 +40,9 @@ export class LobbyDetail {
     this.title = h("h1", { tabindex: "-1" });
     this.chip = new StateChip();
     this.since = moment();
-    this.about = h("p.detail-about");
+    this.aboutText = h("span");
+    this.created = moment();
+    this.about = h("p.detail-about", {}, this.aboutText, this.created);
     this.actions = h("div.detail-actions");
     this.stopPlace = h("div");
     this.why = h("p.trouble-why");
@@ -69,7 +71,9 @@ export class LobbyDetail {
     this.chip.set(lobby.state);
     setMoment(this.since, lobby.since);
     const restarts = lobby.restarts ? count(lobby.restarts, "restart") : null;
-    setText(this.about, [sourceSummary(lobby.source), lobby.key ? `key ${lobby.key}` : null, `up ${duration(Date.now() / 1000 - lobby.created)}`, restarts].filter(Boolean).join(" · "));
+    const about = [sourceSummary(lobby.source), lobby.key ? `key ${lobby.key}` : null, restarts, "made "];
+    setText(this.aboutText, about.filter(Boolean).join(" · "));
+    setMoment(this.created, lobby.created);
     this.#drawTrouble(lobby);
     this.renditions.draw(lobby);
     this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);
@@ -109,7 +113,8 @@ export class LobbyDetail {
     if (this.stop?.busy) return; // its receipt is on the way
     this.#player.watch(null);
     if (!this.last) setText(this.title, "There is no such lobby");
-    setText(this.about, this.last ? "" : "It may have been stopped, or the address is wrong.");
+    setText(this.aboutText, this.last ? "" : "It may have been stopped, or the address is wrong.");
+    setMoment(this.created, null);
     this.chip.element.hidden = !this.last;
     if (this.last) this.chip.set(this.stop?.answer?.state ?? "DESTROYED");
     show(this.trouble, false);
@@ -139,6 +144,6 @@ export class LobbyDetail {
 
 // The host tells its RTSP port in /system; where it does not, the port of the standard set-up is the best guess.
 export function rtspAddress(path, system) {
-  const port = system?.rtsp_port ?? system?.rtsp?.port ?? 8554;
+  const port = system?.rtsp_port ?? 8554;
   return `rtsp://${location.hostname}:${port}${path}`;
 }

@@ -196,7 +196,7 @@ export class Player {
     const lobby = this.#store.lobbies.get(this.#lobby);
     const trouble = lobby && lobby.state !== "STREAMING" ? lobby : null;
     const title = this.#attempt > 1 ? "Connecting again" : "Connecting";
-    this.screen.say({ tone: "busy", title, why: trouble?.why ?? "", hint: trouble?.hint ?? "" });
+    this.screen.say({ tone: "busy", title, why: trouble?.why ?? "" });
   }
 
   #sayPlaying() {
@@ -207,6 +207,6 @@ export class Player {
   #sayWaiting(why) {
     const lobby = this.#store.lobbies.get(this.#lobby);
     const title = lobby && lobby.state !== "STREAMING" ? stateLook(lobby.state).word : "Waiting for the picture";
-    this.screen.say({ tone: "wait", title, why: lobby?.why ?? why, hint: lobby?.hint ?? "" });
+    this.screen.say({ tone: "wait", title, why: lobby?.why ?? why });
   }
 }
