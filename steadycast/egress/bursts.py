@@ -41,11 +41,11 @@ def _runs(packets: Sequence[bytes]) -> list[Run]:
     start, count = 0, len(packets)
     while start < count:
         length = len(packets[start])
-        longest = min(count, start + _SEGMENTS, start + max(1, _SEND_BYTES // max(1, length)))
+        longest = min(count, start + _SEGMENTS, start + max(1, _SEND_BYTES // length)) if length else start + 1
         end = start + 1
         while end < longest and len(packets[end]) == length:
             end += 1
-        if end < longest and len(packets[end]) < length:
+        if end < longest and 0 < len(packets[end]) < length:
             end += 1
         runs.append(Run(packets[start:end]))
         start = end
