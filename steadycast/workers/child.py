@@ -70,6 +70,7 @@ class Parent:
     def __init__(self, parameters: ChildParameters) -> None:
         self.id = parameters.id
         self.folder = Path(parameters.runtime) / "workers"  # files that start with `<id>.` go with this worker
+        self.end_s = parameters.end_s  # what the body's `close()` has
         self.channel: Channel | None = None
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

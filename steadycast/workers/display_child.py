@@ -1,0 +1,195 @@
+"""A display worker: Xvfb and the program that shows on it, and whatever that starts; all of it ends with this process.
+
+This process is the subreaper of what it starts, so a program that forks away stays below it, and the display lives as
+long as any of them. Needs no GStreamer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from steadycast.errors import CallerError, ConflictError, DeadlineError, SourceError
+from steadycast.tracking import displays, proc
+from steadycast.tracking.families import Identity
+from steadycast.workers import records
+from steadycast.workers.channel import Descriptors
+from steadycast.workers.child import WORKER, Parent, run_child
+from steadycast.workers.messages import CommandExited, DisplayFailed, ShowDisplay
+from steadycast.workers.prctl import become_subreaper
+from steadycast.workers.process import kill, reap
+from steadycast.workers.programs import Program, outcome
+from steadycast.workers.records import DisplayClaim
+from steadycast.workers.xauthority import write_cookie
+
+START_S = 10  # from the start of Xvfb until it takes connections
+SERVER_END_S = 0.8  # from SIGTERM until SIGKILL of Xvfb
+LOOK_EVERY_S = 0.02
+# What a program gets of our environment; anything else may be a secret of the host.
+_PASSED = re.compile(r"^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|XDG_\w+|LD_LIBRARY_PATH)$")
+
+
+def clean_environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program on the display; the worker's mark stays, so that its descendants are found."""
+    kept = {key: value for key, value in own.items() if _PASSED.match(key) or key == WORKER}
+    return kept | dict(extra)
+
+
+class Display:
+    """The body of a display worker: one display, one command."""
+
+    def __init__(self, parent: Parent) -> None:
+        become_subreaper()
+        self._parent = parent
+        self._loop = asyncio.get_running_loop()
+        self._cookie = parent.folder / f"{parent.id}.xauth"
+        self._claim = parent.folder / f"{parent.id}.display"
+        self._asked = False
+        self._closing = False
+        self._told = False
+        self._server: Program | None = None
+        self._number: int | None = None
+        self._command: Program | None = None
+        self._loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
+
+    def on_message(self, message: Any, fds: Descriptors) -> None:
+        """A display worker takes requests only."""
+
+    async def on_request(self, message: Any, fds: Descriptors) -> dict[str, Any]:
+        if not isinstance(message, ShowDisplay):
+            raise CallerError("display.request", f"a display worker does not know {type(message).__name__}")
+        if self._asked:
+            raise ConflictError("display.shown", "this worker has its display already")
+        self._asked = True
+        display = f":{await self._start_server(message)}"
+        self._start_command(message, display)
+        return {"display": display, "xauthority": str(self._cookie)}
+
+    def statistics(self) -> dict[str, Any]:
+        running = self._command is not None and not self._told
+        return {"display": self._number, "command_running": running, "processes": len(self._programs())}
+
+    # --- start
+
+    async def _start_server(self, wanted: ShowDisplay) -> int:
+        write_cookie(self._cookie)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._server = server = self._execute_server(wanted, writing)
+        finally:
+            os.close(writing)
+        try:
+            records.write(self._claim, DisplayClaim(server.process.identity.pid))
+            server.process.exited.add_done_callback(lambda _: self._server_ended(server))
+            self._number = number = await self._read_number(reading, server)
+            records.write(self._claim, DisplayClaim(server.process.identity.pid, number))
+        finally:
+            os.close(reading)
+        return number
+
+    def _execute_server(self, wanted: ShowDisplay, report: int) -> Program:
+        words = ["Xvfb", "-displayfd", str(report), "-screen", "0", f"{wanted.width}x{wanted.height}x24"]
+        words += ["-nolisten", "tcp", "-noreset", "-auth", str(self._cookie)]
+        try:
+            # SIGTERM: it takes its lock and socket with it.
+            return Program(words, clean_environment(os.environ, {}), signal.SIGTERM, (report,))
+        except FileNotFoundError:
+            raise SourceError("display.missing", "Xvfb is not installed", hint="apt-get install xvfb") from None
+        except OSError as error:
+            raise SourceError("display.start", "Xvfb cannot be started", why=str(error)) from None
+
+    async def _read_number(self, reading: int, server: Program) -> int:
+        os.set_blocking(reading, False)
+        text = b""
+        until = self._loop.time() + START_S
+        while not text.endswith(b"\n"):
+            if server.process.exited.done():
+                raise SourceError("display.start", f"the X server {outcome(server.process)}", why=server.tail.text())
+            if self._loop.time() > until:
+                raise DeadlineError("display.deadline", f"the X server was not ready within {START_S} s")
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(reading, 16)
+            await asyncio.sleep(LOOK_EVERY_S)
+        return int(text)
+
+    def _start_command(self, wanted: ShowDisplay, display: str) -> None:
+        extra = {"DISPLAY": display, "XAUTHORITY": str(self._cookie)}
+        try:
+            self._command = Program(wanted.command, clean_environment(os.environ, extra), signal.SIGKILL)
+        except FileNotFoundError:
+            raise SourceError(
+                "source.command", "the command exited with 127: not found", why=f"no program {wanted.command[0]!r}"
+            ) from None
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in a word
+            raise SourceError("source.command", "the command exited with 126: not executable", why=str(error)) from None
+        self._command.process.exited.add_done_callback(lambda _: self._child_ended())
+
+    # --- what ends by itself
+
+    def _programs(self) -> list[Identity]:
+        """The command and all that it started, wherever they forked to; without the X server."""
+        server = self._server.process.identity.pid if self._server else None
+        table = proc.processes()
+        below = {one.pid for one in proc.descendants(server, table)} | {server} if server else set()
+        return [
+            Identity(one.pid, one.start_time)
+            for one in proc.descendants(os.getpid(), table)
+            if one.pid not in below and one.state != "Z"
+        ]
+
+    def _child_ended(self) -> None:
+        """Reap what was left to us, and tell when nothing of the command is left."""
+        watched = {program.process.identity.pid for program in (self._server, self._command) if program}
+        for pid in proc.children():
+            started = proc.start_time(pid)
+            if pid not in watched and started is not None:
+                reap(Identity(pid, started))
+        command = self._command
+        if command is None or self._told or self._closing or not command.process.exited.done() or self._programs():
+            return
+        self._told = True
+        process = command.process
+        self._parent.post(CommandExited(process.exit_code, process.killed_by, command.tail.text()))
+
+    def _server_ended(self, server: Program) -> None:
+        if not self._closing and self._number is not None:  # before, the request answers
+            self._parent.post(DisplayFailed(f"the X server {outcome(server.process)}", server.tail.text()))
+
+    # --- the end
+
+    async def close(self) -> None:
+        """End the command and all it started, then the X server; remove what they leave."""
+        self._closing = True
+        await self._end_programs(signal.SIGTERM, self._parent.end_s / 3)
+        await self._end_programs(signal.SIGKILL, self._parent.end_s / 3)
+        if self._server is not None:
+            process = self._server.process
+            process.send(signal.SIGTERM)
+            if not await process.wait(SERVER_END_S):
+                process.send(signal.SIGKILL)
+                await process.wait(SERVER_END_S)
+            if self._number is not None:
+                displays.remove(self._number, (process.identity.pid,))
+        self._cookie.unlink(missing_ok=True)
+        for program in (self._server, self._command):
+            if program is not None:
+                program.close()
+
+    async def _end_programs(self, number: signal.Signals, seconds: float) -> None:
+        until = self._loop.time() + seconds
+        signalled: set[Identity] = set()
+        while (left := self._programs()) and self._loop.time() < until:
+            for identity in set(left) - signalled:
+                kill(identity, number)
+                kill(identity, signal.SIGCONT)  # one that is stopped would not hear it
+            signalled.update(left)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+if __name__ == "__main__":
+    run_child("display", Display)
