@@ -1,4 +1,4 @@
-"""A fan-out with WebRTC in this process, fed with real H.264 and Opus by a GStreamer child, for tests of the egress alone."""
+"""A fan-out with WebRTC in this process, fed with real H.264 and Opus by a GStreamer child."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ PICTURE = (
     "videotestsrc is-live=true pattern=smpte ! video/x-raw,width=640,height=360,framerate=30/1 ! "
     "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 bitrate=1500 threads=1 ! "
     "video/x-h264,profile=constrained-baseline ! h264parse config-interval=-1 ! "
-    "rtph264pay pt=96 mtu=1200 aggregate-mode=zero-latency timestamp-offset=0 ! rtpstreampay ! fdsink fd={video} sync=false "
+    "rtph264pay pt=96 mtu=1200 aggregate-mode=zero-latency timestamp-offset=0 ! "
+    "rtpstreampay ! fdsink fd={video} sync=false "
 )
 SOUND = (
     "audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! opusenc ! "

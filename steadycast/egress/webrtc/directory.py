@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steadycast.egress.webrtc.aioice_parts import StunMessage
-from steadycast.egress.webrtc.ice import TAG_BYTES, IceAgent, Remote
+from steadycast.egress.webrtc.ice import MOST_PAIRS, TAG_BYTES, IceAgent, Remote
 
 if TYPE_CHECKING:
     from steadycast.egress.webrtc.peer import Peer
@@ -37,6 +37,8 @@ class Directory:
 
     def add_address(self, peer: Peer, remote: Remote) -> None:
         """Lead an address to a viewer; the last one that proved to be there has it."""
+        if remote not in peer.known and len(peer.known) >= MOST_PAIRS:
+            self._drop(peer, next(known for known in peer.known if known != peer.remote))
         self._by_address[remote] = peer
         peer.known.add(remote)
 
@@ -49,10 +51,13 @@ class Directory:
         """Forget a viewer."""
         for agent in peer.agents:
             self.remove_agent(agent)
-        for remote in peer.known:
-            if self._by_address.get(remote) is peer:
-                del self._by_address[remote]
-        peer.known.clear()
+        for remote in tuple(peer.known):
+            self._drop(peer, remote)
+
+    def _drop(self, peer: Peer, remote: Remote) -> None:
+        peer.known.discard(remote)
+        if self._by_address.get(remote) is peer:
+            del self._by_address[remote]
 
     def __len__(self) -> int:
         return len(self._by_address) + len(self._by_ufrag) + len(self._by_tag)

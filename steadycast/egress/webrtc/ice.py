@@ -19,6 +19,7 @@ PACE_S = 0.05  # between checks of new pairs (Ta, RFC 8445 section 14.2)
 FIRST_RETRY_S = 0.25  # doubled for each further try
 MOST_TRIES = 7
 CONSENT_S = 5.0  # between consent checks on the selected pair (RFC 7675 section 5.1), give or take a fifth
+SETTLED_S = 3.0  # a pair nominated so long after the choice is no part of the first burst of checks: the browser moved
 TAG_BYTES = 4  # first bytes of a transaction id: they lead a response back to its agent
 
 
@@ -59,30 +60,23 @@ class _Pair:
     due: float = 0.0
     transaction: bytes = b""
     request: bytes = field(default=b"", repr=False)
-    nominated: bool = False
+    nominated_at: float | None = None
 
 
 class IceAgent:
-    """One generation of a viewer's ICE. `selected` is where media goes; None until the browser nominated a pair.
-
-    `heard` is when the last valid message of the viewer came; None before the first.
-    """
+    """One generation of a viewer's ICE. `selected` is where media goes; None until the browser nominated a pair."""
 
     def __init__(self, local: Credentials, remote: Credentials, *, can_relay: bool = False) -> None:
         self.local = local
         self.remote = remote
         self.tag = secrets.token_bytes(TAG_BYTES)
         self.selected: Remote | None = None
-        self.heard: float | None = None
         self._can_relay = can_relay
         self._pairs: dict[Remote, _Pair] = {}
         self._withdrawn = False  # the browser checked the selected pair without nominating it again
+        self._selected_at = 0.0
         self._next_new = 0.0
         self._next_consent = 0.0
-
-    def remotes(self) -> tuple[Remote, ...]:
-        """All addresses that proved to be the viewer's."""
-        return tuple(pair.remote for pair in self._pairs.values() if pair.state is _State.VALID)
 
     def add_candidate(self, candidate: Candidate) -> None:
         """Check a candidate of the offer, or a trickled one; more than MOST_PAIRS are forgotten."""
@@ -107,19 +101,17 @@ class IceAgent:
 
     # --- what comes in --------------------------------------------------------------------------------------------
 
-    def receive(self, message: StunMessage, remote: Remote, now: float) -> list[Datagram]:
-        """Take a message; what is not signed with our shared secrets is dropped without an answer."""
+    def receive(self, message: StunMessage, remote: Remote, now: float) -> list[Datagram] | None:
+        """Take a message; what to send for it. None: it is not signed with our secrets, and gets no answer."""
         if message.is_request:
             return self._receive_request(message, remote, now)
-        self._receive_answer(message, remote, now)
-        return []
+        return [] if self._receive_answer(message, remote, now) else None
 
-    def _receive_request(self, message: StunMessage, remote: Remote, now: float) -> list[Datagram]:
+    def _receive_request(self, message: StunMessage, remote: Remote, now: float) -> list[Datagram] | None:
         expected = f"{self.local.ufrag}:{self.remote.ufrag}"
         # No answer to a stranger: it would only help who looks for open ports or for a mirror.
         if message.username != expected or not message.is_signed_with(self.local.pwd):
-            return []
-        self.heard = now
+            return None
         if message.is_controlled:
             return [(binding_error(message.transaction, 487, "Role Conflict", self.local.pwd), remote)]
         answer = (binding_response(message.transaction, (remote.host, remote.port), self.local.pwd), remote)
@@ -129,44 +121,48 @@ class IceAgent:
         if remote == self.selected and not message.nominates:
             self._withdrawn = True
         if message.nominates:
-            self._nominate(pair)
+            self._nominate(pair, now)
         if pair.state is _State.VALID:
             return [answer]
         return [answer, self._check(pair, now)]  # triggered check (RFC 8445 section 7.3.1.4)
 
-    def _receive_answer(self, message: StunMessage, remote: Remote, now: float) -> None:
+    def _receive_answer(self, message: StunMessage, remote: Remote, now: float) -> bool:
         pair = self._pairs.get(remote)  # a response from another address than was asked is no proof of anything
         if pair is None or not pair.transaction or message.transaction != pair.transaction:
-            return
+            return False
         if not message.is_signed_with(self.remote.pwd):
-            return
+            return False
         pair.transaction = pair.request = b""
         if message.is_error:
             pair.state = _State.FAILED if pair.state is _State.CHECKING else pair.state
-            return
-        self.heard = now
+            return True
         pair.state = _State.VALID
-        if pair.nominated:
-            self._select(pair)
+        if pair.nominated_at is not None:
+            self._select(pair, pair.nominated_at, now)
+        return True
 
-    def _nominate(self, pair: _Pair) -> None:
-        pair.nominated = True
+    def _nominate(self, pair: _Pair, now: float) -> None:
+        if pair.nominated_at is None:
+            pair.nominated_at = now
         if pair.state is _State.VALID:
-            self._select(pair)
+            self._select(pair, pair.nominated_at, now)
 
-    def _select(self, pair: _Pair) -> None:
+    def _select(self, pair: _Pair, nominated_at: float, now: float) -> None:
         """Follow a nomination.
 
-        A browser that nominates many pairs at once means the best of them; one that moved to another network nominates
-        the new pair and only checks the old one, or stops doing so.
+        A browser that nominates many pairs in its first burst of checks means the best of them; one that moved to
+        another network nominates the new pair later, or only checks the old one from then on.
         """
         current = self._pairs.get(self.selected) if self.selected is not None else None
-        if current is None or current is pair or self._withdrawn or pair.priority > current.priority:
-            if current is not None and current is not pair:
-                current.nominated = False
-            if self.selected != pair.remote:
-                self._withdrawn = False
-            self.selected = pair.remote
+        if current is pair:
+            return
+        moved = self._withdrawn or nominated_at - self._selected_at > SETTLED_S
+        if current is not None and not moved and pair.priority <= current.priority:
+            return
+        if current is not None:
+            current.nominated_at = None
+        self._withdrawn = False
+        self.selected, self._selected_at = pair.remote, now
 
     # --- what time brings -----------------------------------------------------------------------------------------
 

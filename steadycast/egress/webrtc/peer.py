@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,7 +67,7 @@ class Peer:
     def __init__(self, viewer: str, plan: Plan, ssrcs: Mapping[str, int], house: House, now: float) -> None:
         self.viewer = viewer
         self.plan = plan
-        self.cname = viewer
+        self.cname = secrets.token_hex(8)
         self.state = PeerState.NEW
         self.remote: Remote | None = None
         self.agents: list[IceAgent] = []  # the newest last; the one before it only while a restart is going on
@@ -92,10 +93,10 @@ class Peer:
 
     def receive_stun(self, agent: IceAgent, message: StunMessage, remote: Remote, now: float) -> bool:
         """Take a message for one of our agents. True if it proved that `remote` is an address of this viewer."""
-        before = agent.heard
-        self._house.network.send_all(agent.receive(message, remote, now))
-        if agent.heard is None or (agent.heard == before and agent.heard != now):
+        datagrams = agent.receive(message, remote, now)
+        if datagrams is None:
             return False
+        self._house.network.send_all(datagrams)
         self._heard = now
         if self.state is PeerState.NEW:
             self.state = PeerState.ICE

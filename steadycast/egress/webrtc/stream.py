@@ -44,6 +44,7 @@ class TrackStream:
         self._protect = protect
         self._carrier = carrier
         self._on_ended = on_ended
+        self._next_index = -1
         self._window = 0.0
         self._left = RESENDS_PER_S
 
@@ -53,11 +54,16 @@ class TrackStream:
         Raises NotFoundError.
         """
         self._fanout.subscribe(self.outlet.track.key, self)
-        for sending in self.outlet.start(now):
+        replay = self.outlet.start(now)
+        for sending in replay:
             self._send(sending)
+        if not replay and not self.outlet.track.instant:
+            self.want_keyframe()
 
     def deliver(self, track: Track, frame: Frame, now: float) -> None:
-        """A new frame of the track."""
+        """A new frame of the track; one that waited to be handed out while `begin` replayed it is passed over."""
+        if frame.index < self._next_index:
+            return
         sending = self.outlet.offer(frame, self._carrier.queued(), now)
         if sending is not None:
             self._send(sending)
@@ -69,6 +75,7 @@ class TrackStream:
         self._on_ended(self, reason)
 
     def _send(self, sending: Sending) -> None:
+        self._next_index = sending.frame.next_index
         protect, sequence = self._protect, sending.sequence
         pairs = zip(self.outlet.headers(sending), sending.frame.payloads, strict=True)
         self._carrier.transmit([protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)])
