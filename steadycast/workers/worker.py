@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -120,6 +121,11 @@ class Worker:
         """End it by the ladder. Whoever asks, and however often: one end, the first cause, one receipt."""
         self.begin_end(cause)
         return await self.gone
+
+    def kill(self) -> None:
+        """SIGKILL now, whichever rung its end is on; the receipt follows as ever."""
+        self.begin_end("killed")
+        self._process.send(signal.SIGKILL)
 
     def take(self, lobby: str | None, on_message: OnMessage, on_request: OnRequest | None) -> None:
         """Give the worker to who uses it. Where its record cannot be written it is ended: WorkerError."""

@@ -1,0 +1,26 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+import typer
+
+from steadycast import __version__
+from steadycast.cli import doctor, lobby, serve, token, viewers
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A streaming host: desktops, cameras and files to browsers and RTSP players.",
+)
+app.command()(serve.serve)
+app.command()(doctor.doctor)
+app.add_typer(lobby.app, name="lobby")
+app.add_typer(viewers.app, name="viewers")
+app.add_typer(token.app, name="token")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

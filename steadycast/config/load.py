@@ -1,0 +1,193 @@
+"""Reads the settings: a TOML file, then the environment, then the command line; later ones win, key by key.
+
+Errors are one clear line: which key, what was wrong, what is allowed. No value is repeated that may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from steadycast.config.settings import Settings
+from steadycast.errors import ConfigError
+
+PREFIX = "STEADYCAST_"
+CONFIG = "STEADYCAST_CONFIG"  # path of the file, where the command line names none
+# Read by the commands that talk to a host, and by workers; no settings.
+_OTHERS = (CONFIG, "STEADYCAST_URL", "STEADYCAST_TOKEN", "STEADYCAST_CHILD", "STEADYCAST_WORKER")
+FILE_BYTES = 1_048_576
+DEMO = "xsetroot -solid '#20324a'; xclock -update 1 -geometry 260x260+40+40 & exec ico -faces -colors red green blue"
+DEFAULTS: dict[str, Any] = {
+    "sources": {"applications": {"demo": ["sh", "-c", DEMO]}},
+    "lobbies": [
+        {"key": "test", "name": "Test picture", "source": {"kind": "test"}},
+        {"key": "desktop", "name": "Desktop", "source": {"kind": "desktop", "application": "demo"}},
+    ],
+}
+
+
+def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of this host; without a file, those of a first look: a test picture and a desktop.
+
+    `overrides` has the form of the file; values that are None do not count. Raises ConfigError.
+    """
+    if path is None and environment.get(CONFIG):
+        path = Path(environment[CONFIG])
+    values = DEFAULTS if path is None else _read(path)
+    sources = [(str(path) if path else "the defaults", values)]
+    sources.append(("the environment", from_environment(environment)))
+    sources.append(("the command line", _without_none(overrides or {})))
+    merged: dict[str, Any] = {}
+    for _, table in sources:
+        merged = _merge(merged, table)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError("config.invalid", _line(error, sources)) from None
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`STEADYCAST_WEBRTC__PUBLIC_ADDRESS=...` as `{"webrtc": {"public_address": ...}}`.
+
+    Texts stay as they are, other values are JSON (`[50000, 50010]`, `true`). Raises ConfigError for an unknown key.
+    """
+    table: dict[str, Any] = {}
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name in _OTHERS:
+            continue
+        keys = name.removeprefix(PREFIX).lower().split("__")
+        at = table
+        for key in keys[:-1]:
+            at = at.setdefault(key, {})
+            if not isinstance(at, dict):
+                raise ConfigError("config.invalid", f"{name}: {'.'.join(keys[:-1])} is set as a whole already.")
+        at[keys[-1]] = _value(environment[name], _field(keys))
+    return table
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES + 1)
+        if len(text) > FILE_BYTES:
+            raise ConfigError("config.unreadable", f"{path}: longer than {FILE_BYTES} bytes.")
+        return tomllib.loads(text.decode())
+    except OSError as error:
+        raise ConfigError("config.unreadable", f"{path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError("config.unreadable", f"{path}: it is not UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("config.unreadable", f"{path}: it is not TOML: {error}.") from None
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: tables key by key, everything else (lists too) as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _value(text: str, field: FieldInfo | None) -> Any:
+    """A text where the setting is one, else JSON; what is no JSON stays a text and is judged by the setting."""
+    if field is None or _is_text(field.annotation):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _is_text(annotation: Any) -> bool:
+    options = [option for option in (get_args(annotation) or (annotation,)) if option is not type(None)]
+    return all(isinstance(option, str) or option is str or option is Path for option in options)
+
+
+def _field(keys: list[str]) -> FieldInfo | None:
+    table: type[BaseModel] = Settings
+    for key in keys[:-1]:
+        inner = table.model_fields.get(key)
+        if inner is None or not isinstance(inner.annotation, type) or not issubclass(inner.annotation, BaseModel):
+            return None
+        table = inner.annotation
+    return table.model_fields.get(keys[-1])
+
+
+# --- errors in words
+
+
+def _line(error: ValidationError, sources: list[tuple[str, dict[str, Any]]]) -> str:
+    first = error.errors(include_url=False)[0]
+    place = _place(first["loc"])
+    key = ".".join(place)
+    came_from = next((name for name, table in reversed(sources) if _has(table, place)), sources[0][0])
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{came_from}: {key}: {_what(first, place)}{more}"
+
+
+def _what(problem: Any, place: tuple[str, ...]) -> str:
+    kind = problem["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _keys_at(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(known))}." if known else ""
+        return f"there is no such key; {hint}".rstrip("; ")
+    if kind == "missing":
+        return "it is missing."
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return f"'kind' is not one of {problem.get('ctx', {}).get('expected_tags', 'those there are')}."
+    text = str(problem["msg"])
+    return text[:1].lower() + text[1:] + "."
+
+
+def _place(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The place without the tags of unions that pydantic puts in (`source.desktop.width`)."""
+    words = [str(part) for part in loc]
+    return tuple(w for i, w in enumerate(words) if not (i and words[i - 1] == "source" and w in _KINDS))
+
+
+_KINDS = ("test", "desktop", "rtsp", "file")
+
+
+def _has(table: Any, place: tuple[str, ...]) -> bool:
+    for part in place:
+        if isinstance(table, Mapping) and part in table:
+            table = table[part]
+        elif isinstance(table, list) and part.isdigit() and int(part) < len(table):
+            table = table[int(part)]
+        else:
+            return False
+    return True
+
+
+def _keys_at(place: tuple[str, ...]) -> list[str]:
+    """The keys that a table of the settings knows; found in their JSON schema. Empty where that cannot be told."""
+    schema = Settings.model_json_schema()
+    nodes = [schema]
+    for part in place:
+        nodes = [inner for node in nodes for inner in _inner(schema, node, part)]
+    return sorted({key for node in nodes for key in node.get("properties", {})})
+
+
+def _inner(schema: dict[str, Any], node: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    found = node.get("items") if part.isdigit() else node.get("properties", {}).get(part)
+    if found is None:
+        return []
+    options = found.get("anyOf") or found.get("oneOf") or [found]
+    return [schema["$defs"][option["$ref"].rsplit("/", 1)[-1]] if "$ref" in option else option for option in options]

@@ -1,0 +1,109 @@
+"""All parts of one host in the order they need each other; they end in reverse."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from steadycast.api.app import create_app
+from steadycast.config.addresses import needed_token
+from steadycast.config.settings import Settings
+from steadycast.dashboard.files import page_files
+from steadycast.lobbies.egresses import Egresses
+from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
+from steadycast.lobbies.receipts import ReceiptBook
+from steadycast.lobbies.staging import StagingParts
+from steadycast.lobbies.store import Store
+from steadycast.lobbies.vetting import Vetting
+from steadycast.serve.folders import Folders, locked, make_folders, write_host_file
+from steadycast.serve.http import HttpServer
+from steadycast.serve.ports import listen, port_of
+from steadycast.serve.welcome import welcome
+from steadycast.vendors.look import find_gpus
+from steadycast.workers.canary import Canary
+from steadycast.workers.leftovers import clear_leftovers
+from steadycast.workers.supervisor import Supervisor
+
+log = structlog.get_logger("host")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The listening sockets of a host."""
+
+    http: socket.socket
+    rtsp: socket.socket
+
+
+class Host:
+    """A host. `start` it once; `stop` it in any state; `hasten` makes a stop that takes too long quick."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._stack = AsyncExitStack()
+        self._supervisor: Supervisor | None = None
+
+    async def start(self, say: Callable[[str], None]) -> None:
+        """Start everything; `say` gets what a person should read. Raises ConfigError, SteadycastError, OSError."""
+        token = needed_token(self._settings)
+        folders = make_folders(self._settings.state, self._environment)
+        self._stack.enter_context(locked(folders))
+        ports = self._listen()
+        settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
+        events = EventLog()
+        store = Store(folders.database)
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        receipts = ReceiptBook(store, events)
+        self._stack.push_async_callback(receipts.flush)
+        supervisor = await self._start_supervisor(settings, folders, receipts)
+        vet = Vetting(settings, frozenset({settings.port, settings.rtsp_port}))
+        egresses = Egresses(settings, supervisor, ports.rtsp, token)
+        lobbies = Lobbies(LobbiesParts(StagingParts(settings, supervisor, vet), store, receipts, events, egresses))
+        self._stack.push_async_callback(lobbies.close)
+        await lobbies.start()
+        canary = Canary()
+        self._stack.push_async_callback(canary.close)
+        app = create_app(lobbies, settings, files=page_files, state=folders.state, canary=canary)
+        server = HttpServer(app, ports.http)
+        self._stack.push_async_callback(server.stop)
+        self._stack.callback(events.close)  # before the server waits for its streams
+        await server.start()
+        write_host_file(folders, settings.port, settings.rtsp_port)
+        self._stack.callback(folders.host_file.unlink, missing_ok=True)
+        names = [view.key or view.id for view in lobbies.list().items]
+        say(welcome(settings, folders, find_gpus(), names))
+        log.info("host started", port=settings.port, rtsp_port=settings.rtsp_port, state=str(folders.state))
+
+    async def stop(self) -> None:
+        """End everything that was started, in reverse order, each within its deadline."""
+        log.info("host ends")
+        await self._stack.aclose()
+        log.info("host ended")
+
+    def hasten(self) -> None:
+        """Kill all workers: their ends are then seen at once."""
+        if self._supervisor is not None:
+            for worker in self._supervisor.workers:
+                worker.kill()
+
+    def _listen(self) -> Ports:
+        settings = self._settings
+        http = self._stack.enter_context(listen(settings.host, settings.port, "port"))
+        rtsp = self._stack.enter_context(listen(settings.host, settings.rtsp_port, "rtsp_port"))
+        return Ports(http, rtsp)
+
+    async def _start_supervisor(self, settings: Settings, folders: Folders, receipts: ReceiptBook) -> Supervisor:
+        for receipt in await clear_leftovers(folders.runtime, settings.workers):
+            receipts.add(receipt)
+        supervisor = Supervisor(folders.runtime, settings.workers, receipts.add)
+        self._supervisor = supervisor
+        self._stack.push_async_callback(supervisor.close)
+        await supervisor.open()
+        return supervisor

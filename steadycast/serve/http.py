@@ -1,0 +1,67 @@
+"""The HTTP server: uvicorn on a socket that is bound already, started and stopped by the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from steadycast.errors import WorkerError
+
+START_S = 10.0
+DRAIN_S = 3  # seconds that requests get to end by themselves
+STOP_S = 6.0
+CONNECTIONS = 2000
+KEEP_ALIVE_S = 30
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the host."""
+        yield
+
+
+class HttpServer:
+    """Serves an application on a socket, which belongs to it."""
+
+    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        self._server = _Server(config)
+        self._listening = listening
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Answer requests from now on; raises WorkerError where that does not come true in time."""
+        self._running = asyncio.create_task(self._server.serve(sockets=[self._listening]), name="http")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                while not self._server.started and not self._running.done():
+                    await asyncio.sleep(0.01)
+        if not self._server.started:
+            raise WorkerError("http.start", f"The HTTP server did not start within {START_S:g} s.")
+
+    async def stop(self) -> None:
+        """Take no new requests, let those that run end, close the connections."""
+        if self._running is None:
+            return
+        self._server.should_exit = True
+        done, _ = await asyncio.wait({self._running}, timeout=STOP_S)
+        if not done:
+            self._running.cancel()
+            await asyncio.wait({self._running})

@@ -1,0 +1,26 @@
+"""What a host says to the person who started it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steadycast import __version__
+from steadycast.config.settings import Settings
+from steadycast.serve.folders import Folders
+from steadycast.vendors.look import Gpu
+
+
+def welcome(settings: Settings, folders: Folders, gpus: Sequence[Gpu], lobbies: Sequence[str]) -> str:
+    """Addresses, what was found, how to stop. `lobbies` are keys or ids; the ports of `settings` are the real ones."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    page, rtsp = f"http://{host}:{settings.port}", f"rtsp://{host}:{settings.rtsp_port}"
+    found = ", ".join(gpu.text() for gpu in gpus) or "none"
+    lines = [
+        f"Steadycast {__version__}",
+        f"  page     {page}/        API {page}/docs",
+        *(f"  lobby    {page}/whep/{name}   {rtsp}/{name}" for name in lobbies[:8]),
+        f"  GPU      {found}; encoding is by x264 on the CPU",
+        f"  state    {folders.state}",
+        "  stop     Ctrl-C",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""A cheap look at this machine's GPUs in sysfs and /proc. It opens no device and never raises; unknown is None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# PCI vendor ids (pci-ids.ucw.cz).
+_VENDORS = {"0x10de": "NVIDIA", "0x8086": "Intel", "0x1002": "AMD", "0x1af4": "virtio", "0x15ad": "VMware"}
+GPUS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU: `vendor` for people, `model` as its driver names it, `node` in /dev/dri, the kernel's `driver`."""
+
+    address: str | None  # PCI address
+    vendor: str | None
+    model: str | None = None
+    node: str | None = None
+    driver: str | None = None
+
+    def text(self) -> str:
+        """For a person."""
+        name = self.model or " ".join(
+            filter(None, (self.vendor or "unknown vendor", self.driver and f"({self.driver})"))
+        )
+        return f"{name} at {self.node}" if self.node else name
+
+
+def find_gpus(root: Path = Path("/")) -> tuple[Gpu, ...]:
+    """GPUs with a render node, and those that NVIDIA's driver lists. At most `GPUS`."""
+    found = {gpu.address or str(number): gpu for number, gpu in enumerate(_render_nodes(root))}
+    for gpu in _nvidia(root):
+        there = found.get(gpu.address or "")
+        found[gpu.address or ""] = gpu if there is None else Gpu(gpu.address, "NVIDIA", gpu.model, there.node, "nvidia")
+    return tuple(found.values())[:GPUS]
+
+
+def _render_nodes(root: Path) -> Iterator[Gpu]:
+    for entry in _entries(root / "sys/class/drm"):
+        if not entry.name.startswith("renderD"):
+            continue
+        device = entry / "device"
+        vendor = _read(device / "vendor")
+        try:
+            address, driver = device.resolve().name, (device / "driver").resolve().name
+        except OSError:
+            address = driver = ""
+        is_pci = address.count(":") == 2
+        known = _VENDORS.get(vendor or "", vendor)
+        driver_name = driver if driver and driver != "driver" else None
+        yield Gpu(address.lower() if is_pci else None, known, None, f"/dev/dri/{entry.name}", driver_name)
+
+
+def _nvidia(root: Path) -> Iterator[Gpu]:
+    for entry in _entries(root / "proc/driver/nvidia/gpus"):
+        lines = (_read(entry / "information") or "").splitlines()
+        values = dict(line.split(":", 1) for line in lines if ":" in line)
+        yield Gpu(entry.name.lower(), "NVIDIA", values.get("Model", "").strip() or None, None, "nvidia")
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return None
