@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from typing import cast
 
 from steadycast.egress.rtsp.answer import RETRY_S, Answer, refuse
 from steadycast.egress.rtsp.dialogue import LEFT, Dialogue
@@ -41,7 +42,7 @@ class RtspConnection(asyncio.Protocol):
     # --- asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         peer = transport.get_extra_info("peername")
         local = transport.get_extra_info("sockname")
         self._transport = transport

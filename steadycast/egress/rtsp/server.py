@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
+from typing import cast
 
 from steadycast.egress.events import EgressEvents
 from steadycast.egress.fanout import Fanout
@@ -140,5 +141,5 @@ class _Cut(asyncio.Protocol):
     """A connection far over the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         transport.abort()
