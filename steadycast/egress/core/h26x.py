@@ -3,80 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntFlag
 
 from steadycast.model import Codec
 
 
-class Mark(IntFlag):
-    """What one payload says. KEY: the picture can be decoded without those before it. HEAD: nothing of this access unit
-    comes before (delimiter or parameter sets, which our payloaders put first)."""
-
-    NONE = 0
-    KEY = 1
-    HEAD = 2
-
-
-_NONE, _KEY, _HEAD, _BOTH = Mark.NONE, Mark.KEY, Mark.HEAD, Mark.KEY | Mark.HEAD
+# What one payload says, as bits of an int (an IntFlag costs ten times as much to test, for every packet).
+KEY = 1  # the picture can be decoded without those before it
+HEAD = 2  # nothing of this access unit comes before: delimiter or parameter sets, which our payloaders put first
 
 # H.264 NAL units: 5 IDR slice, 7 sequence parameter set, 9 delimiter; 24 STAP-A, 28 FU-A. A parameter set is sent where
 # a decoder may begin, also by encoders that make no IDR pictures (open groups of pictures).
-_H264 = {5: _KEY, 7: _BOTH, 9: _HEAD}
+_H264 = {5: KEY, 7: KEY | HEAD, 9: HEAD}
 _H264_STAP_A = 24
 _H264_FU_A = 28
 
 # H.265 NAL units: 16..23 random access pictures, 32 and 33 parameter sets, 35 delimiter; 48 aggregation, 49 fragment.
-_H265 = {**dict.fromkeys(range(16, 24), _KEY), 32: _BOTH, 33: _BOTH, 35: _HEAD}
+_H265 = {**dict.fromkeys(range(16, 24), KEY), 32: KEY | HEAD, 33: KEY | HEAD, 35: HEAD}
 _H265_AGGREGATION = 48
 _H265_FRAGMENT = 49
 
 
-def h264(payload: bytes) -> Mark:
+def h264(payload: bytes) -> int:
     """The marks of an H.264 payload."""
     if not payload:
-        return _NONE
+        return 0
     kind = payload[0] & 0x1F
     if kind == _H264_FU_A:
         if len(payload) > 1 and payload[1] & 0x80:
-            return _H264.get(payload[1] & 0x1F, _NONE)
-        return _NONE
+            return _H264.get(payload[1] & 0x1F, 0)
+        return 0
     if kind == _H264_STAP_A:
-        return _aggregate(payload, 1, lambda first: _H264.get(first & 0x1F, _NONE))
-    return _H264.get(kind, _NONE)
+        return _aggregate(payload, 1, lambda first: _H264.get(first & 0x1F, 0))
+    return _H264.get(kind, 0)
 
 
-def h265(payload: bytes) -> Mark:
+def h265(payload: bytes) -> int:
     """The marks of an H.265 payload."""
     if not payload:
-        return _NONE
+        return 0
     kind = payload[0] >> 1 & 0x3F
     if kind == _H265_FRAGMENT:
         if len(payload) > 2 and payload[2] & 0x80:
-            return _H265.get(payload[2] & 0x3F, _NONE)
-        return _NONE
+            return _H265.get(payload[2] & 0x3F, 0)
+        return 0
     if kind == _H265_AGGREGATION:
-        return _aggregate(payload, 2, lambda first: _H265.get(first >> 1 & 0x3F, _NONE))
-    return _H265.get(kind, _NONE)
+        return _aggregate(payload, 2, lambda first: _H265.get(first >> 1 & 0x3F, 0))
+    return _H265.get(kind, 0)
 
 
-def sound(payload: bytes) -> Mark:
+def sound(payload: bytes) -> int:
     """Each packet of Opus stands for itself."""
-    return _BOTH
+    return KEY | HEAD
 
 
-def reader(codec: Codec) -> Callable[[bytes], Mark]:
+def reader(codec: Codec) -> Callable[[bytes], int]:
     """The function that reads payloads of a codec."""
     return {Codec.H264: h264, Codec.H265: h265, Codec.OPUS: sound}[codec]
 
 
-def _aggregate(payload: bytes, start: int, mark: Callable[[int], Mark]) -> Mark:
+def _aggregate(payload: bytes, start: int, mark: Callable[[int], int]) -> int:
     """Marks of NAL units that each have a 16-bit length before them: HEAD by the first, KEY by any."""
-    marks = _NONE
+    marks = 0
     size = len(payload)
     first = True
     while start + 2 < size:
         found = mark(payload[start + 2])
-        marks |= found if first else found & _KEY
+        marks |= found if first else found & KEY
         first = False
         start += 2 + (payload[start] << 8 | payload[start + 1])
     return marks

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from steadycast.egress.core import rtp
 from steadycast.egress.core.framing import Deframer
-from steadycast.egress.core.h26x import Mark, reader
+from steadycast.egress.core.h26x import HEAD, KEY, reader
 from steadycast.model import Codec, TrackInfo
 
 UNIT_BYTES = 16_777_216  # an access unit that is larger is given up: its end got lost, or it is no picture
@@ -64,7 +64,7 @@ class Intake:
             self._lose()
         self._sequence = (packet.sequence + 1) & 0xFFFF
         mark = self._marks(packet.payload)
-        begins = self._edge or packet.timestamp != self._raw if joined else mark & Mark.HEAD
+        begins = self._edge or packet.timestamp != self._raw if joined else mark & HEAD
         if begins or self._alone:
             self._finish(True, units)  # one whose end was not marked
             self._skip = False
@@ -74,7 +74,7 @@ class Intake:
         else:
             self._payloads.append(packet.payload)
             self._size += len(packet.payload)
-            self._keyframe = self._keyframe or bool(mark & Mark.KEY)
+            self._keyframe = self._keyframe or mark & KEY != 0
             if self._size > UNIT_BYTES or len(self._payloads) > UNIT_PACKETS:
                 self._lose()
         self._edge = packet.marker or self._alone

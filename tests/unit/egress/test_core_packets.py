@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steadycast.egress.core import h26x, rtp
 from steadycast.egress.core.framing import Deframer
-from steadycast.egress.core.h26x import Mark
+from steadycast.egress.core.h26x import HEAD, KEY
 from steadycast.model import Codec
 from tests.support.bus_packets import frame
 
@@ -75,25 +75,25 @@ def stap(*units: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("payload", "marks"),
     [
-        (b"\x67\x42", Mark.KEY | Mark.HEAD),  # sequence parameter set
-        (b"\x68\x42", Mark.NONE),  # picture parameter set
-        (b"\x65\x88", Mark.KEY),  # IDR slice
-        (b"\x41\x9a", Mark.NONE),  # other slice
-        (b"\x09\xf0", Mark.HEAD),  # delimiter
-        (stap(b"\x67\x42", b"\x68\x01", b"\x65\x01"), Mark.KEY | Mark.HEAD),
-        (stap(b"\x09\xf0", b"\x67\x42"), Mark.KEY | Mark.HEAD),
-        (stap(b"\x06\x01", b"\x65\x01"), Mark.KEY),
-        (stap(b"\x06\x01", b"\x41\x01"), Mark.NONE),
-        (b"\x7c\x85\x88", Mark.KEY),  # FU-A, start of an IDR slice
-        (b"\x7c\x05\x88", Mark.NONE),  # its middle
-        (b"\x7c\x45\x88", Mark.NONE),  # its end
-        (b"\x7c\x81\x88", Mark.NONE),  # start of another slice
-        (b"\x7c", Mark.NONE),
-        (b"", Mark.NONE),
-        (b"\x18\x00", Mark.NONE),
+        (b"\x67\x42", KEY | HEAD),  # sequence parameter set
+        (b"\x68\x42", 0),  # picture parameter set
+        (b"\x65\x88", KEY),  # IDR slice
+        (b"\x41\x9a", 0),  # other slice
+        (b"\x09\xf0", HEAD),  # delimiter
+        (stap(b"\x67\x42", b"\x68\x01", b"\x65\x01"), KEY | HEAD),
+        (stap(b"\x09\xf0", b"\x67\x42"), KEY | HEAD),
+        (stap(b"\x06\x01", b"\x65\x01"), KEY),
+        (stap(b"\x06\x01", b"\x41\x01"), 0),
+        (b"\x7c\x85\x88", KEY),  # FU-A, start of an IDR slice
+        (b"\x7c\x05\x88", 0),  # its middle
+        (b"\x7c\x45\x88", 0),  # its end
+        (b"\x7c\x81\x88", 0),  # start of another slice
+        (b"\x7c", 0),
+        (b"", 0),
+        (b"\x18\x00", 0),
     ],
 )
-def test_h264(payload: bytes, marks: Mark) -> None:
+def test_h264(payload: bytes, marks: int) -> None:
     assert h26x.reader(Codec.H264)(payload) == marks
 
 
@@ -104,21 +104,21 @@ def unit(kind: int) -> bytes:
 @pytest.mark.parametrize(
     ("payload", "marks"),
     [
-        (unit(32), Mark.KEY | Mark.HEAD),  # video parameter set
-        (unit(35), Mark.HEAD),  # delimiter
-        (unit(34), Mark.NONE),  # picture parameter set
-        (unit(19), Mark.KEY),  # IDR
-        (unit(21), Mark.KEY),  # CRA
-        (unit(1), Mark.NONE),  # trailing picture
-        (unit(48)[:2] + frame(unit(32)) + frame(unit(19)), Mark.KEY | Mark.HEAD),
-        (unit(48)[:2] + frame(unit(39)) + frame(unit(19)), Mark.KEY),
-        (unit(49)[:2] + bytes([0x80 | 19]), Mark.KEY),  # fragment, start
-        (unit(49)[:2] + bytes([19]), Mark.NONE),
-        (unit(49)[:2] + bytes([0x80 | 1]), Mark.NONE),
-        (unit(49)[:2], Mark.NONE),
+        (unit(32), KEY | HEAD),  # video parameter set
+        (unit(35), HEAD),  # delimiter
+        (unit(34), 0),  # picture parameter set
+        (unit(19), KEY),  # IDR
+        (unit(21), KEY),  # CRA
+        (unit(1), 0),  # trailing picture
+        (unit(48)[:2] + frame(unit(32)) + frame(unit(19)), KEY | HEAD),
+        (unit(48)[:2] + frame(unit(39)) + frame(unit(19)), KEY),
+        (unit(49)[:2] + bytes([0x80 | 19]), KEY),  # fragment, start
+        (unit(49)[:2] + bytes([19]), 0),
+        (unit(49)[:2] + bytes([0x80 | 1]), 0),
+        (unit(49)[:2], 0),
     ],
 )
-def test_h265(payload: bytes, marks: Mark) -> None:
+def test_h265(payload: bytes, marks: int) -> None:
     assert h26x.reader(Codec.H265)(payload) == marks
 
 

@@ -64,7 +64,7 @@ FRAME = (*(bytes([number]) * 1200 for number in range(9)), b"short")
 
 
 class FullSocket:
-    """The port's socket with a kernel that refuses for a while: what `sendmsg` raises is taken from `failures`."""
+    """The port's socket with a kernel that cuts packets up, and that refuses what `failures` has an errno for."""
 
     def __init__(self, sock: socket.socket, failures: Callable[[list[bytes], object, Address], int]) -> None:
         self._sock = sock
@@ -74,7 +74,7 @@ class FullSocket:
         failed = self._failures(buffers, control, address)
         if failed:
             raise OSError(failed, "as the test wants it")
-        return self._sock.sendmsg(buffers, control, flags, address)  # type: ignore[arg-type]
+        return sum(self._sock.sendto(buffer, flags, address) for buffer in buffers)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._sock, name)
@@ -119,10 +119,9 @@ async def test_without_segmentation_it_arrives_as_well(port: UdpPort, client: Cl
 
 
 async def test_one_path_without_segmentation_does_not_take_it_from_the_others(port: UdpPort, client: Client) -> None:
-    if not port.send_frame(client.address, FRAME) or not port.statistics().gso:
-        pytest.skip("no UDP segmentation offload here")
     narrow = Client()
     refuse(port, lambda buffers, control, address: errno.EINVAL if control and address == narrow.address else 0)
+    assert port.send_frame(client.address, FRAME)
     assert port.send_frame(narrow.address, FRAME)
     await until(lambda: narrow.read() == len(FRAME))
     assert port.statistics().gso
