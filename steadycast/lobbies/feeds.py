@@ -139,7 +139,7 @@ class Feeds:
     def bus_lost(self, track: str, egress: Egress) -> bool:
         """Lay a lost bus again. False: it is lost too often, its viewers must go."""
         feed, stage = self._feeds.get(track), self._stage
-        if feed is None or stage is None or stage.lost.done() or egress not in feed.buses:
+        if feed is None or stage is None or not stage.works or egress not in feed.buses:
             return True  # the new stage lays it, or nobody wants it
         if feed.relays.take(time.monotonic()) > 0:
             return False
@@ -149,7 +149,7 @@ class Feeds:
 
     def keyframe_wanted(self, track: str) -> None:
         """Ask the worker for a keyframe."""
-        if self._stage is not None and not self._stage.lost.done():
+        if self._stage is not None and self._stage.works:
             self._stage.force_keyframe(track)
 
     async def close(self) -> None:
@@ -218,7 +218,7 @@ class Feeds:
             for egress in tuple(feed.buses):
                 await _quietly(egress.close_track(self.key(feed.track)))
             stage = self._stage
-            if stage is not None and not stage.lost.done() and feed.info is not None:
+            if stage is not None and stage.works and feed.info is not None:
                 await self._close_on(stage, feed)
             feed.buses.clear()
             feed.info = None

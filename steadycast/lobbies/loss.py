@@ -7,6 +7,7 @@ from steadycast.lobbies.mask import scrubbed
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.model import Receipt, RtspSource, Source
 from steadycast.workers.messages import CommandExited, DisplayFailed, SourceFailed
+from steadycast.workers.worker import DIED
 
 _LONGEST = 600  # characters of a program's output that are shown
 STOPPING = Loss(LossKind.FINAL, "host.stopping", "the host ends")
@@ -52,7 +53,7 @@ def of_worker(receipt: Receipt, ran_s: float = 0.0) -> Loss:
         LossKind.WORKER,
         "worker.died",
         f"the {receipt.kind.value} worker {how}",
-        receipt.cause or None,
+        None if receipt.cause == DIED else receipt.cause,
         streamed_s=ran_s,
     )
 

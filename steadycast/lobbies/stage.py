@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from steadycast.config.settings import Settings
@@ -35,7 +36,7 @@ from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
 
-class Holder:
+class Holder(ABC):
     """A worker of a lobby: started once, lost once, ended once."""
 
     kind: WorkerKind
@@ -70,9 +71,14 @@ class Holder:
         """End the process by the ladder; None where there was none."""
         return None if self._worker is None else await self._worker.end(cause)
 
+    @property
+    def works(self) -> bool:
+        """Whether orders make sense: it was started, and is neither lost nor about to be."""
+        return self._worker is not None and self._worker.ready and not self.lost.done()
+
+    @abstractmethod
     def heard(self, message: Any, fds: Descriptors) -> None:
         """A message of the worker."""
-        raise NotImplementedError
 
     def lose(self, why: Loss) -> None:
         """Say once why it is lost."""
