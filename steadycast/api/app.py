@@ -43,6 +43,7 @@ def create_app(
         description=_TEXT,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses={"default": errors.DOCUMENTED},
         # Checked by the guard, which sees every request; here only so that the description says it.
         dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],

@@ -24,6 +24,30 @@ log = structlog.get_logger("api")
 MEDIA_TYPE = "application/problem+json"
 _LONGEST = 2000  # characters of any text in a problem: errors may repeat what a camera or a command said
 
+_TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+DOCUMENTED: dict[str, Any] = {
+    "description": "An error: what (`detail`), why, and what to do (`hint`). Programs branch on `code`.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "title": "Problem",
+                "required": ["type", "title", "status", "detail", "code", "why", "hint", "retry_after"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "code": {"type": "string"},
+                    "why": _TEXT_OR_NULL,
+                    "hint": _TEXT_OR_NULL,
+                    "retry_after": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+                },
+            }
+        }
+    },
+}
+
 _PLAIN: dict[int, tuple[str, str, str | None]] = {
     400: ("request.not_json", "The request body cannot be read as JSON.", None),  # nested too deep, not UTF-8, ...
     404: ("request.path", "There is nothing at this address.", "See /docs for the addresses there are."),

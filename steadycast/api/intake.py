@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 
 import structlog
@@ -31,6 +33,8 @@ SAFE_HEADERS = {
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 JSON = "application/json"
+DRAIN_BYTES = 1_048_576
+DRAIN_S = 2.0
 
 
 def wanted_type(method: str, path: str) -> str | None:
@@ -63,6 +67,8 @@ class Intake:
         limit = self._sdp_bytes if scope["path"].startswith("/whep/") else self._body_bytes
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > limit:
+            if "expect" not in headers:  # else the client still waits with its body
+                await _drain(receive)
             await Problem(_too_large(limit), headers={"Connection": "close"})(scope, receive, send)
             return
         await self._app(scope, _counted(receive, limit), send)
@@ -112,11 +118,25 @@ def _counted(receive: Receive, limit: int) -> Receive:
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > limit:
+                if message.get("more_body"):
+                    await _drain(receive)
                 # Starlette's own kind of error, because FastAPI passes only that on from its reading of a body.
                 raise HTTPException(413, _too_large(limit).what, {"Connection": "close"})
         return message
 
     return receiver
+
+
+async def _drain(receive: Receive) -> None:
+    """Let the rest of a body that is refused come in, to a bound: a client that still sends may miss the answer."""
+    left = DRAIN_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _too_large(limit: int) -> CallerError:

@@ -133,7 +133,7 @@ async def unless_gone(request: Request, offering: Coroutine[Any, Any, WhepSessio
     leaving = asyncio.create_task(_hang_up(request.receive))
     try:
         await asyncio.wait({offer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if offer.done():
+        if not leaving.done():
             return offer.result()
         log.info("client gone before its answer", path=request.url.path[:200])
         session = await offer  # it has its own deadlines; cut off halfway it might leave a viewer that nobody knows

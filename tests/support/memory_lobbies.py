@@ -41,18 +41,18 @@ class MemoryLobbies(Lobbies):
         self.ended: list[tuple[str, str]] = []
         self.offers_left = 1000
         self.egress_workers = 1
-        self._lobbies: dict[str, LobbyView] = {}
-        self._viewers: dict[str, ViewerView] = {}
-        self._receipts: list[Receipt] = []
-        self._next = 0
+        self._shown: dict[str, LobbyView] = {}
+        self._watching: dict[str, ViewerView] = {}
+        self._written: list[Receipt] = []
+        self._count = 0
 
     async def create(self, request: LobbySettings) -> tuple[LobbyView, bool]:
-        if request.key is not None and request.key in {view.key for view in self._lobbies.values()}:
+        if request.key is not None and request.key in {view.key for view in self._shown.values()}:
             return self.get(request.key), False
-        if len(self._lobbies) >= 8:
+        if len(self._shown) >= 8:
             raise RefusedError("limit.lobbies", "All 8 lobbies are taken.", hint="Delete one.", retry_after=5)
-        self._next += 1
-        name = f"l{self._next:07d}"
+        self._count += 1
+        name = f"l{self._count:07d}"
         view = LobbyView(
             id=name,
             key=request.key,
@@ -73,29 +73,29 @@ class MemoryLobbies(Lobbies):
             whep=f"/whep/{name}",
             rtsp=f"/{name}",
         )
-        self._lobbies[name] = view
+        self._shown[name] = view
         self.events.publish("lobby", "lobby.STARTING", lobby=name)
         return view, True
 
     def get(self, id_or_key: str) -> LobbyView:
-        for view in self._lobbies.values():
+        for view in self._shown.values():
             if id_or_key in (view.id, view.key):
                 return view
         raise NotFoundError("lobby.unknown", "No such lobby.", hint="GET /api/v1/lobbies lists those there are.")
 
     def list(self, after: str | None = None, limit: int = 50) -> Page[LobbyView]:
-        names = list(self._lobbies)
+        names = list(self._shown)
         if after is not None and after not in names:
             raise CallerError("page.unknown", "No such page.")
         start = 0 if after is None else names.index(after) + 1
-        items = tuple(self._lobbies[name] for name in names[start : start + limit])
+        items = tuple(self._shown[name] for name in names[start : start + limit])
         return Page(items, items[-1].id if start + limit < len(names) else None)
 
     async def delete(self, id_or_key: str) -> Deleted:
         view = self.get(id_or_key)
-        del self._lobbies[view.id]
+        del self._shown[view.id]
         receipt = Receipt(
-            id=f"r{len(self._receipts)}",
+            id=f"r{len(self._written)}",
             worker="w1",
             kind=WorkerKind.LOBBY,
             pid=4242,
@@ -109,7 +109,7 @@ class MemoryLobbies(Lobbies):
             checks=(Check("processes", ()),),
             clean=True,
         )
-        self._receipts.append(receipt)
+        self._written.append(receipt)
         self.events.publish("lobby", "lobby.DESTROYED", lobby=view.id)
         return Deleted(view.id, LobbyState.DESTROYED, (receipt,))
 
@@ -120,10 +120,10 @@ class MemoryLobbies(Lobbies):
         self._refuse(sdp, rendition)
         self.waiting.set()
         await self.hold.wait()
-        self._next += 1
-        name = f"v{self._next:07d}"
+        self._count += 1
+        name = f"v{self._count:07d}"
         viewer = ViewerView(name, view.id, rendition or "main", Protocol.WHEP, "connecting", remote, "udp", time.time())
-        self._viewers[name] = viewer
+        self._watching[name] = viewer
         return WhepSession(name, "v=0\r\n", ETAG)
 
     def _refuse(self, sdp: str, rendition: str | None) -> None:
@@ -155,39 +155,39 @@ class MemoryLobbies(Lobbies):
 
     async def end_viewer(self, viewer: str, reason: str) -> None:
         self.get_viewer(viewer)
-        del self._viewers[viewer]
+        del self._watching[viewer]
         self.ended.append((viewer, reason))
 
     def get_viewer(self, viewer: str) -> ViewerView:
-        if viewer not in self._viewers:
+        if viewer not in self._watching:
             raise NotFoundError("viewer.unknown", "No such viewer.")
-        return self._viewers[viewer]
+        return self._watching[viewer]
 
     def list_viewers(
         self, lobby: str | None = None, after: str | None = None, limit: int = 50, protocol: Protocol | None = None
     ) -> Page[ViewerView]:
         wanted = self.get(lobby).id if lobby is not None else None
-        items = [v for v in self._viewers.values() if wanted in (None, v.lobby) and protocol in (None, v.protocol)]
+        items = [v for v in self._watching.values() if wanted in (None, v.lobby) and protocol in (None, v.protocol)]
         return Page(tuple(items[:limit]), None)
 
     async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
-        items = [receipt for receipt in reversed(self._receipts) if lobby in (None, receipt.lobby)]
+        items = [receipt for receipt in reversed(self._written) if lobby in (None, receipt.lobby)]
         return Page(tuple(items[:limit]), None)
 
     def statistics(self) -> LobbiesStatistics:
-        worker = WorkerView("w0", WorkerKind.EGRESS, 1, None, time.time(), {"viewers": len(self._viewers)})
+        worker = WorkerView("w0", WorkerKind.EGRESS, 1, None, time.time(), {"viewers": len(self._watching)})
         states: dict[str, int] = {}
-        for view in self._lobbies.values():
+        for view in self._shown.values():
             states[view.state] = states.get(view.state, 0) + 1
         return LobbiesStatistics(
             lobbies=states,
-            viewers={"whep": len(self._viewers), "rtsp": 0},
+            viewers={"whep": len(self._watching), "rtsp": 0},
             renditions_running=0,
             workers=tuple(dataclasses.replace(worker, id=f"w{i}") for i in range(self.egress_workers)),
             restarts_total=0,
-            viewers_total=len(self._viewers),
+            viewers_total=len(self._watching),
             refused_total={"limit.offers": 0},
-            receipts_total={"clean": len(self._receipts), "unclean": 0},
+            receipts_total={"clean": len(self._written), "unclean": 0},
             events_total=self.events.total,
             event_subscribers=self.events.listeners,
             event_subscribers_dropped_total=self.events.dropped_total,
