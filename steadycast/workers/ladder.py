@@ -61,6 +61,8 @@ class Ladder:
         if self.process is not None and not self.process.exited.done():
             await self._remember()
             await self._end_process(self.process, ask)
+        if self.process is not None and self.process.popen is None:
+            await self._wait_until_reaped()
         await self._end_family()
 
     async def _end_process(self, process: Process, ask: Callable[[], bool]) -> None:
@@ -76,6 +78,13 @@ class Ladder:
                 await self._remember()
                 process.send(signal.SIGKILL)
                 await process.wait(self.settings.kill_s)
+
+    async def _wait_until_reaped(self) -> None:
+        """No child of ours: its parent reaps it, which may be us by now (as the subreaper) or takes a moment."""
+        until = time.monotonic() + self.settings.kill_s
+        with self._rung("reaped"):
+            while not reap(self.identity) and time.monotonic() < until:
+                await asyncio.sleep(LOOK_EVERY_S)
 
     async def _end_family(self) -> None:
         left = await self._remember()
