@@ -26,8 +26,11 @@ _PAY = "config-interval=-1 aggregate-mode=zero-latency mtu=1200 timestamp-offset
 
 
 def video_branch(descriptor: int, kbps: int = 800) -> str:
+    """A ball; noise where more bits are asked for than a ball needs."""
+    pattern = "ball" if kbps < 2000 else "snow"
     return (
-        "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 "
+        f"videotestsrc is-live=true pattern={pattern} "
+        "! video/x-raw,format=I420,width=320,height=240,framerate=30/1 "
         f"! x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=30 bitrate={kbps} "
         f"! video/x-h264,profile=constrained-baseline ! rtph264pay {_PAY} "
         f"! rtpstreampay ! fdsink fd={descriptor} sync=false async=false"
@@ -106,6 +109,7 @@ class House:
     fanout: Fanout
     world: World
     port: int
+    source: asyncio.subprocess.Process
 
     def url(self, path: str = "test") -> str:
         return f"rtsp://127.0.0.1:{self.port}/{path}"
@@ -151,11 +155,12 @@ async def open_house(
     try:
         for key in wanted:
             await until(lambda key=key: frames_of(fanout, key) > 0, f"frames of {key}")  # type: ignore[misc]
-        yield House(server, fanout, world, port)
+        yield House(server, fanout, world, port, child)
     finally:
         await server.close()
         fanout.close()
-        child.kill()
+        if child.returncode is None:
+            child.kill()
         await child.wait()
 
 
@@ -238,7 +243,7 @@ class RawClient:
     async def connect(cls, port: int, host: str = "127.0.0.1") -> RawClient:
         return cls(*await asyncio.open_connection(host, port))
 
-    async def ask(self, method: str, url: str, body: bytes = b"", **headers: str) -> Reply:
+    async def ask(self, method: str, url: str, body: bytes = b"", /, **headers: str) -> Reply:
         self.number += 1
         lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self.number}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -267,6 +272,12 @@ class RawClient:
                 assert await self.reader.readexactly(1) == b"$"
                 await self._take_packet()
         return self.packets.pop(0)
+
+    async def both_tracks(self) -> None:
+        """Read until packets of the channels 0 and 2 came."""
+        seen: set[int] = set()
+        while not {0, 2} <= seen:
+            seen.add((await self.packet())[0])
 
     async def _take_packet(self) -> None:
         head = await self.reader.readexactly(3)
