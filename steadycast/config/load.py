@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from steadycast.config.settings import Settings
@@ -116,7 +116,7 @@ def _value(text: str, field: FieldInfo | None) -> Any:
 
 def _is_text(annotation: Any) -> bool:
     options = [option for option in (get_args(annotation) or (annotation,)) if option is not type(None)]
-    return all(isinstance(option, str) or option is str or option is Path for option in options)
+    return all(isinstance(option, str) or option in (str, Path, SecretStr) for option in options)
 
 
 def _field(keys: list[str]) -> FieldInfo | None:

@@ -1,0 +1,144 @@
+"""Settings: file, environment and command line, which wins, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+import steadycast.config
+from steadycast.config.load import from_environment, load
+from steadycast.config.settings import LobbySettings, Settings
+from steadycast.errors import ConfigError
+from steadycast.model import DesktopSource, TestSource
+
+EXAMPLE = Path(steadycast.config.__file__).parent / "example.toml"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "steadycast.toml"
+    path.write_text(text)
+    return path
+
+
+def refused(path: Path | None, environment: dict[str, str] | None = None, **overrides: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        load(path, environment or {}, overrides)
+    assert "\n" not in error.value.what
+    return error.value.what
+
+
+def test_without_a_file_there_are_a_test_picture_and_a_desktop() -> None:
+    settings = load(None, {})
+    assert [lobby.key for lobby in settings.lobbies] == ["test", "desktop"]
+    assert isinstance(settings.lobbies[0].source, TestSource)
+    desktop = settings.lobbies[1].source
+    assert isinstance(desktop, DesktopSource) and desktop.application in settings.sources.applications
+    assert settings.host == "127.0.0.1" and settings.port == 8800 and settings.rtsp_port == 8554
+
+
+def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "port = 1\nrtsp_port = 2\nhost = '127.0.0.2'\n[limits]\nlobbies = 3\nviewers = 4\n")
+    environment = {"STEADYCAST_PORT": "11", "STEADYCAST_RTSP_PORT": "12", "STEADYCAST_LIMITS__LOBBIES": "13"}
+    settings = load(path, environment, {"port": 21, "rtsp_port": None})
+    assert (settings.port, settings.rtsp_port, settings.host) == (21, 12, "127.0.0.2")
+    assert (settings.limits.lobbies, settings.limits.viewers) == (13, 4)
+
+
+def test_environment_takes_texts_numbers_and_json(tmp_path: Path) -> None:
+    environment = {
+        "STEADYCAST_AUTH__TOKEN": "12345678901234567890",  # a text, though it looks like a number
+        "STEADYCAST_WEBRTC__UDP_PORTS": "[50000, 50010]",
+        "STEADYCAST_SOURCES__ANY_COMMAND": "true",
+        "STEADYCAST_STATE": "/somewhere",
+        "STEADYCAST_URL": "for other commands",
+        "PATH": "/bin",
+    }
+    settings = load(None, environment)
+    assert settings.auth.token is not None and settings.auth.token.get_secret_value() == "12345678901234567890"
+    assert settings.webrtc.udp_ports == (50000, 50010)
+    assert settings.sources.any_command and settings.state == Path("/somewhere")
+    assert settings.lobbies  # the defaults stay
+
+
+def test_the_config_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    assert load(None, {"STEADYCAST_CONFIG": str(written(tmp_path, "port = 5"))}).port == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot = 1", ("prot", "no such key", "'port'")),
+        ("port = 70000", ("port", "65535")),
+        ("port = 'many'", ("port", "integer")),
+        ("[limits]\nlobbys = 1", ("limits.lobbys", "'lobbies'")),
+        ("[[lobbies]]\nname = 'x'\nsource = { kind = 'tset' }", ("lobbies.0.source", "kind", "'test'")),
+        ("[[lobbies]]\nname = 'x'\nsource = { kind = 'test', widht = 2 }", ("source.widht", "'width'")),
+        ("[[lobbies]]\nname = 'x'\nsource = { kind = 'test', width = 1 }", ("source.width", "16")),
+        ("[[lobbies]]\nsource = { kind = 'test' }", ("lobbies.0.name", "missing")),
+        ("[[lobbies]]\nname = 'x'\nkey = '../x'\nsource = { kind = 'test' }", ("lobbies.0.key",)),
+        ("port = = 1", ("not TOML", "line 1")),
+    ],
+)
+def test_errors_name_key_fault_and_what_is_allowed(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    path = written(tmp_path, text)
+    line = refused(path)
+    for word in (str(path), *words):
+        assert word in line
+
+
+def test_errors_name_where_the_value_came_from(tmp_path: Path) -> None:
+    path = written(tmp_path, "port = 1")
+    assert refused(path, {"STEADYCAST_PORT": "x"}).startswith("the environment: port")
+    assert refused(path, {"STEADYCAST_PORT": "1"}, port=-1).startswith("the command line: port")
+    assert "'port'" in refused(path, {"STEADYCAST_PRT": "1"})
+
+
+def test_no_secret_is_repeated(tmp_path: Path) -> None:
+    path = written(tmp_path, "[auth]\ntoken = ['hunter2hunter2hunter2']")
+    assert "hunter2" not in refused(path)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "none.toml")
+    assert "directory" in refused(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    assert "UTF-8" in refused(tmp_path / "binary.toml")
+
+
+def test_environment_conflict_is_said() -> None:
+    with pytest.raises(ConfigError):
+        from_environment({"STEADYCAST_AUTH": "x", "STEADYCAST_AUTH__TOKEN": "y"})
+
+
+def test_the_example_loads_and_is_the_reference() -> None:
+    """Every key of the settings is in the example, set or commented, with its default."""
+    settings = load(EXAMPLE, {})
+    assert [lobby.key for lobby in settings.lobbies] == ["test", "clock"]
+    text = EXAMPLE.read_text()
+    shown = tomllib.loads(text)
+    for table, defaults, given in _tables(Settings(), shown):
+        for name, field in type(defaults).model_fields.items():
+            assert f"{name} = " in text or f"{name}]" in text, f"{table}{name} is missing"
+            if name in given and name not in ("lobbies", "applications") and not isinstance(given[name], dict):
+                value = getattr(load(EXAMPLE, {}), name) if not table else getattr(getattr(settings, table[:-1]), name)
+                assert value == field.get_default(call_default_factory=True), f"{table}{name} is no default"
+
+
+def test_the_commented_lobbies_of_the_example_load_too() -> None:
+    lines = EXAMPLE.read_text().split("# [[lobbies]]", 1)[1].splitlines()
+    uncommented = "[[lobbies]]\n" + "\n".join(line.removeprefix("# ") for line in lines)
+    for lobby in tomllib.loads(uncommented)["lobbies"]:
+        LobbySettings.model_validate(lobby)
+
+
+def _tables(root: Settings, shown: dict[str, Any]) -> list[tuple[str, BaseModel, dict[str, Any]]]:
+    inner = [
+        (f"{name}.", value, shown.get(name, {}))
+        for name in Settings.model_fields
+        if isinstance(value := getattr(root, name), BaseModel)
+    ]
+    return [("", root, shown), *inner]

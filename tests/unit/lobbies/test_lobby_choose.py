@@ -1,0 +1,89 @@
+"""Which tracks a viewer gets: a copy wherever it can take one, never something it did not offer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steadycast.errors import CallerError, NotFoundError, SteadycastError
+from steadycast.lobbies.choose import AUDIO, COPY, choose
+from steadycast.model import Codec, Protocol, Rendition, TrackInfo, TrackKind
+
+BROWSER = frozenset({Codec.H264, Codec.OPUS})
+
+
+def video(codec: Codec, reorders: bool | None) -> TrackInfo:
+    return TrackInfo(COPY, TrackKind.VIDEO, codec, 90000, reorders=reorders)
+
+
+SOUND = TrackInfo(AUDIO, TrackKind.AUDIO, Codec.OPUS, 48000, channels=2)
+TRACKS = st.builds(
+    lambda copy, sound: {t.name: t for t in (copy, sound) if t is not None},
+    st.none() | st.builds(video, st.sampled_from([Codec.H264, Codec.H265]), st.sampled_from([None, True, False])),
+    st.sampled_from([None, SOUND]),
+)
+DECLARED = st.sampled_from(
+    [(), (Rendition("low"),), (Rendition("c", "copy"), Rendition("x")), (Rendition("c", "copy"),)]
+)
+
+
+@given(
+    st.sampled_from(Protocol),
+    st.none() | st.frozensets(st.sampled_from(Codec)),
+    st.sampled_from([None, "main", "copy", "low", "c", "x", "none"]),
+    DECLARED,
+    TRACKS,
+)
+def test_nothing_is_sent_that_the_viewer_cannot_show(
+    protocol: Protocol,
+    codecs: frozenset[Codec] | None,
+    asked: str | None,
+    declared: tuple[Rendition, ...],
+    tracks: dict[str, TrackInfo],
+) -> None:
+    try:
+        choice = choose(protocol, codecs, asked, declared, tracks)
+    except SteadycastError as error:
+        assert error.hint
+        return
+    assert not choice.audio or (AUDIO in tracks and (codecs is None or Codec.OPUS in codecs))
+    if choice.track == COPY:
+        track = tracks[COPY]
+        assert choice.encode is None and (codecs is None or track.codec in codecs)
+        assert protocol is not Protocol.WHEP or track.reorders is False
+    elif choice.track is not None:
+        assert choice.encode is not None and choice.encode.codec == "h264"
+        assert codecs is None or Codec.H264 in codecs
+    else:
+        assert choice.audio and codecs == frozenset({Codec.OPUS})
+    assert asked is None or choice.rendition == asked
+
+
+def test_an_h264_camera_costs_no_encoder() -> None:
+    tracks = {COPY: video(Codec.H264, False), AUDIO: SOUND}
+    for protocol, codecs in ((Protocol.WHEP, BROWSER), (Protocol.RTSP, None)):
+        choice = choose(protocol, codecs, None, (), tracks)
+        assert (choice.track, choice.encode, choice.audio) == (COPY, None, True)
+
+
+@pytest.mark.parametrize("track", [video(Codec.H264, True), video(Codec.H264, None), video(Codec.H265, False)])
+def test_browsers_get_an_encoding_of_what_they_cannot_play(track: TrackInfo) -> None:
+    choice = choose(Protocol.WHEP, BROWSER, None, (), {COPY: track})
+    assert choice.rendition == "main" and choice.encode is not None
+    assert choose(Protocol.RTSP, None, None, (), {COPY: track}).track == COPY
+
+
+def test_declared_renditions_are_all_there_is() -> None:
+    tracks = {COPY: video(Codec.H264, False)}
+    assert choose(Protocol.RTSP, None, None, (Rendition("low"), Rendition("lower")), tracks).rendition == "low"
+    with pytest.raises(NotFoundError) as unknown:
+        choose(Protocol.RTSP, None, "main", (Rendition("low"),), tracks)
+    assert unknown.value.hint is not None and "low" in unknown.value.hint
+
+
+@pytest.mark.parametrize("codecs", [frozenset(), frozenset({Codec.OPUS}), frozenset({Codec.H265})])
+def test_406_says_what_is_possible(codecs: frozenset[Codec]) -> None:
+    with pytest.raises(CallerError) as none:
+        choose(Protocol.WHEP, codecs, None, (), {})
+    assert none.value.status == 406 and none.value.hint is not None and "H.264" in none.value.hint
