@@ -19,7 +19,8 @@ PACE_S = 0.05  # between checks of new pairs (Ta, RFC 8445 section 14.2)
 FIRST_RETRY_S = 0.25  # doubled for each further try
 MOST_TRIES = 7
 CONSENT_S = 5.0  # between consent checks on the selected pair (RFC 7675 section 5.1), give or take a fifth
-SETTLED_S = 3.0  # a pair nominated so long after the choice is no part of the first burst of checks: the browser moved
+SETTLED_S = 3.0  # a pair first nominated so long after the choice is no part of the first checks: the browser moved
+STALE_S = 4.0  # a pair not nominated again for so long has been left; browsers check theirs every 2.5 s
 TAG_BYTES = 4  # first bytes of a transaction id: they lead a response back to its agent
 
 
@@ -60,7 +61,8 @@ class _Pair:
     due: float = 0.0
     transaction: bytes = b""
     request: bytes = field(default=b"", repr=False)
-    nominated_at: float | None = None
+    nominated_at: float | None = None  # first and last time, since it was last chosen
+    renominated_at: float = 0.0
 
 
 class IceAgent:
@@ -73,7 +75,6 @@ class IceAgent:
         self.selected: Remote | None = None
         self._can_relay = can_relay
         self._pairs: dict[Remote, _Pair] = {}
-        self._withdrawn = False  # the browser checked the selected pair without nominating it again
         self._selected_at = 0.0
         self._next_new = 0.0
         self._next_consent = 0.0
@@ -118,8 +119,6 @@ class IceAgent:
         pair = self._pair(remote, message.priority)
         if pair is None:
             return [answer]
-        if remote == self.selected and not message.nominates:
-            self._withdrawn = True
         if message.nominates:
             self._nominate(pair, now)
         if pair.state is _State.VALID:
@@ -144,24 +143,24 @@ class IceAgent:
     def _nominate(self, pair: _Pair, now: float) -> None:
         if pair.nominated_at is None:
             pair.nominated_at = now
+        pair.renominated_at = now
         if pair.state is _State.VALID:
             self._select(pair, pair.nominated_at, now)
 
     def _select(self, pair: _Pair, nominated_at: float, now: float) -> None:
         """Follow a nomination.
 
-        A browser that nominates many pairs in its first burst of checks means the best of them; one that moved to
-        another network nominates the new pair later, or only checks the old one from then on.
+        A browser that nominates many pairs in its first checks means the best of them. One that moved to another
+        network nominates the new pair later, or does not nominate the old one any more.
         """
         current = self._pairs.get(self.selected) if self.selected is not None else None
         if current is pair:
             return
-        moved = self._withdrawn or nominated_at - self._selected_at > SETTLED_S
-        if current is not None and not moved and pair.priority <= current.priority:
-            return
         if current is not None:
+            moved = nominated_at - self._selected_at > SETTLED_S or now - current.renominated_at > STALE_S
+            if not moved and pair.priority <= current.priority:
+                return
             current.nominated_at = None
-        self._withdrawn = False
         self.selected, self._selected_at = pair.remote, now
 
     # --- what time brings -----------------------------------------------------------------------------------------

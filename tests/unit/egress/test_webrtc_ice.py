@@ -130,28 +130,40 @@ def test_a_failed_pair_is_revived_by_the_browsers_check() -> None:
     connect(agent, FIRST)
 
 
-def test_the_browser_moves_to_another_network() -> None:
+def test_the_best_of_many_nominated_pairs_is_used() -> None:
     agent = IceAgent(new_credentials(), BROWSER)
-    connect(agent, FIRST)
-    datagrams = take(agent, request(agent, nominate=True), SECOND)
-    assert datagrams is not None
-    confirm(agent, datagrams[1])
-    assert agent.selected == FIRST  # both are nominated and equally good: the browser uses either
-    take(agent, request(agent), FIRST)  # it does not nominate the first any more
-    take(agent, request(agent, nominate=True), SECOND)
+    agent.add_candidate(Candidate("1", 2_000_000_000, SECOND.host, SECOND.port, "host"))
+    connect(agent, FIRST, 0.0)
+    connect(agent, SECOND, 0.1)  # the better one
+    for now in (0.2, 1.0, 2.0):
+        for remote in (FIRST, SECOND):
+            take(agent, request(agent, nominate=True), remote, now)
     assert agent.selected == SECOND
-    take(agent, request(agent), SECOND)
-    take(agent, request(agent, nominate=True), FIRST)
+
+
+def test_the_browser_moves_to_another_network_and_back() -> None:
+    agent = IceAgent(new_credentials(), BROWSER)
+    connect(agent, FIRST, 0.0)
+    connect(agent, SECOND, 20.0)
+    connect_again(agent, FIRST, 40.0)
+
+
+def connect_again(agent: IceAgent, remote: Remote, now: float) -> None:
+    """Nominate a pair that was checked before."""
+    datagrams = take(agent, request(agent, nominate=True), remote, now)
+    assert datagrams is not None and len(datagrams) == 1
+    assert agent.selected == remote
+
+
+def test_an_old_address_that_is_not_nominated_any_more_is_left() -> None:
+    """The browser moved in the first seconds, to a pair no better: only its silence says so."""
+    agent = IceAgent(new_credentials(), BROWSER)
+    connect(agent, FIRST, 0.0)
+    datagrams = take(agent, request(agent, nominate=True), SECOND, 1.0)
+    assert datagrams is not None
+    confirm(agent, datagrams[1], 1.0)
     assert agent.selected == FIRST
-
-
-def test_the_browser_moves_and_the_old_network_is_dead() -> None:
-    agent = IceAgent(new_credentials(), BROWSER)
-    connect(agent, FIRST, now=0.0)
-    datagrams = take(agent, request(agent, nominate=True), SECOND, 20.0)
-    assert datagrams is not None
-    confirm(agent, datagrams[1], 20.0)
-    assert agent.selected == SECOND
+    connect_again(agent, SECOND, 6.0)
 
 
 def test_consent_is_asked_for_while_connected() -> None:
