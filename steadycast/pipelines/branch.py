@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steadycast.pipelines.build import put
+from steadycast.pipelines.build import ghost, put
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.plan import Chain
 from steadycast.pipelines.teardown import to_null, unlink_from_tee
@@ -24,9 +24,9 @@ class Branch:
         self._pad: Any = None
         self.bin = Gst.Bin.new(f"track-{name}")  # a rendition may have any name
         elements = put(chain, self.bin)
-        self._add_ghost("sink", elements[0])
+        ghost("sink", elements[0].get_static_pad("sink"), self.bin)
         if tail is not None:
-            self._add_ghost("src", elements[-1])
+            ghost("src", elements[-1].get_static_pad("src"), self.bin)
 
     def element(self, name: str) -> Any:
         """The element of this name in the plan."""
@@ -51,8 +51,3 @@ class Branch:
         if self._tail is not None:
             self.bin.get_static_pad("src").unlink(self._tail)
         self._pipeline.remove(self.bin)
-
-    def _add_ghost(self, name: str, element: Any) -> None:
-        pad = Gst.GhostPad.new(name, element.get_static_pad(name))
-        pad.set_active(True)
-        self.bin.add_pad(pad)

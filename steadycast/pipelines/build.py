@@ -58,6 +58,14 @@ def start(elements: list[Any]) -> None:
         element.sync_state_with_parent()
 
 
+def ghost(name: str | None, pad: Any, of: Any) -> Any:
+    """A pad of the bin `of` that stands for one of an element inside."""
+    shown = Gst.GhostPad.new(name, pad)
+    shown.set_active(True)
+    of.add_pad(shown)
+    return shown
+
+
 def is_from(message: Any, element: Any) -> bool:
     """Whether a bus message comes from this element or something inside it."""
     source = message.src

@@ -61,3 +61,19 @@ def no_picture(subject: Subject, phase: Phase, timeout_s: float) -> Failure:
 
 def stuck() -> Failure:
     return Failure("worker.stuck", "a part of the worker's pipeline does not end", retry=True)
+
+
+def no_video(subject: Subject, offered: list[str]) -> Failure:
+    return Failure("source.no_video", "no video", why=str(offered))
+
+
+def empty_loop(subject: Subject) -> Failure:
+    return Failure("source.empty", f"{subject.name} has no frames")
+
+
+def display_gone() -> Failure:
+    return Failure("desktop.display_gone", "display gone", retry=True)
+
+
+def refuses_transport(fault: Fault) -> bool:
+    return "461" in fault.debug

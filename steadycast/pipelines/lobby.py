@@ -13,7 +13,8 @@ from typing import Any
 from steadycast.errors import ConflictError, DeadlineError, NotFoundError, SteadycastError
 from steadycast.model import Rendition, TrackInfo
 from steadycast.pipelines.bus import BusReader
-from steadycast.pipelines.failures import Failure, Fault, ended, explain, no_picture, stuck
+from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
+from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.renditions import Renditions
@@ -45,11 +46,10 @@ class LobbyPipeline:
         self._order = order
         self._on_ready = on_ready
         self._on_failed = on_failed
-        self._stage = Stage(order.limits, self._look)
+        self._stage = Stage(order.limits, self._look, self._ended, self._fail)
         self._renditions = Renditions(self._stage)
         self._source = make_source(order)
         self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ready: Ready | None = None
         self._began = time.monotonic()
         self._seen: float | None = None  # when the first picture was there
@@ -60,7 +60,7 @@ class LobbyPipeline:
 
     async def play(self) -> None:
         """Build and start; what comes of it is told by `on_ready` or `on_failed`."""
-        self._run(self._watch())
+        self._stage.run(self._watch())
         try:
             await self._source.start(self._stage)
         except SteadycastError as error:
@@ -73,8 +73,7 @@ class LobbyPipeline:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._stage.stop_tasks()
         if not self._source.can_end:
             raise DeadlineError("gstreamer.stuck", "a thread of the source is known to be stuck")
         for track in self._all_tracks():
@@ -84,11 +83,6 @@ class LobbyPipeline:
         await to_null(self._stage.pipeline, NULL_S)
         self._stage.forget()
         gc.collect()  # cycles of Python objects would keep elements until whenever
-
-    def _run(self, work: Any) -> None:
-        task = self._stage.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- renditions and readers
 
@@ -171,22 +165,26 @@ class LobbyPipeline:
             self._look()
             last = self._stage.meter.last
             if time.monotonic() - (self._began if last is None else last) > self._order.timeout_s:
-                self._fail(no_picture(self._source.subject(), self._source.phase(), self._order.timeout_s))
+                phase = self._source.phase() if last is None else Phase.SHOWN
+                self._fail(no_picture(self._source.subject(), phase, self._order.timeout_s))
 
     def _heard(self, message: Any) -> None:
         if self._failed or self._source.on_message(message):
             return
         if message.type == Gst.MessageType.ERROR:
             self._error(message)
-        elif message.type == Gst.MessageType.EOS:
-            self._fail(ended(self._source.subject()))
+
+    def _ended(self) -> None:
+        self._fail(ended(self._source.subject()))
 
     def _error(self, message: Any) -> None:
         fault = fault_of(message)
         log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
         rendition = self._renditions.culprit(message)
-        if rendition is not None:
-            self._run(self._drop(rendition))
+        if self._stage.is_sound(message):
+            log.warning("the lobby goes on without sound")
+        elif rendition is not None:
+            self._stage.run(self._drop(rendition))
         else:
             self._fail(explain(self._source.subject(), fault))
 
@@ -209,10 +207,3 @@ class LobbyPipeline:
 def _log_stuck(closing: asyncio.Task[None]) -> None:
     if not closing.cancelled() and (error := closing.exception()) is not None:
         log.error("the end of the pipeline: %s", error)
-
-
-def fault_of(message: Any) -> Fault:
-    """What an error message of the bus says."""
-    error, debug = message.parse_error()
-    factory = message.src.get_factory() if isinstance(message.src, Gst.Element) else None
-    return Fault(error.domain, error.code, error.message, debug or "", factory.get_name() if factory else "")

@@ -136,8 +136,9 @@ def _to_rendition(picture: Picture, width: int, height: int, fps: float | None) 
         slower = picture.fps is not None
         yield Part(
             "videorate",
-            {"drop-only": "true"} if slower else {"skip-to-first": "true", "max-duplication-time": "1000000000"},
-            "before scaling, so that dropped frames cost nothing; only drops where the source is known to be faster",
+            {"skip-to-first": "true", **({"drop-only": "true"} if slower else {"max-duplication-time": "1000000000"})},
+            "before scaling, so that dropped frames cost nothing; only drops where the source is known to be faster. It "
+            "must begin at the first frame it sees, or it owes all frames since the source began",
         )
         yield Part("capsfilter", {"caps": f"video/x-raw,framerate={_fraction(fps)}"})
     yield Part("videoscale", {"add-borders": "true", "n-threads": "1"}, "borders keep the picture's shape")
@@ -281,9 +282,13 @@ def decoder(codec: Codec, cpus: int) -> Chain:
     )
 
 
-def opus() -> Chain:
-    """From raw sound to Opus."""
+def opus(*, steady: bool) -> Chain:
+    """From raw sound to Opus. `steady`: time stamps never step back, and gaps are filled with silence."""
+    rate = (
+        Part("audiorate", {"skip-to-first": "true"}, "at the turn of a file the sound may reach into the next round"),
+    )
     return (
+        *(rate if steady else ()),
         Part("audioconvert"),
         Part("audioresample"),
         Part("capsfilter", {"caps": f"audio/x-raw,rate={AUDIO_CLOCK},channels=2,layout=interleaved"}),

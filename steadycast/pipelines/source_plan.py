@@ -85,6 +85,18 @@ def desktop_picture(source: DesktopSource, display: str) -> Chain:
     )
 
 
+def in_real_time() -> Chain:
+    """Holds a stream of a file back until its time. What is read ahead, over the interleaving of a file, is bounded."""
+    return (
+        Part(
+            "queue",
+            {"max-size-buffers": "0", "max-size-bytes": str(32 * 1024 * 1024), "max-size-time": "3000000000"},
+            "the demultiplexer has one thread for all streams: each needs room for what comes before the other",
+        ),
+        Part("clocksync", {"sync": "true"}),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
     """How to reach a camera. `shown` is the address without credentials, the only one that may be shown."""

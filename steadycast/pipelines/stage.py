@@ -8,28 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from steadycast.model import Codec
 from steadycast.pipelines.branch import Branch
-from steadycast.pipelines.build import make, put, start
+from steadycast.pipelines.build import ghost, is_from, put, start
 from steadycast.pipelines.caps import picture_of
+from steadycast.pipelines.failures import Failure, stuck
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.meter import FrameMeter
-from steadycast.pipelines.plan import Limits, Part, Picture, encoded_queue, opus, packets, parsed, tee
+from steadycast.pipelines.plan import Chain, Limits, Part, Picture, encoded_queue, guard, opus, packets, parsed, tee
 from steadycast.pipelines.teardown import Disposer, tell
 from steadycast.pipelines.track import Track
 
-VIDEO_CODECS = {"video/x-h264": Codec.H264, "video/x-h265": Codec.H265}
 COPY = "copy"
 AUDIO = "audio"
 
 
 class Stage:
-    """Built on the event loop. `changed` is called there when a stream was taken or made its first packet."""
+    """Built on the event loop, where its callbacks are called, too.
 
-    def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
+    `changed`: a stream was taken, or made its first packet. `ended`: the picture ended. `failed`: `fail` was called.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        changed: Callable[[], None],
+        ended: Callable[[], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.limits = limits
         self.pipeline = Gst.Pipeline.new("lobby")
@@ -41,12 +50,38 @@ class Stage:
         self.codec: Codec | None = None
         self.tracks: dict[str, Track] = {}
         self._changed = changed
+        self._ended = ended
+        self._failed = failed
         self.sound_taken = False
+        self.steady_sound = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sound_parts: list[Any] = []
 
     def picture(self) -> Picture:
         """Of what the source sends; complete when its first frame came."""
         tee = self.encoded or self.raw
         return picture_of(tee.get_static_pad("sink")) if tee is not None else Picture()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside, until the stage ends. On the loop."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the stage failed", exc_info=error)
+            self._failed(stuck())
+
+    def stop_tasks(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def fail(self, failure: Failure) -> None:
+        """The source cannot go on. From any thread."""
+        tell(self.loop, self._failed, failure)
 
     # --- what a source hands over; called from any thread
 
@@ -55,13 +90,14 @@ class Stage:
         self.make_raw_tee()
         self._measure(self.raw)
         self.raw.sync_state_with_parent()
-        _link_pad(pad, self.raw)
+        link_pad(pad, self.raw)
 
     def make_raw_tee(self) -> None:
         if self.raw is None:
             self.raw = put((tee("raw"),), self.pipeline)[0]
+            self.raw.sync_state_with_parent()
 
-    def take_encoded(self, pad: Any, codec: Codec, before: tuple[Part, ...] = ()) -> None:
+    def take_encoded(self, pad: Any, codec: Codec, before: Chain = ()) -> None:
         """H.264 or H.265: passed on as the track `copy`, and decoded only while a rendition is open."""
         elements = put((*before, *parsed(codec), tee("encoded")), self.pipeline)
         self.encoded = elements[-1]
@@ -70,70 +106,71 @@ class Stage:
         branch = Branch(self.pipeline, self.encoded, COPY, (encoded_queue(), *packets(codec, self.limits)))
         self._add(Track(self.loop, codec, branch, self.picture, self.meter))
         start(elements)
-        _link_pad(pad, elements[0])
+        link_pad(pad, elements[0])
 
-    def take_sound(self, pad: Any, before: tuple[Part, ...] = ()) -> None:
-        """Raw sound, or Opus that is passed on."""
-        passed_on = _media(pad) == "audio/x-opus"
-        chain = (Part("opusparse"),) if passed_on else opus()
+    def take_raw_sound(self, pad: Any) -> None:
+        self._take_sound(pad, (), opus(steady=self.steady_sound))
+
+    def take_opus(self, pad: Any, before: Chain = ()) -> None:
+        """Opus is passed on as it is."""
+        self._take_sound(pad, before, (Part("opusparse"),))
+
+    def _take_sound(self, pad: Any, before: Chain, chain: Chain) -> None:
         elements = put((*before, tee(AUDIO)), self.pipeline)
-        branch = Branch(
-            self.pipeline, elements[-1], AUDIO, (encoded_queue(), *chain, *packets(Codec.OPUS, self.limits))
-        )
+        chain = (guard(), encoded_queue(), *chain, *packets(Codec.OPUS, self.limits))
+        branch = Branch(self.pipeline, elements[-1], AUDIO, chain)
         self._add(Track(self.loop, Codec.OPUS, branch, Picture, None))
         start(elements)
-        _link_pad(pad, elements[0])
+        link_pad(pad, elements[0])
 
-    def take_any(self, pad: Any, before: tuple[Part, ...] = ()) -> None:
-        """A pad of a demultiplexer, depayloader or decoder: the first video and the first sound are taken."""
-        media = _media(pad)
-        has_video = self.encoded is not None or self.raw is not None
-        if media in VIDEO_CODECS and not has_video:
-            self.take_encoded(pad, VIDEO_CODECS[media], before)
-        elif media.startswith(("video/", "image/")) and not has_video:
-            self._take_decoded(pad, before)
-        elif media.startswith("audio/") and not self.sound_taken:
-            self.sound_taken = True
-            if media == "audio/x-opus":
-                self.take_sound(pad, before)
-            else:
-                self._take_decoded(pad, before)
-        else:
-            log.info("a stream is left alone: %s", media)
-            self._leave(pad)
+    def take_decoded(self, pad: Any, before: Chain = (), *, sound: bool) -> None:
+        """Decode what is neither passed on nor raw, whatever decodes it. Sound that nothing decodes fails nobody."""
+        room = Gst.Bin.new(None)
+        room.set_property("async-handling", True)  # or the pipeline waits with PLAYING for what it may never decode
+        self.pipeline.add(room)
+        elements = put((*((guard(),) if sound else ()), *before, Part("decodebin")), room)
+        if sound:
+            self._sound_parts.append(room)
+        stage, out = weakref.ref(self), weakref.ref(room)
+
+        def decoded(_decoder: Any, made: Any) -> None:
+            here, bin_ = stage(), out()
+            if here is None or bin_ is None:
+                return
+            shown = ghost(None, made, bin_)
+            if media_of(made) == "audio/x-raw":
+                here.take_raw_sound(shown)
+            elif media_of(made) == "video/x-raw":
+                here.take_raw(shown)
+
+        self.disposer.connect(elements[-1], "pad-added", decoded)
+        ghost("sink", elements[0].get_static_pad("sink"), room)
+        start([room])
+        link_pad(pad, room)
+
+    def is_sound(self, message: Any) -> bool:
+        """Whether a message of the bus comes from what decodes or encodes the sound."""
+        track = self.tracks.get(AUDIO)
+        parts = [*self._sound_parts, *([track.branch.bin] if track is not None else [])]
+        return any(is_from(message, part) for part in parts)
 
     def forget(self) -> None:
         """Drop what Python holds of the elements; the pipeline is in NULL."""
         self.tracks.clear()
+        self._sound_parts.clear()
         self.raw = self.encoded = None
 
-    def _take_decoded(self, pad: Any, before: tuple[Part, ...]) -> None:
-        """Decode what is neither passed on nor raw, whatever decodes it."""
-        elements = put((*before, Part("decodebin")), self.pipeline)
-        stage = weakref.ref(self)
+    def _measure(self, tee: Any) -> None:
+        pad = tee.get_static_pad("sink")
+        self.meter.watch(pad, self.disposer)
+        loop, ended = self.loop, self._ended
 
-        def decoded(_decoder: Any, out: Any) -> None:
-            here = stage()
-            if here is None:
-                return
-            if _media(out) == "audio/x-raw":
-                here.take_sound(out)
-            elif _media(out) == "video/x-raw":
-                here.take_raw(out)
+        def look(_pad: Any, info: Any) -> Any:
+            if info.get_event().type == Gst.EventType.EOS:
+                tell(loop, ended)
+            return Gst.PadProbeReturn.OK
 
-        self.disposer.connect(elements[-1], "pad-added", decoded)
-        start(elements)
-        _link_pad(pad, elements[0])
-
-    def _leave(self, pad: Any) -> None:
-        """A pad that nobody wants ends in a sink, as some demultiplexers stop at a pad that is not linked."""
-        sink = make(Part("fakesink", {"sync": "false", "async": "false", "enable-last-sample": "false"}))
-        self.pipeline.add(sink)
-        sink.sync_state_with_parent()
-        _link_pad(pad, sink)
-
-    def _measure(self, element: Any) -> None:
-        self.meter.watch(element.get_static_pad("sink"), self.disposer)
+        self.disposer.probe(pad, Gst.PadProbeType.EVENT_DOWNSTREAM, look)
 
     def _add(self, track: Track) -> None:
         self.tracks[track.name] = track
@@ -145,13 +182,14 @@ class Stage:
         self._changed()
 
 
-def _link_pad(pad: Any, element: Any) -> None:
-    sink = element.get_static_pad("sink")
-    result = pad.link(sink)
+def link_pad(pad: Any, element: Any) -> None:
+    """Link a source pad to an element's `sink`; what does not fit shows as a source that sends nothing."""
+    result = pad.link(element.get_static_pad("sink"))
     if result != Gst.PadLinkReturn.OK:
         log.error("%s does not fit %s: %s", pad.get_name(), element.get_name(), result.value_nick)
 
 
-def _media(pad: Any) -> str:
+def media_of(pad: Any) -> str:
+    """The media type of a pad, as `video/x-h264`; empty where it is not known."""
     caps = pad.get_current_caps() or pad.query_caps(None)
     return str(caps.get_structure(0).get_name()) if caps is not None and caps.get_size() else ""

@@ -34,6 +34,9 @@ class Disposer:
         number = pad.add_probe(mask, callback)
         self._undo.append(lambda: pad.remove_probe(number))
 
+    def add(self, undo: Callable[[], None]) -> None:
+        self._undo.append(undo)
+
     def dispose(self) -> None:
         while self._undo:
             self._undo.pop()()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from steadycast.model import TestSource
+from steadycast.model import DesktopSource, RtspSource, TestSource
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources.base import SourceParts
+from steadycast.pipelines.sources.desktop import DesktopParts
+from steadycast.pipelines.sources.file import FileParts
+from steadycast.pipelines.sources.rtsp import RtspParts
 from steadycast.pipelines.sources.test import TestParts
 
 
 def make_source(order: SourceOrder) -> SourceParts:
     """The parts of the kind of source that is ordered, nothing built yet."""
     source = order.source
-    if isinstance(source, TestSource):
-        return TestParts(source)
-    raise NotImplementedError
+    match source:
+        case TestSource():
+            return TestParts(source)
+        case DesktopSource():
+            return DesktopParts(source, order.display, order.xauthority)
+        case RtspSource():
+            return RtspParts(source, order.timeout_s)
+    return FileParts(source)

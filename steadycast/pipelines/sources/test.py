@@ -28,8 +28,9 @@ class TestParts:
         caption = _Caption(overlay)
         stage.disposer.probe(overlay.get_static_pad("video_sink"), Gst.PadProbeType.BUFFER, caption.next)
         sound = put(test_sound(), stage.pipeline)
+        stage.sound_taken = True
         stage.take_raw(picture[-1].get_static_pad("src"))
-        stage.take_sound(sound[-1].get_static_pad("src"))
+        stage.take_raw_sound(sound[-1].get_static_pad("src"))
         stage.pipeline.set_state(Gst.State.PLAYING)
 
     def on_message(self, message: Any) -> bool:

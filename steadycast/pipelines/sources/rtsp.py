@@ -1,0 +1,133 @@
+"""The camera source: an RTSP server that sends H.264 or H.265, which is passed on and decoded only where needed."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Any
+
+from steadycast.errors import SteadycastError
+from steadycast.model import Codec, RtspSource
+from steadycast.pipelines.build import make
+from steadycast.pipelines.failures import Failure, Phase, Subject, no_video, refuses_transport
+from steadycast.pipelines.faults import fault_of
+from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.plan import Part
+from steadycast.pipelines.source_plan import plan_camera
+from steadycast.pipelines.stage import Stage
+from steadycast.pipelines.teardown import to_null
+
+DEPAYLOADERS = {"H264": ("rtph264depay", Codec.H264), "H265": ("rtph265depay", Codec.H265)}
+NULL_S = 2.0  # for the camera's element, before it tries another transport
+
+
+class RtspParts:
+    """One camera, over TCP, or over UDP where it refuses TCP and the choice is left open."""
+
+    can_end = True
+
+    def __init__(self, source: RtspSource, timeout_s: float) -> None:
+        self._plan = plan_camera(source, timeout_s)
+        self._transports = list(self._plan.transports)
+        self._streams = _Streams(self.subject())
+        self._element: Any = None
+        self._stage: Stage | None = None
+        self._again: asyncio.Task[None] | None = None
+
+    async def start(self, stage: Stage) -> None:
+        plan = self._plan
+        element = make(Part("rtspsrc", plan.properties, name="camera"))
+        element.set_property("location", plan.location)
+        if plan.user is not None:
+            element.set_property("user-id", plan.user)
+            element.set_property("user-pw", plan.password or "")
+        Gst.util_set_object_arg(element, "protocols", self._transports.pop(0))
+        self._streams.listen(element, stage)
+        stage.pipeline.add(element)
+        self._element = element
+        self._stage = stage
+        stage.pipeline.set_state(Gst.State.PLAYING)
+
+    def on_message(self, message: Any) -> bool:
+        """A camera that refuses the transport is tried with the next one."""
+        if message.type != Gst.MessageType.ERROR or not refuses_transport(fault_of(message)):
+            return self._again is not None and not self._again.done()  # what the refused attempt still says
+        if not self._transports or self._stage is None:
+            return False
+        transport = self._transports.pop(0)
+        log.info("%s refuses the transport, now over %s", self._plan.shown, transport)
+        self._again = self._stage.run(self._try(transport))
+        return True
+
+    async def _try(self, transport: str) -> None:
+        await to_null(self._element, NULL_S)
+        Gst.util_set_object_arg(self._element, "protocols", transport)
+        self._element.sync_state_with_parent()
+
+    def subject(self) -> Subject:
+        return Subject("rtsp", f"the camera at {self._plan.host}")
+
+    def phase(self) -> Phase:
+        return Phase.CONNECTED if self._streams.described else Phase.CONNECTING
+
+
+class _Streams:
+    """Chooses the first video and the first sound of what the camera offers, and hands them to the stage.
+
+    Holds no element: it is held by the handlers of one.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self.described = False
+        self._offered: list[str] = []
+        self._chosen: dict[str, int] = {}
+
+    def listen(self, element: Any, stage: Stage) -> None:
+        here = weakref.ref(stage)
+
+        def added(_element: Any, pad: Any) -> None:
+            if (found := here()) is not None:
+                self._take(found, pad)
+
+        def all_added(_element: Any) -> None:
+            if (found := here()) is not None and "video" not in self._chosen:
+                found.fail(no_video(self._subject, self._offered))
+
+        stage.disposer.connect(element, "on-sdp", self._on_sdp)
+        stage.disposer.connect(element, "select-stream", self._select)
+        stage.disposer.connect(element, "pad-added", added)
+        stage.disposer.connect(element, "no-more-pads", all_added)
+
+    def _on_sdp(self, _element: Any, _sdp: Any) -> None:
+        self.described = True
+        self._offered.clear()
+        self._chosen.clear()
+
+    def _select(self, _element: Any, number: int, caps: Any) -> bool:
+        """False: the camera is not asked for this stream at all."""
+        media = caps.get_structure(0).get_string("media") or ""
+        self._offered.append(media)
+        if media not in ("video", "audio"):
+            return False
+        return self._chosen.setdefault(media, number) == number
+
+    def _take(self, stage: Stage, pad: Any) -> None:
+        caps = pad.get_current_caps() or pad.query_caps(None)
+        structure = caps.get_structure(0)
+        encoding = structure.get_string("encoding-name") or ""
+        video = structure.get_string("media") == "video"
+        try:
+            if video and encoding in DEPAYLOADERS:
+                depayloader, codec = DEPAYLOADERS[encoding]
+                stage.take_encoded(pad, codec, (Part(depayloader),))
+            elif video:
+                stage.take_decoded(pad, sound=False)
+            else:
+                stage.sound_taken = True
+                if encoding == "OPUS":
+                    stage.take_opus(pad, (Part("rtpopusdepay"),))
+                else:
+                    stage.take_decoded(pad, sound=True)
+        except SteadycastError as error:
+            stage.fail(Failure(error.code, error.what, error.why, error.hint))
