@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from steadycast.vendors.devices import Device
+from steadycast.vendors.look import Gpu
 
 Grade = Literal["good", "note", "bad"]
 OLDEST_GSTREAMER = (1, 22)
@@ -108,16 +108,14 @@ def judge_port(name: str, port: int, taken: str | None) -> Finding:
     )
 
 
-def judge_devices(devices: Sequence[Device]) -> Finding:
-    """GPUs, which are not needed."""
-    if not devices:
+def judge_gpus(gpus: Sequence[Gpu], closed: Sequence[str]) -> Finding:
+    """GPUs, which are not needed; `closed` are the nodes of theirs that this user may not open."""
+    if not gpus:
         return Finding("GPU", "note", "none found; video is encoded on the CPU")
-    shown = ", ".join(f"{d.vendor} ({d.node})" for d in devices)
-    closed = [d.node for d in devices if not d.usable]
+    shown = ", ".join(gpu.text() for gpu in gpus)
     if closed:
-        return Finding(
-            "GPU", "note", shown, f"This user may not open {', '.join(closed)}: join the groups render, video."
-        )
+        hint = f"This user may not open {', '.join(closed)}: join the groups render and video."
+        return Finding("GPU", "note", shown, hint)
     return Finding("GPU", "good", shown)
 
 

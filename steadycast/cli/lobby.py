@@ -64,10 +64,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(lobbies)
         return
     rows = [
-        (v["id"], v["key"], v["name"], v["state"], ago(v["since"]), v["viewers"], v["source"]["kind"], v["why"] or "")
-        for v in lobbies
+        (v["id"], v["key"], v["source"]["kind"], v["state"], ago(v["since"]), v["viewers"], v["name"]) for v in lobbies
     ]
-    print_table(("id", "key", "name", "state", "for", "viewers", "source", "why"), rows, "There are no lobbies.")
+    print_table(("id", "key", "source", "state", "for", "viewers", "name"), rows, "There are no lobbies.")
+    for view in lobbies:
+        if view["why"]:
+            Console(highlight=False).print(f"{escape(view['name'])}: {escape(view['why'])}", style="yellow")
 
 
 @app.command()
@@ -129,8 +131,8 @@ def _show(view: dict[str, Any], as_json: bool) -> None:
     console.print(f"{escape(view['name'])}  {styled(view['state'])}  [dim]for {ago(view['since'])}[/]")
     for name in ("id", "key", "why", "hint", "whep", "rtsp", "viewers", "restarts"):
         if view[name] not in (None, ""):
-            console.print(f"  [dim]{name:<9}[/]{escape(str(view[name]))}")
+            console.print(f"  [dim]{name:<10}[/]{escape(str(view[name]))}")
     for rendition in view["renditions"]:
         track = rendition["track"] or {}
         made = f"{track.get('codec')} {track.get('width')}x{track.get('height')}" if track else "not made now"
-        console.print(f"  [dim]{'rendition':<9}[/]{escape(rendition['name'])}: {made}, {rendition['viewers']} viewers")
+        console.print(f"  [dim]{'rendition':<10}[/]{escape(rendition['name'])}: {made}, {rendition['viewers']} viewers")

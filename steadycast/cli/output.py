@@ -84,7 +84,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column != columns[-1])  # an id is copied as it stands
     for row in rows:
         table.add_row(*(styled(cell) for cell in row))
     console.print(table)

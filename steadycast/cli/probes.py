@@ -14,13 +14,13 @@ from steadycast.cli.findings import (
     Finding,
     judge_canary,
     judge_descriptors,
-    judge_devices,
+    judge_gpus,
     judge_gstreamer,
     judge_port,
     judge_program,
     judge_python,
 )
-from steadycast.vendors import devices
+from steadycast.vendors.look import find_gpus
 from steadycast.workers.canary import Canary
 
 CANARY_S = 30.0  # a first start of GStreamer writes its registry
@@ -32,9 +32,11 @@ def probe(port: int, rtsp_port: int) -> tuple[Finding, ...]:
     findings = [judge_python(sys.version_info[:3]), judge_gstreamer(result.told, result.why)]
     if result.told.get("gstreamer"):
         findings.append(judge_canary(result.ok, result.why, result.took_s))
+    gpus = find_gpus()
+    nodes = [gpu.node for gpu in gpus if gpu.node]
     findings += [
         judge_program("Xvfb", shutil.which("Xvfb"), "xvfb", "a desktop"),
-        judge_devices(devices.look()),
+        judge_gpus(gpus, [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]),
         judge_port("HTTP", port, port_taken(port)),
         judge_port("RTSP", rtsp_port, port_taken(rtsp_port)),
         judge_descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE)),

@@ -12,6 +12,11 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Text with `code` in it.
+function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+}
+
 async function description() {
   const token = sessionStorage.getItem(TOKEN_KEY);
   const response = await fetch("/openapi.json", { headers: token ? { Authorization: `Bearer ${token}` } : {} });
@@ -69,7 +74,7 @@ function fieldsOf(api, schema, depth = 0) {
   const box = make("div", { class: "schema" });
   for (const [name, field] of Object.entries(schema.properties ?? {})) {
     const must = schema.required?.includes(name) ? make("span", { class: "must", title: "required" }, " *") : null;
-    const bounds = [field.description, boundsOf(field)].filter(Boolean).join("; ");
+    const bounds = [field.description, boundsOf(field)].filter(Boolean).join(" ");
     const kind = make("span", { class: "kind" }, ` ${kindOf(api, field)}${bounds ? ` (${bounds})` : ""}`);
     const line = [make("code", {}, name), must, kind];
     const objects = depth < DEPTH ? objectsIn(api, field) : [];
@@ -109,13 +114,13 @@ function curlOf(method, path, operation) {
 
 function draw(api, method, path, operation) {
   const summary = make("summary", {}, make("span", { class: `method ${method}` }, method.toUpperCase()),
-    make("span", { class: "path" }, path), make("span", { class: "text" }, operation.description ?? operation.summary));
+    make("span", { class: "path" }, path), make("span", { class: "text" }, ...prose(operation.description ?? operation.summary)));
   const inside = make("div", { class: "inside" });
   if (operation.parameters?.length) inside.append(make("h3", {}, "Parameters"), parametersOf(api, operation.parameters));
   if (operation.requestBody) inside.append(make("h3", {}, "Body"), ...contentOf(api, operation.requestBody.content));
   inside.append(make("h3", {}, "Answers"));
   for (const [status, answer] of Object.entries(operation.responses ?? {})) {
-    inside.append(make("div", {}, make("b", {}, status), ` ${answer.description} `, ...contentOf(api, answer.content)));
+    inside.append(make("div", {}, make("b", {}, status), " ", ...prose(answer.description), " ", ...contentOf(api, answer.content)));
   }
   inside.append(make("h3", {}, "Try"), make("pre", {}, curlOf(method, path, operation)));
   const box = make("details", { class: "operation" }, summary, inside);
@@ -124,6 +129,8 @@ function draw(api, method, path, operation) {
 }
 
 function drawAll(api) {
+  const raw = new Blob([JSON.stringify(api, null, 2)], { type: "application/json" });
+  document.getElementById("raw").href = URL.createObjectURL(raw); // a plain link could not send the token
   document.getElementById("version").textContent = api.info.version;
   const nouns = new Map();
   for (const [path, methods] of Object.entries(api.paths)) {
@@ -132,7 +139,7 @@ function drawAll(api) {
       nouns.set(noun, [...(nouns.get(noun) ?? []), draw(api, method, path, operation)]);
     }
   }
-  main.replaceChildren(make("p", {}, api.info.description.replaceAll("`", "")));
+  main.replaceChildren(make("p", {}, ...prose(api.info.description)));
   nav.replaceChildren();
   for (const [noun, operations] of nouns) {
     main.append(make("section", {}, make("h2", { id: noun }, noun), ...operations));
