@@ -121,6 +121,8 @@ async def _last_bytes(stream: asyncio.StreamReader) -> bytes:
 
 async def _end(child: asyncio.subprocess.Process) -> None:
     """The child and its process group are gone, by SIGKILL: it holds nothing that wants a goodbye."""
+    if child.returncode is not None:
+        return  # reaped: its number may be somebody else's by now
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
