@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.support.browser import CHROMIUM, LOOK, SWITCHES
-from tests.support.webrtc_house import TRACKS, House, house, playing, until
+from tests.support.webrtc_house import PICTURE, TRACKS, House, house, playing, until
 
 pytestmark = pytest.mark.browser
 
@@ -69,3 +69,42 @@ async def test_chromium_plays_picture_and_sound() -> None:
         await home.peers.end("one", "kicked")
         await until(lambda: home.told.gone == [("one", "kicked")], "gone")
         await page.wait_for_function("window.pc.connectionState !== 'connected'", timeout=30_000)
+
+
+RESTART = """async () => {
+  const offer = await window.pc.createOffer({iceRestart: true});
+  await window.pc.setLocalDescription(offer);
+  const line = (name) => offer.sdp.match(new RegExp('a=' + name + ':.*'))[0];
+  const fragment = await window.patch(line('ice-ufrag') + '\\r\\n' + line('ice-pwd') + '\\r\\n');
+  const fresh = (name) => fragment.match(new RegExp('a=' + name + ':[^\\r\\n]*'))[0];
+  let answer = window.answer;
+  for (const name of ['ice-ufrag', 'ice-pwd'])
+    answer = answer.replaceAll(new RegExp('a=' + name + ':[^\\r\\n]*', 'g'), fresh(name));
+  await window.pc.setRemoteDescription({type: 'answer', sdp: answer});
+}"""
+
+
+async def test_chromium_restarts_ice_and_plays_on() -> None:
+    async with house() as home, playing(home), browser_page() as page:
+        await join(page, home, "one")
+        await page.expose_function("patch", lambda fragment: home.peers.patch("one", fragment))
+        seen = await look(page, frames=30)
+        before = len(home.peers.statistics().peers)
+        await page.evaluate("window.answer = window.pc.remoteDescription.sdp")
+        await page.evaluate(RESTART)
+        again = await look(page, frames=seen["frames"] + 60)
+        assert again["state"] == "connected" and before == 1 and not home.told.gone
+
+
+async def test_a_picture_that_began_long_ago_shows_at_once() -> None:
+    """No keyframe is made on demand: what is shown to the second viewer began with the first one's."""
+    slow = PICTURE.replace("key-int-max=30", "key-int-max=3000")
+    async with house() as home, playing(home, picture=slow), browser_page() as page:
+        await until(lambda: newest_frame(home) >= 60, "two seconds of pictures")
+        await join(page, home, "late")
+        await look(page, frames=10)
+        assert home.fanout.statistics().tracks[0].counters.keyframes == 1
+
+
+def newest_frame(home: House) -> int:
+    return home.fanout.statistics().tracks[0].counters.frames

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pylibsrtp
@@ -48,6 +50,8 @@ class LightViewer:
     came: int = 0
     lose_every: int = 0
     closed: bool = False
+    on_bound: Callable[[tuple[str, int]], Awaitable[object]] | None = None
+    path: str = "host"  # kind of the candidate that is used
 
     def offer(self) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1"]
@@ -68,7 +72,6 @@ class LightViewer:
         self._dtls = DtlsSession(IDENTITY, active=active, fingerprints=(("sha-256", fingerprint),))
         self._active = active
         self._rtcp: RtcpProtection | None = None
-        self._valid = asyncio.Event()
         self.ready = asyncio.Event()
         await self.move()
         if active:
@@ -78,7 +81,7 @@ class LightViewer:
 
     def learn(self, answer: str) -> None:
         """Take the other side's candidate and secrets: from the answer, or from the fragment of a restart."""
-        found = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)
+        found = re.search(rf"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ {self.path}", answer)
         assert found is not None
         self.host = (found[1], int(found[2]))
         self.their_ufrag = re.findall(r"a=ice-ufrag:(\S+)", answer)[0]
@@ -92,15 +95,18 @@ class LightViewer:
         )
         if old is not None:
             old.close()
+        if self.on_bound is not None:
+            await self.on_bound(self.address)
         await self.knock()
 
     async def knock(self) -> None:
         """Check and nominate until it is answered."""
-        self._valid.clear()
+        self._valid = asyncio.Event()
         async with asyncio.timeout(30):
             while not self._valid.is_set():
                 self._send(self.check(nominate=True))
-                await asyncio.wait([asyncio.ensure_future(self._valid.wait())], timeout=_KNOCK_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._valid.wait(), _KNOCK_S)
 
     def check(self, *, nominate: bool) -> bytes:
         attributes = {"USERNAME": f"{self.their_ufrag}:{self.ufrag}", "PRIORITY": 1, "ICE-CONTROLLING": 1}

@@ -114,7 +114,6 @@ class TurnEndpoint(asyncio.DatagramProtocol):
     def __init__(self, receiver: Callable[[bytes, Address], None]) -> None:
         self._receiver = receiver
         self._transport: turn.TurnTransport | None = None
-        self._pending = 0
         self.lost = asyncio.Event()
         self.address: Address = ("", 0)
         self.mapped: Address = ("", 0)
