@@ -137,7 +137,7 @@ def _to_rendition(picture: Picture, width: int, height: int, fps: float | None) 
         yield Part(
             "videorate",
             {"skip-to-first": "true", **({"drop-only": "true"} if slower else {"max-duplication-time": "1000000000"})},
-            "before scaling, so that dropped frames cost nothing; only drops where the source is known to be faster. It "
+            "before scaling, so that dropped frames cost nothing; only drops where the source is faster. It "
             "must begin at the first frame it sees, or it owes all frames since the source began",
         )
         yield Part("capsfilter", {"caps": f"video/x-raw,framerate={_fraction(fps)}"})
@@ -282,20 +282,23 @@ def decoder(codec: Codec, cpus: int) -> Chain:
     )
 
 
-def opus(*, steady: bool) -> Chain:
-    """From raw sound to Opus. `steady`: time stamps never step back, and gaps are filled with silence."""
-    rate = (
-        Part("audiorate", {"skip-to-first": "true"}, "at the turn of a file the sound may reach into the next round"),
-    )
+def opus() -> Chain:
+    """From raw sound to Opus."""
     return (
-        *(rate if steady else ()),
         Part("audioconvert"),
         Part("audioresample"),
         Part("capsfilter", {"caps": f"audio/x-raw,rate={AUDIO_CLOCK},channels=2,layout=interleaved"}),
         Part(
             "opusenc",
-            {"bitrate": str(AUDIO_BITS), "frame-size": "20", "complexity": "5"},
-            "20 ms frames are what browsers expect; complexity 5 halves the cost of 10 with little to hear",
+            {
+                "bitrate": str(AUDIO_BITS),
+                "frame-size": "20",
+                "complexity": "5",
+                "perfect-timestamp": "true",
+                "tolerance": "40000000",
+            },
+            "20 ms frames are what browsers expect; complexity 5 halves the cost of 10 with little to hear. Its "
+            "time stamps count samples, and follow the source only where it is more than 40 ms off",
             name="encoder",
         ),
     )

@@ -119,7 +119,7 @@ def plan_camera(source: RtspSource, timeout_s: float) -> CameraPlan:
     address = parts.netloc.rpartition("@")[2]
     location = urlunsplit((parts.scheme, address, parts.path, parts.query, ""))
     shown = urlunsplit((parts.scheme, address, parts.path, "", ""))  # a query may hold a password, too
-    microseconds = str(int(timeout_s * 1_000_000))
+    microseconds = str(int(timeout_s * 1_500_000))  # longer than the watchdog of the lobby, which has better words
     return CameraPlan(
         location=location,
         shown=shown,

@@ -65,6 +65,17 @@ def reorders(codec: Codec, fmtp: Mapping[str, str]) -> bool | None:
         return None
 
 
+def complete(codec: Codec, fmtp: dict[str, str]) -> dict[str, str]:
+    """With the `profile-level-id` of H.264, which the payloader leaves out where it only passes on (RFC 6184, 8.1)."""
+    if codec is not Codec.H264 or "profile-level-id" in fmtp:
+        return fmtp
+    try:
+        sps = _decode(fmtp.get("sprop-parameter-sets", "").split(",")[0])
+    except SpsError:
+        return fmtp
+    return {**fmtp, "profile-level-id": sps[1:4].hex()} if len(sps) >= 4 else fmtp
+
+
 def _decode(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)

@@ -53,7 +53,6 @@ class Stage:
         self._ended = ended
         self._failed = failed
         self.sound_taken = False
-        self.steady_sound = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._sound_parts: list[Any] = []
 
@@ -109,7 +108,7 @@ class Stage:
         link_pad(pad, elements[0])
 
     def take_raw_sound(self, pad: Any) -> None:
-        self._take_sound(pad, (), opus(steady=self.steady_sound))
+        self._take_sound(pad, (), opus())
 
     def take_opus(self, pad: Any, before: Chain = ()) -> None:
         """Opus is passed on as it is."""
@@ -131,13 +130,13 @@ class Stage:
         elements = put((*((guard(),) if sound else ()), *before, Part("decodebin")), room)
         if sound:
             self._sound_parts.append(room)
-        stage, out = weakref.ref(self), weakref.ref(room)
+        stage = weakref.ref(self)
 
-        def decoded(_decoder: Any, made: Any) -> None:
-            here, bin_ = stage(), out()
-            if here is None or bin_ is None:
+        def decoded(decoder: Any, made: Any) -> None:
+            here = stage()
+            if here is None:
                 return
-            shown = ghost(None, made, bin_)
+            shown = ghost(None, made, decoder.get_parent())
             if media_of(made) == "audio/x-raw":
                 here.take_raw_sound(shown)
             elif media_of(made) == "video/x-raw":

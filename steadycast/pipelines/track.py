@@ -14,7 +14,7 @@ from steadycast.pipelines.keyframes import KeyframeGate, is_fresh
 from steadycast.pipelines.meter import FrameMeter
 from steadycast.pipelines.plan import AUDIO_CLOCK, VIDEO_CLOCK, Picture
 from steadycast.pipelines.readers import Readers
-from steadycast.pipelines.sps import reorders
+from steadycast.pipelines.sps import complete, reorders
 from steadycast.pipelines.teardown import Disposer, tell
 
 # Of the caps of RTP, what SDP carries in `a=fmtp` (RFC 6184, 8.1; RFC 7798, 7.1; RFC 7587, 6.1).
@@ -50,10 +50,7 @@ class Track:
         self._meter = source or FrameMeter()
         if source is None and codec is not Codec.OPUS:
             self._meter.watch(self._encoder.get_static_pad("src"), self._disposer)
-        self._packets = _Packets(loop, self.first)
-        self._disposer.probe(
-            self._payloader, Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self._packets.passed
-        )
+        _Packets(loop, self.first).watch(branch.element("payloader"), self._disposer)
         self._readers = Readers(branch.element("sink"), loop, self._disposer)
         self._gate = KeyframeGate()
         self._forced = 0
@@ -66,7 +63,7 @@ class Track:
     def info(self) -> TrackInfo:
         """Complete when `first` is done; before it, without `fmtp`."""
         caps = self._payloader.get_current_caps()
-        fmtp = _fmtp(caps.get_structure(0)) if caps is not None else {}
+        fmtp = complete(self._codec, _fmtp(caps.get_structure(0))) if caps is not None else {}
         name = self._encoder.get_factory().get_name() if self._encoder is not None else None
         if self._codec is Codec.OPUS:
             return TrackInfo(self.name, TrackKind.AUDIO, self._codec, AUDIO_CLOCK, 2, encoder=name, fmtp=fmtp)
@@ -127,28 +124,39 @@ class Track:
 
 
 class _Packets:
-    """Looks at packets as they leave the payloader: one call for each NAL unit, as its fragments come in one list.
+    """Marks where a reader may begin: at the first packet of a keyframe, and nowhere else.
 
-    Parameter sets and the keyframe behind them both count as a start for the sink; only the first of a frame may, or a
-    reader that begins at "the latest keyframe" would miss the parameter sets.
+    The sink looks for packets without DELTA_UNIT. rtph265pay sets that flag on all, rtph264pay leaves it off twice a
+    keyframe, so that a reader would begin behind the parameter sets. One call for each NAL unit: its fragments come in
+    one list.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, first: asyncio.Future[None]) -> None:
         self._loop = loop
         self._first = first
         self._told = False
-        self._start: int | None = None
+        self._starts = False  # the next packet is the first of a keyframe
 
-    def passed(self, _pad: Any, info: Any) -> Any:
+    def watch(self, payloader: Any, disposer: Disposer) -> None:
+        packets = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+        disposer.probe(payloader.get_static_pad("sink"), Gst.PadProbeType.BUFFER, self._unit)
+        disposer.probe(payloader.get_static_pad("src"), packets, self._packet)
+
+    def _unit(self, _pad: Any, info: Any) -> Any:
+        self._starts = not info.get_buffer().has_flags(Gst.BufferFlags.DELTA_UNIT)
+        return Gst.PadProbeReturn.OK
+
+    def _packet(self, _pad: Any, info: Any) -> Any:
         if not self._told:
             self._told = True
             tell(self._loop, _settle, self._first)
         many = bool(info.type & Gst.PadProbeType.BUFFER_LIST)
         buffer = info.get_buffer_list().get(0) if many else info.get_buffer()
-        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
-            if buffer.pts == self._start:
-                buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
-            self._start = buffer.pts
+        if self._starts:
+            buffer.unset_flags(Gst.BufferFlags.DELTA_UNIT)
+        else:
+            buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+        self._starts = False
         return Gst.PadProbeReturn.OK
 
 

@@ -18,6 +18,7 @@ from steadycast.pipelines.failures import Phase, Subject, empty_loop, no_video, 
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.plan import Part
 from steadycast.pipelines.source_plan import in_real_time
+from steadycast.pipelines.sources.turn import Turn
 from steadycast.pipelines.stage import Stage, media_of
 from steadycast.pipelines.teardown import in_thread, tell
 
@@ -35,6 +36,7 @@ class FileParts:
         self._path = Path(source.path)
         self._loop = source.loop
         self._streams = _Streams()
+        self._turn = Turn()
         self._stage: Stage | None = None
         self._known = False  # all streams of the file
         self._frames_at_turn = 0
@@ -54,7 +56,7 @@ class FileParts:
             self._stage.run(self._play(self._stage))
 
     async def _play(self, stage: Stage) -> None:
-        """The first seek flushes, so it comes before anything is linked: decoders that are just built do not bear it."""
+        """The first seek flushes, so nothing is linked before it: decoders that are being built do not bear it."""
         if not self._streams.choose():
             stage.fail(no_video(self.subject(), self._streams.media))
             return
@@ -66,6 +68,9 @@ class FileParts:
 
     def _take(self, stage: Stage) -> None:
         streams = self._streams
+        for pad in (streams.video, streams.sound):
+            if pad is not None:
+                self._turn.watch(pad, stage.disposer)
         codec = VIDEO_CODECS.get(media_of(streams.video))
         if codec is not None:
             stage.take_encoded(streams.video, codec, in_real_time())
@@ -73,8 +78,10 @@ class FileParts:
             stage.take_decoded(streams.video, in_real_time(), sound=False)
         if streams.sound is not None:
             stage.sound_taken = True
-            stage.steady_sound = self._loop  # Opus, too, is decoded: nothing else can be cut at the turn
-            stage.take_decoded(streams.sound, in_real_time(), sound=True)
+            if media_of(streams.sound) == "audio/x-opus":
+                stage.take_opus(streams.sound, in_real_time())
+            else:
+                stage.take_decoded(streams.sound, in_real_time(), sound=True)
 
     def on_message(self, message: Any) -> bool:
         if message.type != Gst.MessageType.SEGMENT_DONE or self._stage is None or not self._loop:
@@ -105,7 +112,7 @@ class FileParts:
 
 
 class _Streams:
-    """The streams of the file, held at the parser until all are known; the first video and the first sound are chosen."""
+    """The streams of the file, held until all are known; the first video and the first sound are chosen."""
 
     def __init__(self) -> None:
         self.media: list[str] = []

@@ -9,7 +9,16 @@ from typing import Any
 from steadycast.errors import SteadycastError
 from steadycast.model import Codec, RtspSource
 from steadycast.pipelines.build import make
-from steadycast.pipelines.failures import Failure, Phase, Subject, no_video, refuses_transport
+from steadycast.pipelines.failures import (
+    CODEC_NOT_FOUND,
+    STREAM,
+    Failure,
+    Fault,
+    Phase,
+    Subject,
+    no_video,
+    transport_refused,
+)
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.plan import Part
@@ -50,10 +59,13 @@ class RtspParts:
 
     def on_message(self, message: Any) -> bool:
         """A camera that refuses the transport is tried with the next one."""
-        if message.type != Gst.MessageType.ERROR or not refuses_transport(fault_of(message)):
-            return self._again is not None and not self._again.done()  # what the refused attempt still says
-        if not self._transports or self._stage is None:
+        if message.type != Gst.MessageType.ERROR or self._stage is None:
             return False
+        if not self._streams.is_refused(fault_of(message)):
+            return self._again is not None and not self._again.done()  # what the refused attempt still says
+        if not self._transports:
+            self._stage.fail(transport_refused(self.subject().name))
+            return True
         transport = self._transports.pop(0)
         log.info("%s refuses the transport, now over %s", self._plan.shown, transport)
         self._again = self._stage.run(self._try(transport))
@@ -95,21 +107,28 @@ class _Streams:
                 found.fail(no_video(self._subject, self._offered))
 
         stage.disposer.connect(element, "on-sdp", self._on_sdp)
-        stage.disposer.connect(element, "select-stream", self._select)
+        stage.disposer.connect(element, "select-stream", lambda _, number, caps: self._select(here, number, caps))
         stage.disposer.connect(element, "pad-added", added)
         stage.disposer.connect(element, "no-more-pads", all_added)
+
+    def is_refused(self, fault: Fault) -> bool:
+        """Whether the camera refused the transport (461): rtspsrc says the same where no stream is supported at all."""
+        unsupported = fault.domain == STREAM and fault.code == CODEC_NOT_FOUND and fault.element == "rtspsrc"
+        return unsupported and "video" in self._chosen
 
     def _on_sdp(self, _element: Any, _sdp: Any) -> None:
         self.described = True
         self._offered.clear()
         self._chosen.clear()
 
-    def _select(self, _element: Any, number: int, caps: Any) -> bool:
+    def _select(self, stage: weakref.ref[Stage], number: int, caps: Any) -> bool:
         """False: the camera is not asked for this stream at all."""
         media = caps.get_structure(0).get_string("media") or ""
         self._offered.append(media)
         if media not in ("video", "audio"):
             return False
+        if media == "audio" and (found := stage()) is not None:
+            found.sound_taken = True
         return self._chosen.setdefault(media, number) == number
 
     def _take(self, stage: Stage, pad: Any) -> None:
@@ -123,11 +142,9 @@ class _Streams:
                 stage.take_encoded(pad, codec, (Part(depayloader),))
             elif video:
                 stage.take_decoded(pad, sound=False)
+            elif encoding == "OPUS":
+                stage.take_opus(pad, (Part("rtpopusdepay"),))
             else:
-                stage.sound_taken = True
-                if encoding == "OPUS":
-                    stage.take_opus(pad, (Part("rtpopusdepay"),))
-                else:
-                    stage.take_decoded(pad, sound=True)
+                stage.take_decoded(pad, sound=True)
         except SteadycastError as error:
             stage.fail(Failure(error.code, error.what, error.why, error.hint))
