@@ -137,8 +137,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await made.start()
     yield made
     await made.close()
-    print(made.worker.log_tail)  # shown where the test failed
-    assert [receipt.clean for receipt in receipts] == [True], receipts
+    assert [receipt.clean for receipt in receipts] == [True], (receipts, made.worker.log_tail)
 
 
 async def test_a_player_survives_the_death_of_what_feeds_it(house: House) -> None:

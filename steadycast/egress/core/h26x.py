@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from steadycast.model import Codec
 
-
 # What one payload says, as bits of an int (an IntFlag costs ten times as much to test, for every packet).
 KEY = 1  # the picture can be decoded without those before it
 HEAD = 2  # nothing of this access unit comes before: delimiter or parameter sets, which our payloaders put first

@@ -94,7 +94,6 @@ class Intake:
         """Packets are missing: nothing is whole until the next keyframe."""
         self.gaps += 1
         self.waiting = self._skip = True
-        self._edge = False
         self._drop()
 
     def _finish(self, marker: bool, units: list[Unit]) -> None:

@@ -49,6 +49,10 @@ def test_a_new_viewer_gets_the_group_of_pictures_ending_now() -> None:
     stamps = [sending.timestamp - live.timestamp & 0xFFFFFFFF for sending in [*replay, live]]
     assert stamps == [2**32 - 3600 - 180, 2**32 - 3600 - 90, 2**32 - 3600, 0]
     assert live.sequence == replay[0].sequence + 5 + 3 + 3
+    for sending in replay:
+        again = viewer.resend(sending.sequence & 0xFFFF)
+        assert again is not None
+        assert (again.timestamp, again.payload) == (sending.timestamp, sending.frame.payloads[0])
 
 
 def test_without_a_group_of_pictures_a_viewer_waits_and_asks() -> None:
@@ -108,6 +112,7 @@ def test_a_paused_viewer_gets_nothing_and_goes_on_without_a_gap() -> None:
     first = viewer.offer(source.frame(True), 0, 0.0)
     viewer.pause()
     assert viewer.offer(source.frame(True), 0, 0.0) is None
+    assert viewer.resend(viewer.next_sequence) is None, "it was never sent"
     replay = viewer.start(0.0)
     assert first is not None
     assert replay[0].sequence == first.sequence + 5

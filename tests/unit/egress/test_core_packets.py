@@ -83,6 +83,7 @@ def stap(*units: bytes) -> bytes:
         (stap(b"\x67\x42", b"\x68\x01", b"\x65\x01"), KEY | HEAD),
         (stap(b"\x09\xf0", b"\x67\x42"), KEY | HEAD),
         (stap(b"\x06\x01", b"\x65\x01"), KEY),
+        (stap(b"\x06\x01", b"\x67\x01"), KEY),
         (stap(b"\x06\x01", b"\x41\x01"), 0),
         (b"\x7c\x85\x88", KEY),  # FU-A, start of an IDR slice
         (b"\x7c\x05\x88", 0),  # its middle

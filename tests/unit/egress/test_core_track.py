@@ -53,6 +53,7 @@ class World:
         self.written: dict[bytes, tuple[bytes, ...]] = {}
         self.serial = 0
         self.epochs = 0
+        self.next_index = 0
 
     def open(self, sequence: int, stamp: int) -> None:
         self.epochs += 1
@@ -74,6 +75,8 @@ class World:
     def deliver(self, frame: Frame) -> None:
         assert len({payload[1:5] for payload in frame.payloads if payload[0] not in (0x67, 0x68)}) == 1
         assert len(frame.payloads) == (5 if frame.keyframe else 3), "only whole frames"
+        assert frame.index == self.next_index, "packets of a track are numbered without a gap"
+        self.next_index = frame.next_index
         for viewer in self.viewers:
             sending = viewer.outlet.offer(frame, 0, self.now)
             self.note(viewer, sending)
@@ -312,6 +315,27 @@ def test_sound_and_picture_stay_in_step_over_workers(workers: list[tuple[float, 
             lobby.sound(running, now)
             assert abs(lobby.skew()) < 1e-4
             assert abs(lobby.drift()) < 1e-3
+
+
+def test_a_picture_that_would_go_back_goes_on_by_a_frame() -> None:
+    lobby = Lobby()
+    lobby.open("a")
+    lobby.show(10.0, 0.0)
+    lobby.sound(10.0, 0.0)
+    old, writer = lobby.intakes[0], lobby.writers[0]
+    lobby.open("b")
+    lobby.sound(5.0, 1.0)  # decides where the new worker's clock is; its picture has a long way to here
+    lobby.video.feed(old, writer.picture(round(11.2 * 90_000), False), 1.2)
+    before = lobby.video.latest
+    lobby.show(5.0, 1.3)
+    after = lobby.video.latest
+    assert before is not None
+    assert after is not None
+    assert 0 < after.timestamp - before.timestamp <= 90_000
+    assert after.wall == pytest.approx(before.wall - 0.2), "sound and picture stay in step"
+    lobby.show(5.1, 1.4)
+    assert lobby.video.latest is not None
+    assert lobby.video.latest.timestamp - after.timestamp == 9000
 
 
 def test_a_bus_opened_again_after_days_finds_its_place() -> None:
