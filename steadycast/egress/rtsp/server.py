@@ -17,6 +17,8 @@ from steadycast.egress.rtsp.ports import PortPair
 
 OVER_LIMIT = 32  # connections over the limit that are told so; the next are cut without a word
 TICK_S = 1.0
+# A viewer may have its budget unsent, and the keyframe that took it over.
+QUEUE_BUDGETS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class RtspServer:
 
     async def start(self) -> None:
         """Bind the pair of UDP ports and accept; raises RefusedError (`udp.no_port`)."""
-        ports = PortPair(self._options.host, self._options.viewer_budget_bytes)
+        ports = PortPair(self._options.host, QUEUE_BUDGETS * self._options.viewer_budget_bytes)
         self._parts = ServerParts(self._fanout, self._events, self._options, ports)
         loop = asyncio.get_running_loop()
         self._listener.setblocking(False)
