@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import CallerError, NotFoundError
+from steadycast.errors import CallerError, NotFoundError, RefusedError
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.views import (
     Deleted,
@@ -68,6 +69,9 @@ class PageLobbies:
         self.kept: list[Receipt] = []
         self.unclean: set[str] = set()  # lobbies that leave something behind
         self.offers = 0
+        self.refusing: str | None = None  # why no viewer and no lobby is taken now
+        self._may_delete = asyncio.Event()
+        self._may_delete.set()
         self._number = 0
 
     def number(self) -> int:
@@ -109,7 +113,26 @@ class PageLobbies:
             first = rendition(view.renditions[0].declared, count)
             self.views[lobby] = replace(view, viewers=count, renditions=(first, *view.renditions[1:]))
 
+    def hold_delete(self) -> None:
+        """A delete stays in ENDING until `release_delete`."""
+        self._may_delete.clear()
+
+    def release_delete(self) -> None:
+        """The deletes that are held may go on."""
+        self._may_delete.set()
+
+    def pause(self, paused: bool) -> None:
+        """Pictures stop, sessions stay; or they go on."""
+        for peer in self.peers.values():
+            for sender in peer.getSenders():
+                sender.replaceTrack(None if paused else VideoStreamTrack())
+
+    def _check_refusing(self) -> None:
+        if self.refusing:
+            raise RefusedError("limit.test", self.refusing, why=self.refusing, retry_after=20)
+
     async def create(self, request: LobbySettings) -> tuple[LobbyView, bool]:
+        self._check_refusing()
         if request.source.kind == "desktop" and request.source.application not in ("clock", "editor"):
             raise CallerError("source.application", "source.application: is none of the applications of this host.",
                               hint="Allowed: clock, editor.")  # fmt: skip
@@ -130,6 +153,7 @@ class PageLobbies:
         view = self.get(id_or_key)
         for state in (LobbyState.DRAINING, LobbyState.ENDING):
             self.move(view.id, state)
+        await self._may_delete.wait()
         for viewer in [viewer for viewer in self.viewers.values() if viewer.lobby == view.id]:
             await self.end_viewer(viewer.id, "the lobby ended")
         clean = view.id not in self.unclean
@@ -145,6 +169,7 @@ class PageLobbies:
         self, id_or_key: str, sdp: str, *, remote: str | None = None, rendition: str | None = None
     ) -> WhepSession:
         self.offers += 1
+        self._check_refusing()
         view = self.get(id_or_key)
         peer = RTCPeerConnection()
         peer.addTrack(VideoStreamTrack())

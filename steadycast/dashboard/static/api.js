@@ -64,9 +64,9 @@ export function authorization() {
   return value ? { Authorization: `Bearer ${value}` } : {};
 }
 
-// A response that is not an error, or a Problem thrown.
+// A response that is not an error, or a Problem thrown. Without a deadline the caller ends it by its signal.
 export async function call(path, { deadline = REQUEST_MS, signal = null, ...options } = {}) {
-  const signals = [AbortSignal.timeout(deadline), signal].filter(Boolean);
+  const signals = [deadline ? AbortSignal.timeout(deadline) : null, signal].filter(Boolean);
   let response;
   try {
     response = await fetch(path, {

@@ -19,10 +19,7 @@ class App {
     this.store = new Store();
     this.player = new Player(this.store);
     this.list = new LobbyList(byId("list"), this.store);
-    this.login = new Login(() => {
-      this.store.retryNow();
-      this.store.refresh();
-    });
+    this.login = new Login(() => this.store.retryNow()); // the return of the line asks for everything
     this.pane = null;
     this.frame = { panes: byId("panes"), main: byId("main"), live: byId("live"), host: byId("host"), banner: byId("banner") };
     this.liveText = h("span");

@@ -56,6 +56,7 @@ export class CreateForm {
   #kind = "test";
   #renditions = [];
   #store;
+  #built = null; // what was known of the host when the fields were made
 
   // `done(lobby)` after the host made it.
   constructor(store, done) {
@@ -86,6 +87,17 @@ export class CreateForm {
     this.name.control.focus();
   }
 
+  // The host said what it has after the form was there already.
+  draw() {
+    if (this.#built !== null || this.#store.system === null) return;
+    const typed = this.source.map((field) => [field.path, field.control.value]);
+    this.#showKind(this.#kind);
+    for (const [path, value] of typed) {
+      const field = this.source.find((other) => other.path === path);
+      if (field && field.control.tagName === "INPUT") field.control.value = value;
+    }
+  }
+
   #kindChoice() {
     const group = newId("kind");
     const choices = KINDS.map(([kind, text]) => {
@@ -97,6 +109,7 @@ export class CreateForm {
 
   #showKind(kind) {
     this.#kind = kind;
+    this.#built = this.#store.system;
     this.source = SOURCE_FIELDS[kind](this.#store.system);
     clear(this.about).append(...this.source.map((field) => field.element));
   }

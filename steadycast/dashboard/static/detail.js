@@ -2,7 +2,7 @@
 import { Activity } from "./activity.js";
 import { CopyField } from "./copy.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
-import { count, sourceSummary } from "./format.js";
+import { count, soon, sourceSummary } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
 import { Viewers } from "./people.js";
@@ -65,6 +65,7 @@ export class LobbyDetail {
 
   #drawLobby(lobby) {
     if (!this.stop) this.#arrive(lobby);
+    show(this.columns, true);
     this.last = lobby;
     this.stop.lobby = lobby;
     setText(this.title, lobby.name);
@@ -99,7 +100,7 @@ export class LobbyDetail {
     setText(this.why, lobby.why);
     setText(this.hint, lobby.hint);
     show(this.hint, Boolean(lobby.hint));
-    setMoment(this.retry, lobby.retry_at);
+    setMoment(this.retry, lobby.retry_at, soon);
     show(this.retryText, Number.isFinite(lobby.retry_at));
   }
 
@@ -116,15 +117,20 @@ export class LobbyDetail {
     setText(this.aboutText, this.last ? "" : "It may have been stopped, or the address is wrong.");
     setMoment(this.created, null);
     this.chip.element.hidden = !this.last;
-    if (this.last) this.chip.set(this.stop?.answer?.state ?? "DESTROYED");
+    if (this.last) this.chip.set(this.#lastState());
     show(this.trouble, false);
     show(this.stage, false);
     show(this.actions, false);
     clear(this.stopPlace);
-    show(this.columns, Boolean(this.last));
+    show(this.columns, Boolean(this.last) && !this.stop?.answer);
     show(this.renditions.element.parentElement, false);
     show(this.viewers.element.parentElement, false);
     this.#showReport();
+  }
+
+  #lastState() {
+    const left = this.#store.eventsOf(this.last.id).some((event) => event.name === "lobby.CLEANUP_INCOMPLETE");
+    return left ? "CLEANUP_INCOMPLETE" : "DESTROYED";
   }
 
   #stopped() {
@@ -137,7 +143,6 @@ export class LobbyDetail {
     if (!this.stop?.answer || this.report.firstElementChild) return;
     const next = h("a.button", { href: "#/" }, "Back to lobbies");
     add(this.report, [this.stop.report, h("p.report-next", {}, next)]);
-    show(this.columns, false);
     next.focus({ preventScroll: true });
   }
 }

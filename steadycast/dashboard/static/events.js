@@ -1,5 +1,5 @@
 // The event stream, read with fetch (EventSource cannot send a token). Connects again by itself, bounded back-off.
-import { Problem, authorization, call } from "./api.js";
+import { Problem, call } from "./api.js";
 
 const SILENCE_MS = 45_000; // the host sends a comment at least every 15 s; three missed mean that the line is dead
 const FIRST_BYTE_MS = 10_000;
@@ -87,15 +87,8 @@ export class EventStream {
       watchdog = setTimeout(() => line.abort(), SILENCE_MS);
     };
     try {
-      const response = await fetch("/api/v1/events", {
-        headers: { Accept: "text/event-stream", "Last-Event-ID": String(this.#lastId), ...authorization() },
-        cache: "no-store",
-        signal: line.signal,
-      });
-      if (!response.ok) {
-        await call("/api/v1/lobbies?limit=1"); // says why in a problem, and asks for a token where one is wanted
-        throw new Problem(response.status, { detail: "The event stream was refused." });
-      }
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": String(this.#lastId) };
+      const response = await call("/api/v1/events", { headers, deadline: null, signal: line.signal });
       alive();
       this.#attempt = 0;
       this.#handlers.opened();

@@ -48,6 +48,11 @@ export function ago(at, now) {
   return past < 2 ? "just now" : `${duration(past)} ago`;
 }
 
+// The same for something that is to come and may be late: "in 5 s", then "now".
+export function soon(at, now) {
+  return at > now + 0.5 ? `in ${duration(Math.ceil(at - now))}` : "now";
+}
+
 export function exact(at) {
   if (!Number.isFinite(at)) return UNKNOWN;
   return new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
@@ -112,6 +117,7 @@ export function codecName(codec) {
 export function eventText(event) {
   const [kind, what] = String(event.name).split(".");
   if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
+  if (event.kind === "receipt" && typeof event.data?.clean === "boolean") return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
   const words = String(event.name).replaceAll(/[._]/g, " ").trim();
   return words ? words[0].toUpperCase() + words.slice(1).toLowerCase() : event.kind;
 }

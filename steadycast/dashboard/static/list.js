@@ -57,7 +57,8 @@ export class LobbyList {
     this.rows = h("ul.rows");
     this.emptyTitle = h("p.empty-title");
     this.emptyText = h("p");
-    this.empty = h("div.empty", {}, this.emptyTitle, this.emptyText);
+    this.emptyLink = h("a.button", { href: "#/new" }, icon("plus"), "New lobby");
+    this.empty = h("div.empty", {}, this.emptyTitle, this.emptyText, this.emptyLink);
     this.summary = h("p.list-summary");
     root.append(h("div.list-head", {}, h("h2", {}, "Lobbies"), this.summary), this.search, this.empty, this.rows);
   }
@@ -78,6 +79,7 @@ export class LobbyList {
     const trouble = all.filter((lobby) => lobby.state === "DEGRADED" || lobby.state === "CLEANUP_INCOMPLETE").length;
     setText(this.summary, loaded ? [`${all.length}`, trouble ? `${trouble} in trouble` : null].filter(Boolean).join(" · ") : "");
     show(this.empty, wanted.length === 0);
+    show(this.emptyLink, loaded && all.length === 0);
     if (!loaded) this.#say("Loading…", "");
     else if (all.length === 0) this.#say("No lobbies yet", "A lobby is one live picture and sound: a desktop, a camera, a file or a test picture.");
     else this.#say("Nothing matches", "No lobby has these words in its name, source or state.");
@@ -91,6 +93,6 @@ export class LobbyList {
 
 function matches(lobby, words) {
   if (!words.length) return true;
-  const text = `${lobby.name} ${lobby.key ?? ""} ${lobby.id} ${lobby.state} ${sourceSummary(lobby.source)} ${lobby.why ?? ""}`.toLowerCase();
-  return words.every((word) => text.includes(word));
+  const text = `${lobby.name} ${lobby.key ?? ""} ${lobby.state} ${sourceSummary(lobby.source)} ${lobby.why ?? ""}`.toLowerCase();
+  return words.every((word) => text.includes(word) || lobby.id.toLowerCase().startsWith(word));
 }

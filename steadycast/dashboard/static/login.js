@@ -10,7 +10,7 @@ export class Login {
     this.field.control.type = "password";
     this.field.control.autocomplete = "current-password";
     const form = h("form", { onsubmit: (event) => this.#send(event) }, h("h2", {}, "This host wants a token"), this.field.element, h("div.form-actions", {}, h("button.button.primary", { type: "submit" }, "Enter")));
-    this.element = h("dialog.login", { "aria-label": "Token", oncancel: (event) => event.preventDefault() }, form);
+    this.element = h("dialog.login", { "aria-label": "Access", oncancel: (event) => event.preventDefault() }, form);
     this.entered = entered;
     this.tried = false;
   }

@@ -2,7 +2,7 @@
 import { h, setText } from "./dom.js";
 import { ago, exact } from "./format.js";
 
-const shown = new Map(); // element → Unix seconds
+const shown = new Map(); // element → {at: Unix seconds, words: (at, now) → text}
 
 // A <time>; `at` may be set later with setMoment.
 export function moment(at = null) {
@@ -11,23 +11,23 @@ export function moment(at = null) {
   return element;
 }
 
-export function setMoment(element, at) {
-  if (shown.get(element) === at && at !== null) return;
+export function setMoment(element, at, words = ago) {
+  if (shown.get(element)?.at === at && at !== null) return;
   if (!Number.isFinite(at)) {
     shown.delete(element);
     setText(element, "");
     return;
   }
-  shown.set(element, at);
+  shown.set(element, { at, words });
   element.dateTime = new Date(at * 1000).toISOString();
   element.title = exact(at);
-  setText(element, ago(at, Date.now() / 1000));
+  setText(element, words(at, Date.now() / 1000));
 }
 
 setInterval(() => {
   const now = Date.now() / 1000;
-  for (const [element, at] of shown) {
-    if (element.isConnected) setText(element, ago(at, now));
+  for (const [element, { at, words }] of shown) {
+    if (element.isConnected) setText(element, words(at, now));
     else shown.delete(element); // its row is gone, or will say its time again when it returns
   }
 }, 1000);

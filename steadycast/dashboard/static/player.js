@@ -5,9 +5,9 @@ import { Screen } from "./screen.js";
 import { figures, packets, snapshot } from "./stats.js";
 import { WhepSession } from "./whep.js";
 
-const TICK_MS = 250;
+const TICK_MS = 200;
 const FIGURES_S = 0.95; // between two readings of the figures, with room for a late tick
-const KICKED = /kick|removed|person|operator/i; // a person wanted this viewer gone: no new session by itself
+const KICKED = "kicked"; // the reason when a person wanted this viewer gone: no new session by itself
 
 const now = () => performance.now() / 1000;
 
@@ -21,7 +21,8 @@ export class Player {
   #retry = null;
   #ticker = null;
   #ticking = false;
-  #gone = null;
+  #gone = null; // why the host ended the session
+  #lost = null; // why the last session is over
 
   constructor(store) {
     this.#store = store;
@@ -52,6 +53,7 @@ export class Player {
   play() {
     if (!this.#lobby) return;
     this.#attempt = 0;
+    this.#lost = null;
     this.#open();
   }
 
@@ -64,7 +66,9 @@ export class Player {
   // What changed in the lobby: its renditions, or why there is no picture.
   draw(lobby) {
     this.screen.offer(lobby.renditions.map((rendition) => rendition.name), this.#rendition);
-    if (isEnding(lobby.state) && this.#running()) this.stop({ title: `This lobby is ${stateLook(lobby.state).word.toLowerCase()}` });
+    if (!isEnding(lobby.state) || !this.#running()) return;
+    this.#gone = "The lobby ends.";
+    this.stop({ title: `This lobby is ${stateLook(lobby.state).word.toLowerCase()}` });
   }
 
   #running() {
@@ -79,7 +83,7 @@ export class Player {
   #end() {
     clearTimeout(this.#retry);
     clearInterval(this.#ticker);
-    this.#session?.close();
+    this.#session?.close({ tell: !this.#gone });
     this.#retry = this.#ticker = this.#session = this.#stats = this.#gone = null;
   }
 
@@ -164,12 +168,13 @@ export class Player {
   }
 
   #removed(event) {
-    if (KICKED.test(event.why ?? "")) this.stop({ title: "This viewer was ended", why: event.why });
-    else this.#gone = `The host ended this viewer${event.why ? `: ${event.why}` : "."}`;
+    this.#gone = `The host ended this viewer${event.why ? `: ${event.why}` : "."}`;
+    if (event.why === KICKED) this.stop({ title: "This viewer was ended", why: "Somebody removed it." });
   }
 
   // The session is over, another begins at once; only if that fails too, pauses begin.
   #again(why) {
+    this.#lost = why;
     this.#end();
     this.#next({ title: "Connecting again", why }, null);
   }
@@ -195,12 +200,13 @@ export class Player {
   #sayConnecting() {
     const lobby = this.#store.lobbies.get(this.#lobby);
     const trouble = lobby && lobby.state !== "STREAMING" ? lobby : null;
-    const title = this.#attempt > 1 ? "Connecting again" : "Connecting";
-    this.screen.say({ tone: "busy", title, why: trouble?.why ?? "" });
+    const title = this.#lost ? "Connecting again" : "Connecting";
+    this.screen.say({ tone: "busy", title, why: trouble?.why ?? this.#lost ?? "" });
   }
 
   #sayPlaying() {
     this.#attempt = 0;
+    this.#lost = null;
     this.screen.say({ tone: "play", badge: "live" });
   }
 

@@ -33,7 +33,7 @@ export function stopReport(answer) {
   const many = count(answer.receipts.length, "receipt");
   const text = clean
     ? answer.receipts.length ? "Everything it held was given back." : "It held no worker any more."
-    : "Something was left behind. It is listed below and kept as a finding.";
+    : "Something was left behind. It is listed below.";
   return h(
     "section.report",
     { "data-tone": clean ? "good" : "bad", "aria-label": "Receipt" },

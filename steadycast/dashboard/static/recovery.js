@@ -1,5 +1,5 @@
 // When to give up a session and begin another. Pure: facts in, decision out.
-export const SILENT_S = 1.4; // no packet this long: something between the encoder and here has ended
+export const SILENT_S = 1.3; // no packet this long: something between the encoder and here has ended
 export const RETURN_S = 4; // the lobby says STREAMING again; if no packet follows, the session is worth nothing
 export const CONNECT_S = 8; // from the answer until connected
 const BACKOFF_S = [0, 0.5, 1, 2, 4, 8, 10];

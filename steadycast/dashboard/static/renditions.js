@@ -1,6 +1,6 @@
 // The renditions of a lobby: what each is, whether it runs, what makes it, who watches.
 import { h, keyed, setAttr, setText } from "./dom.js";
-import { count, encoderText, renditionText } from "./format.js";
+import { count, encoderText, renditionText, soon } from "./format.js";
 import { moment, setMoment } from "./moment.js";
 
 class RenditionRow {
@@ -31,7 +31,7 @@ class RenditionRow {
     const closing = rendition.running && Number.isFinite(rendition.closes_at);
     const watched = rendition.viewers ? count(rendition.viewers, "viewer") : "no viewer";
     setText(this.state, !rendition.running ? "starts with its first viewer" : closing ? "ends " : watched);
-    setMoment(this.closes, closing ? rendition.closes_at : null);
+    setMoment(this.closes, closing ? rendition.closes_at : null, soon);
   }
 }
 

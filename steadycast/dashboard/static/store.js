@@ -7,6 +7,7 @@ const EVENTS_KEPT = 300;
 const RECEIPTS_KEPT = 100;
 const SETTLE_MS = 60; // events come in bursts: what they touch is asked for once
 const FULL_AT = 6; // more lobbies than this touched at once: one list is cheaper than many gets
+const LAST_STATES = ["DESTROYED", "CLEANUP_INCOMPLETE"]; // the host has no such lobby after these
 const TRUTH_MS = 30_000; // statistics of viewers and deadlines change without an event
 
 export class Store {
@@ -121,10 +122,15 @@ export class Store {
     if (event.kind === "lobby" && lobby && what === what?.toUpperCase() && event.at >= lobby.since) {
       this.lobbies.set(lobby.id, { ...lobby, state: what, since: event.at, why: event.why });
     }
+    const over = event.kind === "lobby" && LAST_STATES.includes(what);
+    if (over) this.lobbies.delete(event.lobby);
     if (event.name === "viewer.gone") this.viewers.delete(event.viewer);
     if (event.kind === "viewer" || event.kind === "host") this.#viewersDirty = true;
     if (event.kind === "receipt") this.#receiptsDirty = true;
-    if (event.lobby) this.#dirty.add(event.lobby);
+    // A lobby that ends has nothing new to say than its events, and is not found any more a moment later.
+    const ends = isEnding(this.lobbies.get(event.lobby)?.state);
+    if (over || ends) this.#dirty.delete(event.lobby);
+    else if (event.lobby && (event.kind === "lobby" || lobby)) this.#dirty.add(event.lobby);
     else if (event.kind === "host") this.#allDirty = true;
   }
 
@@ -185,9 +191,10 @@ export class Store {
 }
 
 // Order of the list: trouble first, then by name; ids keep it stable.
+const byName = new Intl.Collator(undefined, { numeric: true });
 const RANK = { CLEANUP_INCOMPLETE: 0, DEGRADED: 1, STARTING: 2, CREATED: 2 };
 
 export function inOrder(lobbies) {
   const rank = (lobby) => RANK[lobby.state] ?? (isEnding(lobby.state) ? 4 : 3);
-  return [...lobbies].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name) || (a.id < b.id ? -1 : 1));
+  return [...lobbies].sort((a, b) => rank(a) - rank(b) || byName.compare(a.name, b.name) || (a.id < b.id ? -1 : 1));
 }

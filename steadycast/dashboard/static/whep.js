@@ -34,6 +34,7 @@ export class WhepSession {
   stream = new MediaStream();
   #location = null;
   #closed = false;
+  #asking = new AbortController();
 
   // `onstate(connectionState)` until closed.
   constructor(onstate) {
@@ -58,6 +59,7 @@ export class WhepSession {
       headers: { "Content-Type": "application/sdp", Accept: "application/sdp" },
       body: pc.localDescription.sdp,
       deadline: OFFER_MS,
+      signal: this.#asking.signal,
     });
     const location = response.headers.get("Location");
     this.#location = location ? new URL(location, response.url) : null;
@@ -67,11 +69,13 @@ export class WhepSession {
     return undefined;
   }
 
-  // Ends it here and at the host. Safe to call twice, and while open() runs. Works while the page is going away.
-  close() {
+  // Ends it here and, unless the host ended it first (`tell`), at the host. Safe to call twice, and while open() runs.
+  // Works while the page is going away.
+  close({ tell = true } = {}) {
     this.#closed = true;
+    this.#asking.abort(); // an offer that is not answered yet: the host ends its viewer when the line is cut
     this.pc?.close();
-    if (!this.#location || this.#location.origin !== location.origin) return;
+    if (!tell || !this.#location || this.#location.origin !== location.origin) return;
     const resource = this.#location;
     this.#location = null;
     // No answer is waited for: a viewer that is gone anyway is what was wanted.
