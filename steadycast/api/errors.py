@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,6 +53,7 @@ _PLAIN: dict[int, tuple[str, str, str | None]] = {
     400: ("request.not_json", "The request body cannot be read as JSON.", None),  # nested too deep, not UTF-8, ...
     404: ("request.path", "There is nothing at this address.", "See /docs for the addresses there are."),
     405: ("request.method", "This address does not take this method.", "The Allow header lists those it takes."),
+    408: ("request.slow", "The request body did not come in time.", None),
     413: ("request.too_large", "The request body is too large.", None),
 }
 
@@ -157,6 +159,8 @@ class Crash:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.info("client gone before its request was whole", method=scope["method"], path=scope["path"][:200])
         except Exception as crash:  # the edge: whatever it is, this request fails and the host goes on
             if scope["type"] != "http" or started:
                 raise

@@ -33,6 +33,7 @@ SAFE_HEADERS = {
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 JSON = "application/json"
+BODY_S = 20.0  # from the first look at a request until its body is here
 DRAIN_BYTES = 1_048_576
 DRAIN_S = 2.0
 
@@ -111,10 +112,19 @@ def _complete(headers: MutableHeaders, path: str) -> None:
 
 def _counted(receive: Receive, limit: int) -> Receive:
     taken = 0
+    complete = False
+    end = asyncio.get_running_loop().time() + BODY_S
 
     async def receiver() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, complete
+        if complete:
+            return await receive()  # a hang-up, whenever it comes
+        try:
+            async with asyncio.timeout_at(end):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, headers={"Connection": "close"}) from None
+        complete = not message.get("more_body")
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > limit:

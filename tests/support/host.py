@@ -85,7 +85,9 @@ class Host:
         assert self.process.poll() is None, f"the host exited with {self.process.returncode}:\n{self.tail()}"
         try:
             self.get("/api/v1/system")
-        except (OSError, Answer):
+        except Answer as answer:
+            return answer.status == 401  # it has a token
+        except OSError:
             return False
         return True
 
