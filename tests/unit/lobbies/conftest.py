@@ -1,0 +1,31 @@
+"""Lobbies rooms on stand-in workers, closed at the end of a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.lobby_room import OpenRoom, Room, build
+
+
+@pytest.fixture
+async def open_room(tmp_path: Path) -> AsyncIterator[OpenRoom]:
+    """Makes rooms; tables of the settings are arguments."""
+    closers: list[Callable[[], Awaitable[None]]] = []
+
+    async def make(max_bytes: int = 1 << 24, **tables: dict[str, Any]) -> Room:
+        room, close = await build(tmp_path / f"{len(closers)}.db", max_bytes, tables)
+        closers.append(close)
+        return room
+
+    yield make
+    for close in closers:
+        await close()
+
+
+@pytest.fixture
+async def room(open_room: OpenRoom) -> Room:
+    return await open_room()
