@@ -1,4 +1,8 @@
-"""X displays from outside: who has which number, and what a dead X server left in /tmp."""
+"""X displays from outside: who has which number, and what a dead X server left in /tmp.
+
+A server that chose its number itself (-displayfd) makes a socket and no lock; one that a program started (Xephyr, a
+nested Xvfb) makes both.
+"""
 
 from __future__ import annotations
 

@@ -41,6 +41,10 @@ def family(
     for pid in [*members, *([head.pid] if _is(table, head) else [])]:
         if pid != mine:
             members.update(one.pid for one in proc.descendants(pid, table))
+    # Nobody can enter a session that exists: whoever is in one with a member descends from who made it. This finds the
+    # zombies between a program and what it forked away, which have no environment any more.
+    theirs = {table[pid].session for pid in members} - {os.getsid(0), 0}
+    members |= {pid for pid, one in table.items() if one.session in theirs and one.start_time >= head.start_time}
     members -= {head.pid, mine}
     return tuple(table[pid] for pid in sorted(members))
 

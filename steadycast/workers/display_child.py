@@ -7,7 +7,6 @@ long as any of them. Needs no GStreamer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
@@ -96,7 +95,7 @@ class Display:
         words = ["Xvfb", "-displayfd", str(report), "-screen", "0", f"{wanted.width}x{wanted.height}x24"]
         words += ["-nolisten", "tcp", "-noreset", "-auth", str(self._cookie)]
         try:
-            # SIGTERM: it takes its lock and socket with it.
+            # SIGTERM: it takes its socket with it.
             return Program(words, clean_environment(os.environ, {}), signal.SIGTERM, (report,))
         except FileNotFoundError:
             raise SourceError("display.missing", "Xvfb is not installed", hint="apt-get install xvfb") from None
@@ -104,17 +103,27 @@ class Display:
             raise SourceError("display.start", "Xvfb cannot be started", why=str(error)) from None
 
     async def _read_number(self, reading: int, server: Program) -> int:
-        os.set_blocking(reading, False)
+        """The display's number, which the server writes when it takes connections; nothing where it ends before."""
+        readable = asyncio.Event()
+        self._loop.add_reader(reading, readable.set)
         text = b""
-        until = self._loop.time() + START_S
-        while not text.endswith(b"\n"):
-            if server.process.exited.done():
-                raise SourceError("display.start", f"the X server {outcome(server.process)}", why=server.tail.text())
-            if self._loop.time() > until:
-                raise DeadlineError("display.deadline", f"the X server was not ready within {START_S} s")
-            with contextlib.suppress(BlockingIOError):
-                text += os.read(reading, 16)
-            await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            async with asyncio.timeout(START_S):
+                # The end of the line is a write of its own, and the server ends where nobody reads it.
+                while not text.endswith(b"\n"):
+                    await readable.wait()
+                    readable.clear()
+                    data = os.read(reading, 16)
+                    if not data:
+                        break
+                    text += data
+        except TimeoutError:
+            raise DeadlineError("display.deadline", f"the X server was not ready within {START_S} s") from None
+        finally:
+            self._loop.remove_reader(reading)
+        if not text.endswith(b"\n"):
+            await server.process.wait(SERVER_END_S)
+            raise SourceError("display.start", f"the X server {outcome(server.process)}", why=server.tail.text())
         return int(text)
 
     def _start_command(self, wanted: ShowDisplay, display: str) -> None:

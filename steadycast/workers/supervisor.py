@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ MODULES: Mapping[WorkerKind, str] = {
     WorkerKind.DISPLAY: "steadycast.workers.display_child",
 }
 RECEIPTS = 256
+STRAY_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Supervisor:
         self._spares: Spares | None = None
         self._sweep: asyncio.Task[None] | None = None
         self._closing = False
+        self._strays: dict[Identity, float] = {}
         self.receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
 
     async def open(self) -> None:
@@ -190,11 +193,27 @@ class Supervisor:
                 worker.begin_end(SILENT)
             elif worker.kind is WorkerKind.DISPLAY:  # the only kind that starts programs of others
                 worker.note_family()
+        self._reap_strays(now)
+
+    def _reap_strays(self, now: float) -> None:
+        """Reap what was left to us, the subreaper: zombies of a worker's session at once, others after `STRAY_S`.
+
+        Those forked away from a worker's program and have lost all by which they could be known. What this process
+        starts itself is in its own session or is a worker, and is reaped by who started it.
+        """
         heads = {worker.pid for worker in self.workers}
+        seen = {}
         for pid in proc.children():
             one = proc.stat(pid)
-            if one is not None and one.state == "Z" and pid not in heads and one.session in heads:
-                reap(Identity(one.pid, one.start_time))
+            if one is None or one.state != "Z" or pid in heads or one.session == os.getsid(0):
+                continue
+            identity = Identity(pid, one.start_time)
+            since = self._strays.get(identity, now)
+            if one.session not in heads and now - since < STRAY_S:
+                seen[identity] = since
+            else:
+                reap(identity)
+        self._strays = seen
 
 
 def _sweep_ended(task: asyncio.Task[None]) -> None:

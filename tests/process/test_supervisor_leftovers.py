@@ -44,7 +44,7 @@ def control_plane(runtime: Path, orphan_timeout_s: float) -> Iterator[tuple[subp
 
 @contextmanager
 def sleeper(own: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    with sleeper(own) as process:
+    with subprocess.Popen(["sleep", "600"], env=own, start_new_session=True) as process:
         try:
             yield process
         finally:
@@ -63,14 +63,14 @@ async def test_the_next_control_plane_ends_them(tmp_path: Path) -> None:
         process.wait()
         assert proc.start_time(lobby) is not None
         assert proc.start_time(display) is not None
-        assert outside.files_of(number) != []
+        assert outside.has_socket(number)
         receipts = await clear_leftovers(tmp_path, SETTINGS)
     assert sorted(receipt.worker for receipt in receipts) == workers
     assert {receipt.cause for receipt in receipts} == {"left by a former control plane"}
     assert [receipt for receipt in receipts if not receipt.clean] == []
     assert {receipt.lobby for receipt in receipts} == {"one", "two", None}
     assert [outside.marked(f"STEADYCAST_WORKER={worker}") for worker in workers] == [[], [], []]
-    assert outside.files_of(number) == []
+    assert outside.stale_files(number) == []
     assert list((tmp_path / "workers").iterdir()) == []
     assert await clear_leftovers(tmp_path, SETTINGS) == ()
 
@@ -79,8 +79,8 @@ async def test_alone_too_long_they_end_by_themselves(tmp_path: Path) -> None:
     with control_plane(tmp_path, 1) as (process, (lobby, display, number)):
         process.kill()
         process.wait()
-        await outside.until(lambda: proc.stat(lobby) is None and proc.stat(display) is None)
-        assert outside.files_of(number) == []
+        await outside.until(lambda: outside.has_ended(lobby) and outside.has_ended(display))
+        assert outside.stale_files(number) == []
         receipts = await clear_leftovers(tmp_path, SETTINGS)
     assert all(receipt.clean for receipt in receipts)
     assert list((tmp_path / "workers").iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,30 @@ def marked(mark: str) -> list[int]:
     return [pid for pid in proc.processes() if (proc.environment(pid) or {}).get(name) == value]
 
 
-def files_of(number: int) -> list[str]:
-    """What display `number` has in /tmp."""
-    paths = (Path(f"/tmp/.X{number}-lock"), Path(f"/tmp/.X11-unix/X{number}"))
-    return [str(path) for path in paths if path.exists()]
+def has_ended(pid: int) -> bool:
+    """Gone, or a zombie that its parent has not reaped yet."""
+    found = proc.stat(pid)
+    return found is None or found.state == "Z"
+
+
+def mode_of(path: str) -> int:
+    return Path(path).stat().st_mode & 0o777
+
+
+def has_socket(number: int) -> bool:
+    """Whether display `number` has a socket file."""
+    return Path(f"/tmp/.X11-unix/X{number}").exists()
+
+
+def stale_files(number: int) -> list[str]:
+    """What display `number` has in /tmp though no server answers; another server may have taken the number by now."""
+    path = Path(f"/tmp/.X11-unix/X{number}")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return [str(one) for one in (path, Path(f"/tmp/.X{number}-lock")) if one.exists()]
+    return []
 
 
 async def until(condition: Callable[[], object], seconds: float = GENEROUS_S) -> None:
