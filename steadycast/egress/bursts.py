@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections import deque
 from collections.abc import Sequence
 
 # Linux: the kernel cuts what is sent into datagrams of this size (linux/udp.h); a send carries at most 64 of them, and
@@ -50,3 +51,14 @@ def _runs(packets: Sequence[bytes]) -> list[Run]:
         runs.append(Run(packets[start:end]))
         start = end
     return runs
+
+
+class SendQueue:
+    """Runs that wait for one address, in bytes `size`. `paced` ones go out in portions."""
+
+    __slots__ = ("paced", "runs", "size")
+
+    def __init__(self, paced: bool = False) -> None:
+        self.runs: deque[Run] = deque()
+        self.size = 0
+        self.paced = paced

@@ -93,7 +93,7 @@ class Fanout:
         flow = self._flows.get(key)
         if flow is None:
             raise NotFoundError("track.unknown", f"Track {key} is not open here.", why="Its lobby may have ended.")
-        flow.subscribers[subscriber] = None
+        flow.subscribe(subscriber)
         return flow.track
 
     def unsubscribe(self, key: str, subscriber: Subscriber) -> None:

@@ -39,7 +39,7 @@ class Outflow:
         self, track: Track, on_keyframe_wanted: Callable[[str], None], on_bus_lost: Callable[[str], None]
     ) -> None:
         self.track = track
-        self.subscribers: dict[Subscriber, None] = {}
+        self.subscribers: dict[Subscriber, int] = {}  # and the index of the first packet that each gets
         self.buses: list[Bus] = []
         self.failures = 0
         self.keyframe_requests = 0
@@ -58,6 +58,10 @@ class Outflow:
         self.buses.append(Bus(sock, intake, self._data, self._bus_ended))
         if self._frames:
             self.buses[-1].pause()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Give frames from now on: not those that wait to be handed out, which are in the group of pictures already."""
+        self.subscribers.setdefault(subscriber, self.track.next_index)
 
     def want_keyframe(self) -> None:
         """A viewer needs a keyframe."""
@@ -114,8 +118,9 @@ class Outflow:
         track = self.track
         subscribers = self.subscribers
         for subscriber in tuple(subscribers):
-            if subscriber not in subscribers:
-                continue  # left while this frame was given to others
+            first = subscribers.get(subscriber)
+            if first is None or frame.index < first:
+                continue  # left while this frame was given to others, or came after it was made
             try:
                 subscriber.deliver(track, frame, now)
             except Exception:

@@ -40,7 +40,7 @@ class Track:
 
     `instant` is True where every frame can be a viewer's first (sound). `shared` is the numbering that viewers may use
     in common. `keyframes` bounds the requests for keyframes; whoever owns the track sends those that are due.
-    `latest` is the newest frame. `info` is that of the bus the newest frame came from.
+    `latest` is the newest frame, `next_index` the index of the packet after it. `info` is that of the bus it came from.
     """
 
     def __init__(self, key: str, info: TrackInfo, timeline: Timeline, history_bytes: int, gop_bytes: int) -> None:
@@ -55,7 +55,7 @@ class Track:
         self._group = PictureGroup(0 if self.instant else gop_bytes)
         self._current: Intake | None = None
         self._next: Intake | None = None
-        self._index = 0
+        self.next_index = 0
         self._offset = 0  # added to the stamps of the current bus
         self._own = 0  # part of the offset that only this track has
         self._highest = 0  # timestamp
@@ -127,12 +127,12 @@ class Track:
         if intake is not self._current:
             self._switch(intake, unit, now)
         stamp = unit.stamp + self._offset
-        frame = Frame(self._index, stamp, unit.payloads, unit.keyframe, unit.marker, now)
+        frame = Frame(self.next_index, stamp, unit.payloads, unit.keyframe, unit.marker, now)
         frame.wall = self._timeline.note((stamp - self._own) / self.info.clock_rate, now)
         if self.latest is not None and 0 < stamp - self._highest <= self.info.clock_rate / _SLOWEST_FPS:
             self._duration = stamp - self._highest
         self._highest = stamp if self.latest is None else max(stamp, self._highest)
-        self._index = frame.next_index
+        self.next_index = frame.next_index
         self.latest = frame
         self._history.add(frame)
         self._group.add(frame)

@@ -130,6 +130,25 @@ async def test_subscribers_may_leave_while_they_are_served(house: House) -> None
     bus.close()
 
 
+async def test_a_subscriber_that_comes_in_between_gets_nothing_twice(house: House) -> None:
+    late = Watcher()
+    replayed: list[Frame] = []
+
+    def join() -> None:
+        if not replayed:
+            replayed.extend(house.fanout.subscribe(KEY, late).gop(1_000_000))
+
+    bus, writer = house.open("a")
+    early = Watcher(join)
+    house.fanout.subscribe(KEY, early)
+    bus.sendall(b"".join(writer.picture(number * 3000, number == 0) for number in range(5)))
+    await until(lambda: len(early.frames) == 5)
+    bus.sendall(writer.picture(15_000, False))
+    await until(lambda: len(late.frames) > 0)
+    assert [frame.index for frame in replayed + late.frames] == [frame.index for frame in early.frames]
+    bus.close()
+
+
 async def test_a_track_may_be_closed_while_it_is_served(house: House) -> None:
     bus, writer = house.open("a")
     watcher = Watcher(lambda: house.fanout.close_track(KEY, "over"))
