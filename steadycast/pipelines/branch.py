@@ -34,10 +34,16 @@ class Branch:
 
     def open(self) -> None:
         """Start, then take data. May be called from a streaming thread of what is before the tee."""
+        self.start()
+        self.link()
+
+    def start(self) -> None:
         self._pipeline.add(self.bin)
         if self._tail is not None:
             self.bin.get_static_pad("src").link(self._tail)
         self.bin.sync_state_with_parent()
+
+    def link(self) -> None:
         self._pad = self._tee.request_pad_simple("src_%u")
         self._pad.link(self.bin.get_static_pad("sink"))
 

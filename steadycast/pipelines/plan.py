@@ -271,7 +271,11 @@ def decoder(codec: Codec, cpus: int) -> Chain:
     instead = ("openh264dec",) if codec is Codec.H264 else ("libde265dec",)
     return (
         guard(),
-        encoded_queue(),
+        Part(
+            "queue",
+            {"max-size-buffers": "2000", "max-size-bytes": "33554432", "max-size-time": "0", "leaky": "downstream"},
+            "room for a group of pictures, which it is given at once when it starts",
+        ),
         Part(
             "avdec_h265" if codec is Codec.H265 else "avdec_h264",
             {"max-threads": str(min(2, cpus)), "output-corrupt": "false"},

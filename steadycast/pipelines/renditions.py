@@ -9,8 +9,9 @@ from steadycast.errors import CallerError, ConflictError, DeadlineError, WorkerE
 from steadycast.model import Codec, Rendition, TrackInfo
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
-from steadycast.pipelines.plan import decoder, encoded_queue, guard, packets, plan_rendition
+from steadycast.pipelines.plan import encoded_queue, guard, packets, plan_rendition
 from steadycast.pipelines.stage import AUDIO, COPY, Stage
+from steadycast.pipelines.tap import Tap
 from steadycast.pipelines.track import Track
 
 FIRST_PACKET_S = 10.0  # from opening a rendition until its first packet
@@ -24,7 +25,7 @@ class Renditions:
         self._stage = stage
         self._tracks: dict[str, Track] = {}
         self._encoding: set[str] = set()
-        self._tap: Branch | None = None
+        self._tap: Tap | None = None
         self._changing = asyncio.Lock()
 
     def track(self, name: str) -> Track | None:
@@ -39,7 +40,7 @@ class Renditions:
         async with self._changing:
             track = self._tracks.get(name)
             if track is None:
-                track = self._start(rendition)
+                track = await self._start(rendition)
         await asyncio.wait({track.first}, timeout=FIRST_PACKET_S)
         if track.first.done() and not track.first.cancelled():
             return track.info()
@@ -52,7 +53,7 @@ class Renditions:
             hint="the source may be stalled, or this machine too slow for one more encoder",
         )
 
-    def _start(self, rendition: Rendition) -> Track:
+    async def _start(self, rendition: Rendition) -> Track:
         name = rendition.name
         if name in (COPY, AUDIO):
             raise ConflictError("rendition.name_taken", f"'{name}' is the name of a track of the source itself")
@@ -61,9 +62,18 @@ class Renditions:
         track = self._start_copy(name) if rendition.codec == "copy" else self._start_encoder(rendition)
         self._tracks[name] = track
         track.branch.open()
-        if name in self._encoding and self._tap is None:
-            self._open_tap()
+        if name in self._encoding and self._tap is None and self._stage.codec is not None:
+            await self._open_tap(name, self._stage.codec)
         return track
+
+    async def _open_tap(self, name: str, codec: Codec) -> None:
+        self._tap = Tap(self._stage, codec)
+        try:
+            await self._tap.open()
+        except DeadlineError:
+            self._tap = None
+            await self._close(name)
+            raise
 
     def _start_copy(self, name: str) -> Track:
         stage = self._stage
@@ -87,25 +97,20 @@ class Renditions:
         self._encoding.add(plan.name)
         return Track(stage.loop, Codec.H264, branch, plan.shown, None)
 
-    def _open_tap(self) -> None:
-        stage = self._stage
-        if stage.encoded is None or stage.codec is None:
-            return
-        chain = decoder(stage.codec, stage.limits.cpus)
-        self._tap = Branch(stage.pipeline, stage.encoded, "decode", chain, stage.raw.get_static_pad("sink"))
-        self._tap.open()
-
     async def close(self, name: str) -> bool:
         """False where no such rendition is open. Raises DeadlineError; then the process must end."""
         async with self._changing:
-            track = self._tracks.pop(name, None)
-            if track is None:
-                return False
-            self._encoding.discard(name)
-            await track.close()
-            if not self._encoding and self._tap is not None:
-                tap, self._tap = self._tap, None
-                await tap.close()
+            return await self._close(name)
+
+    async def _close(self, name: str) -> bool:
+        track = self._tracks.pop(name, None)
+        if track is None:
+            return False
+        self._encoding.discard(name)
+        await track.close()
+        if not self._encoding and self._tap is not None:
+            tap, self._tap = self._tap, None
+            await tap.close()
         return True
 
     def culprit(self, message: Any) -> str | None:

@@ -16,6 +16,7 @@ from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import ghost, is_from, put, start
 from steadycast.pipelines.caps import picture_of
 from steadycast.pipelines.failures import Failure, stuck
+from steadycast.pipelines.gop import GopMemory
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.meter import FrameMeter
 from steadycast.pipelines.plan import Chain, Limits, Part, Picture, encoded_queue, guard, opus, packets, parsed, tee
@@ -45,6 +46,7 @@ class Stage:
         self.disposer = Disposer()
         loop = self.loop
         self.meter = FrameMeter(lambda: tell(loop, changed))
+        self.gop = GopMemory()
         self.raw: Any = None
         self.encoded: Any = None
         self.codec: Codec | None = None
@@ -102,6 +104,7 @@ class Stage:
         self.encoded = elements[-1]
         self.codec = codec
         self._measure(self.encoded)
+        self.gop.watch(self.encoded.get_static_pad("sink"), self.disposer)
         branch = Branch(self.pipeline, self.encoded, COPY, (encoded_queue(), *packets(codec, self.limits)))
         self._add(Track(self.loop, codec, branch, self.picture, self.meter))
         start(elements)
