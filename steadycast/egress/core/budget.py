@@ -9,16 +9,16 @@ class Budget:
     Over it for `stalled_s` without a break, `stalled` says that the viewer must go.
     """
 
-    __slots__ = ("_limit", "_over_since", "_stalled_s")
+    __slots__ = ("_over_since", "_stalled_s", "limit")
 
     def __init__(self, limit: int, stalled_s: float) -> None:
-        self._limit = limit
+        self.limit = limit
         self._stalled_s = stalled_s
         self._over_since: float | None = None
 
     def over(self, queued: int, now: float) -> bool:
         """Whether `queued` unsent bytes are too many."""
-        if queued <= self._limit:
+        if queued <= self.limit:
             self._over_since = None
             return False
         if self._over_since is None:

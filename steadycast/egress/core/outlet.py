@@ -15,6 +15,7 @@ from steadycast.egress.core.rtp import headers
 from steadycast.egress.core.track import Track
 
 SEGMENTS = 256  # numbering segments kept a viewer: one for each skip or replayed frame
+REPLAY_BYTES = 1_048_576  # most that a new viewer is sent at once
 _REPLAY_STEP_S = 0.001  # between the compressed timestamps of a replay
 
 
@@ -89,16 +90,16 @@ class Outlet:
         self._next_index = -1  # index that continues the last segment
         self._last: Frame | None = None
 
-    def start(self, now: float, limit: int = 1_048_576) -> list[Sending]:
+    def start(self, now: float, limit: int = REPLAY_BYTES) -> list[Sending]:
         """Begin (or begin again after `pause`): the current group of pictures, to be sent at once.
 
         Its timestamps are compressed to end at the newest frame, so that a player shows the newest picture. Empty if
-        there is no group within `limit` bytes: then a keyframe is asked for.
+        there is no group within `limit` bytes and the budget: then a keyframe is asked for.
         """
         if self.track.instant:
             self.state = OutletState.LIVE  # sound: the next packet will do, old ones are of no use
             return []
-        frames = self.track.gop(limit)
+        frames = self.track.gop(min(limit, self._budget.limit))
         if not frames:
             self.state = OutletState.WAITING
             self.track.want_keyframe(now)

@@ -55,9 +55,9 @@ class TrackStream:
         """
         self._fanout.subscribe(self.outlet.track.key, self)
         replay = self.outlet.start(now)
-        for sending in replay:
-            self._send(sending)
-        if not replay and not self.outlet.track.instant:
+        if replay:  # in one piece, which the port sends no faster than a browser can take it
+            self._carrier.transmit([packet for sending in replay for packet in self._protected(sending)])
+        elif not self.outlet.track.instant:
             self.want_keyframe()
 
     def deliver(self, track: Track, frame: Frame, now: float) -> None:
@@ -75,10 +75,13 @@ class TrackStream:
         self._on_ended(self, reason)
 
     def _send(self, sending: Sending) -> None:
+        self._carrier.transmit(self._protected(sending))
+
+    def _protected(self, sending: Sending) -> list[bytes]:
         self._next_index = sending.frame.next_index
         protect, sequence = self._protect, sending.sequence
         pairs = zip(self.outlet.headers(sending), sending.frame.payloads, strict=True)
-        self._carrier.transmit([protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)])
+        return [protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)]
 
     def resend(self, lost: Sequence[int], now: float) -> None:
         """Send lost packets again, as far as they are still known."""

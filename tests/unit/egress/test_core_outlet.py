@@ -33,7 +33,7 @@ class Source:
         return frame
 
 
-def outlet(track: Track, limit: int = 1000, stalled_s: float = 5.0) -> Outlet:
+def outlet(track: Track, limit: int = 10_000, stalled_s: float = 5.0) -> Outlet:
     return Outlet(track, 96, Budget(limit, stalled_s))
 
 
@@ -71,6 +71,7 @@ def test_a_group_of_pictures_that_is_too_much_for_the_viewer_is_not_replayed() -
     source.frame(True, size=1000)
     assert outlet(source.track).start(source.now, limit=500) == []
     assert outlet(source.track).start(source.now, limit=5000) != []
+    assert outlet(source.track, limit=500).start(source.now) == [], "nor one that is more than its budget"
 
 
 def test_sound_begins_with_the_next_packet() -> None:
@@ -93,16 +94,16 @@ def test_over_its_budget_a_viewer_waits_for_a_keyframe_then_goes() -> None:
     source = Source()
     viewer = outlet(source.track)
     assert viewer.offer(source.frame(True), 0, 0.0) is not None
-    assert viewer.offer(source.frame(), 1001, 1.0) is None
+    assert viewer.offer(source.frame(), 10_001, 1.0) is None
     assert viewer.state is OutletState.WAITING
-    assert viewer.offer(source.frame(True), 1001, 2.0) is None, "a keyframe does not help while it is full"
-    assert viewer.offer(source.frame(), 1000, 3.0) is None
+    assert viewer.offer(source.frame(True), 10_001, 2.0) is None, "a keyframe does not help while it is full"
+    assert viewer.offer(source.frame(), 10_000, 3.0) is None
     assert source.track.keyframes.take(3.0)
-    assert viewer.offer(source.frame(True), 1000, 3.1) is not None
-    assert viewer.offer(source.frame(), 1001, 4.0) is None
-    assert viewer.offer(source.frame(), 1001, 8.9) is None
+    assert viewer.offer(source.frame(True), 10_000, 3.1) is not None
+    assert viewer.offer(source.frame(), 10_001, 4.0) is None
+    assert viewer.offer(source.frame(), 10_001, 8.9) is None
     assert not viewer.stalled
-    assert viewer.offer(source.frame(), 1001, 9.0) is None
+    assert viewer.offer(source.frame(), 10_001, 9.0) is None
     assert viewer.stalled
 
 
@@ -138,7 +139,7 @@ def test_a_resend_after_a_skip_has_the_right_packet() -> None:
     source = Source()
     viewer = outlet(source.track)
     before = viewer.offer(source.frame(True), 0, 0.0)
-    viewer.offer(source.frame(), 2000, 0.0)
+    viewer.offer(source.frame(), 20_000, 0.0)
     after = viewer.offer(source.frame(True), 0, 0.0)
     assert before is not None
     assert after is not None

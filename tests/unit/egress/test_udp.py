@@ -141,40 +141,45 @@ async def test_what_a_full_socket_does_not_take_is_sent_later_in_order(port: Udp
     assert (port.queued(client.address), port.statistics().queued_bytes, port.statistics().queues) == (0, 0, 0)
 
 
-async def test_a_paced_burst_goes_out_in_portions_and_in_order(port: UdpPort, client: Client) -> None:
-    port.pace(client.address)
-    for _ in range(9):
-        assert port.send_frame(client.address, FRAME)
-    assert port.send(client.address, b"behind them")
+LARGE = FRAME * 12  # 129,660 bytes
+
+
+async def test_a_large_burst_goes_out_in_portions_and_in_order(client: Client) -> None:
+    port = UdpPort.open("127.0.0.1", (0, 0), lambda data, address: None, 1_000_000)
+    assert port.send_frame(client.address, LARGE)
+    assert port.send(client.address, b"behind it")
     assert port.statistics().packets == 0
-    assert port.queued(client.address) == port.statistics().queued_bytes > 90_000
+    assert port.queued(client.address) == port.statistics().queued_bytes == sum(map(len, LARGE)) + 9
     other = Client()
     assert port.send(other.address, b"not held up")
     await until(lambda: other.read() == 1)
     assert port.queued(client.address) > 0
-    await until(lambda: client.read() == 9 * len(FRAME) + 1)
-    assert tuple(client.got) == (*FRAME * 9, b"behind them")
+    await until(lambda: client.read() == len(LARGE) + 1)
+    assert tuple(client.got) == (*LARGE, b"behind it")
     statistics = port.statistics()
     assert (statistics.queued_bytes, statistics.queues) == (0, 0)
     assert port.send(client.address, b"at once")
     assert port.queued(client.address) == 0
     other.sock.close()
+    port.close()
 
 
-async def test_pacing_a_full_or_refused_address_ends(port: UdpPort, client: Client) -> None:
+async def test_portions_for_a_full_or_refused_address_end(client: Client) -> None:
+    port = UdpPort.open("127.0.0.1", (0, 0), lambda data, address: None, 1_000_000)
     failures = [errno.EAGAIN, errno.ENOBUFS, errno.EAGAIN]
     refuse(port, lambda buffers, control, address: failures.pop() if failures else 0)
-    port.pace(client.address)
-    assert port.send_frame(client.address, FRAME)
-    await until(lambda: client.read() == len(FRAME))
-    assert tuple(client.got) == FRAME
+    assert port.send_frame(client.address, LARGE)
+    await until(lambda: client.read() == len(LARGE))
+    assert tuple(client.got) == LARGE
     refuse(port, lambda buffers, control, address: errno.EPERM)
-    port.pace(client.address)
-    port.send_frame(client.address, FRAME)
+    port.send_frame(client.address, LARGE)
     await until(lambda: port.statistics().queues == 0)
     assert port.statistics().queued_bytes == 0
-    port.pace(client.address)
+    port.send_frame(client.address, LARGE)
     port.forget(client.address)
+    assert port.statistics().queued_bytes == 0
+    port.send_frame(client.address, LARGE)
+    port.close()
 
 
 async def test_no_buffers_is_tried_again(port: UdpPort, client: Client) -> None:
