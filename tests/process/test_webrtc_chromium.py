@@ -98,7 +98,7 @@ async def test_chromium_restarts_ice_and_plays_on() -> None:
 
 async def test_a_picture_that_began_long_ago_shows_at_once() -> None:
     """No keyframe is made on demand: what is shown to the second viewer began with the first one's."""
-    slow = PICTURE.replace("key-int-max=30", "key-int-max=3000")
+    slow = PICTURE.replace("key-int-max=30", "key-int-max=3000").replace("bitrate=1500", "bitrate=300")
     async with house() as home, playing(home, picture=slow), browser_page() as page:
         await until(lambda: newest_frame(home) >= 60, "two seconds of pictures")
         await join(page, home, "late")

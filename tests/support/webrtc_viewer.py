@@ -91,7 +91,7 @@ class LightViewer:
         """Nominate a new socket; the old one is closed."""
         old = getattr(self, "_transport", None)
         self._transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: Socket(self), local_addr=("127.0.0.1", 0)
+            lambda: Socket(self), local_addr=("::1" if ":" in self.host[0] else "127.0.0.1", 0)
         )
         if old is not None:
             old.close()
@@ -116,7 +116,7 @@ class LightViewer:
 
     @property
     def address(self) -> tuple[str, int]:
-        host, port = self._transport.get_extra_info("sockname")
+        host, port, *_ = self._transport.get_extra_info("sockname")
         return host, port
 
     def _send(self, data: bytes) -> None:

@@ -31,6 +31,11 @@ class Remote(NamedTuple):
     port: int
     relayed: bool = False
 
+    @property
+    def text(self) -> str:
+        """`host:port`, IPv6 in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class Credentials(NamedTuple):
     ufrag: str

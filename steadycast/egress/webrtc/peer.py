@@ -275,7 +275,7 @@ class Peer:
         return PeerStatistics(
             viewer=self.viewer,
             state=self.state,
-            remote=f"{self.remote.host}:{self.remote.port}" if self.remote is not None else None,
+            remote=self.remote.text if self.remote is not None else None,
             packets=sum(outlet.packets for outlet in outlets),
             octets=sum(outlet.octets for outlet in outlets),
             skipped_frames=sum(outlet.skipped for outlet in outlets),

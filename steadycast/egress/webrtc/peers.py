@@ -210,7 +210,7 @@ class WebrtcPeers:
         self._connecting.discard(peer.viewer)
         self._handshakes += 1
         if peer.remote is not None:
-            self._events.viewer_connected(peer.viewer, f"{peer.remote.host}:{peer.remote.port}")
+            self._events.viewer_connected(peer.viewer, peer.remote.text)
 
     def _peer_gone(self, peer: Peer, reason: str) -> None:
         self._directory.remove(peer)
