@@ -8,7 +8,9 @@ class EventRow {
   constructor({ event }) {
     const state = event.name.split(".")[1] ?? "";
     const entered = event.kind === "lobby" && state === state.toUpperCase();
-    const mark = entered ? stateLook(state).icon : { viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host";
+    const mark = entered
+      ? stateLook(state).icon
+      : ({ viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host");
     this.name = h("span.faint");
     const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), this.name));
     if (event.why) text.append(h("span.faint.wrap", {}, event.why));
@@ -33,7 +35,13 @@ export class Activity {
   // `nameOf(lobby id)`: how a lobby is called here, or null to leave it out.
   draw(events, most, nameOf = () => null) {
     const items = events.slice(0, most).map((event) => ({ event, name: event.lobby ? nameOf(event.lobby) : null }));
-    keyed(this.list, this.#rows, items, (item) => `${item.event.id}/${item.event.at}`, (item) => new EventRow(item));
+    keyed(
+      this.list,
+      this.#rows,
+      items,
+      (item) => `${item.event.id}/${item.event.at}`,
+      (item) => new EventRow(item),
+    );
     show(this.empty, items.length === 0);
   }
 }

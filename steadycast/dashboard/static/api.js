@@ -3,7 +3,8 @@ const TOKEN_KEY = "steadycast.token";
 const REQUEST_MS = 20_000; // a read or a create
 const STOP_MS = 60_000; // a delete answers only when all is gone; its ladder may take half a minute
 
-// `message` says what went wrong; why and hint are null where the host has none. `fields`: Map of "source.width" → text.
+// `message` says what went wrong; why and hint are null where the host has none.
+// `fields`: Map of "source.width" → what is wrong there.
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `HTTP ${status}`);
@@ -26,7 +27,8 @@ function fieldTexts(body) {
     texts.set(plainPath(field), [sentence(message), allowed, meant].filter(Boolean).join(" "));
   }
   const [, path, text] = /^([a-z_]+(?:\.[a-z_]+|\.\d+|\[\d+\])*): (.+)$/s.exec(body.detail ?? "") ?? [];
-  if (path && texts.size === 0) texts.set(plainPath(path), [sentence(text), body.why, body.hint].filter(Boolean).join(" "));
+  if (path && texts.size === 0)
+    texts.set(plainPath(path), [sentence(text), body.why, body.hint].filter(Boolean).join(" "));
   return texts;
 }
 

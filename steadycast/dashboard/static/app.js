@@ -21,11 +21,21 @@ class App {
     this.list = new LobbyList(byId("list"), this.store);
     this.login = new Login(() => this.store.retryNow()); // the return of the line asks for everything
     this.pane = null;
-    this.frame = { panes: byId("panes"), main: byId("main"), live: byId("live"), host: byId("host"), banner: byId("banner") };
+    this.frame = {
+      panes: byId("panes"),
+      main: byId("main"),
+      live: byId("live"),
+      host: byId("host"),
+      banner: byId("banner"),
+    };
     this.liveText = h("span");
     add(this.frame.live, [h("span.dot", { "aria-hidden": "true" }), this.liveText]);
     this.bannerText = h("span");
-    add(this.frame.banner, [icon("degraded"), this.bannerText, h("button.button", { type: "button", onclick: () => this.store.retryNow() }, "Try now")]);
+    add(this.frame.banner, [
+      icon("degraded"),
+      this.bannerText,
+      h("button.button", { type: "button", onclick: () => this.store.retryNow() }, "Try now"),
+    ]);
     byId("theme").append(icon("theme"), icon("sun"), icon("moon"));
     byId("new").prepend(icon("plus"));
   }
@@ -110,7 +120,13 @@ class App {
     } else if (event.key === "n") {
       event.preventDefault();
       location.hash = "#/new";
-    } else if (event.key === "Escape" && !event.defaultPrevented && !document.fullscreenElement && this.frame.panes.dataset.view !== "overview" && !event.target.closest(".confirm")) {
+    } else if (
+      event.key === "Escape" &&
+      !event.defaultPrevented &&
+      !document.fullscreenElement &&
+      this.frame.panes.dataset.view !== "overview" &&
+      !event.target.closest(".confirm")
+    ) {
       location.hash = "#/";
     }
   }

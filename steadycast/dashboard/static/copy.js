@@ -7,7 +7,11 @@ const SHOWN_MS = 1600;
 export class CopyField {
   constructor(label) {
     this.text = h("code.address-text");
-    this.button = h("button.quiet.icon-only", { type: "button", "aria-label": `Copy ${label}`, title: "Copy", onclick: () => this.#copy() }, icon("copy"));
+    this.button = h(
+      "button.quiet.icon-only",
+      { type: "button", "aria-label": `Copy ${label}`, title: "Copy", onclick: () => this.#copy() },
+      icon("copy"),
+    );
     this.element = h("div.address", {}, h("span.address-label", {}, label), this.text, this.button);
   }
 

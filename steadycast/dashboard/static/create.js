@@ -28,12 +28,20 @@ function desktopFields(system) {
   const fields = [];
   if (names?.length) {
     const options = [...names.map((name) => [name, name]), ...(anyCommand ? [["", "A command of your own"]] : [])];
-    fields.push(choiceField("source.application", "Application", options, { wide: true, help: "The programs that the config of this host names." }));
+    fields.push(
+      choiceField("source.application", "Application", options, {
+        wide: true,
+        help: "The programs that the config of this host names.",
+      }),
+    );
   } else if (!anyCommand) {
-    const help = names ? "The config of this host names no program yet: add one under [sources.applications]." : "The name of a program in the config of this host.";
+    const help = names
+      ? "The config of this host names no program yet: add one under [sources.applications]."
+      : "The name of a program in the config of this host.";
     fields.push(textField("source.application", "Application", { help }));
   }
-  if (anyCommand) fields.push(textField("source.command", "Command", { placeholder: "xeyes -geometry 400x300", read: words }));
+  if (anyCommand)
+    fields.push(textField("source.command", "Command", { placeholder: "xeyes -geometry 400x300", read: words }));
   return [...fields, ...pictureFields(), checkField("source.cursor", "Show the mouse pointer", true)];
 }
 
@@ -41,14 +49,26 @@ const SOURCE_FIELDS = {
   test: () => pictureFields(),
   desktop: (system) => desktopFields(system),
   rtsp: () => [
-    textField("source.url", "Address", { placeholder: "rtsp://user:password@camera.local:554/stream", help: "User and password are used, and never shown again." }),
-    choiceField("source.transport", "Transport", [["auto", "Automatic"], ["tcp", "TCP"], ["udp", "UDP"]]),
+    textField("source.url", "Address", {
+      placeholder: "rtsp://user:password@camera.local:554/stream",
+      help: "User and password are used, and never shown again.",
+    }),
+    choiceField("source.transport", "Transport", [
+      ["auto", "Automatic"],
+      ["tcp", "TCP"],
+      ["udp", "UDP"],
+    ]),
     numberField("source.latency_ms", "Jitter buffer, ms", { value: "100" }),
   ],
   file: (system) => {
     const folders = system?.file_folders ?? [];
-    const help = folders.length ? `A file below ${folders.join(", ")}.` : "A file below one of the folders that the config of this host names.";
-    return [textField("source.path", "File", { placeholder: "/srv/video/film.mp4", help }), checkField("source.loop", "Play in a loop", true)];
+    const help = folders.length
+      ? `A file below ${folders.join(", ")}.`
+      : "A file below one of the folders that the config of this host names.";
+    return [
+      textField("source.path", "File", { placeholder: "/srv/video/film.mp4", help }),
+      checkField("source.loop", "Play in a loop", true),
+    ];
   },
 };
 
@@ -63,10 +83,18 @@ export class CreateForm {
     this.#store = store;
     this.done = done;
     this.name = textField("name", "Name", { placeholder: "Front door" });
-    this.key = textField("key", "Key", { placeholder: "front-door", help: "Optional. A name for addresses; making the same key again gives the same lobby." });
+    this.key = textField("key", "Key", {
+      placeholder: "front-door",
+      help: "Optional. A name for addresses; making the same key again gives the same lobby.",
+    });
     this.about = h("div.fields");
     this.list = h("div.rendition-forms");
-    this.more = h("button.button", { type: "button", onclick: () => this.#addRendition() }, icon("plus"), "Add a rendition");
+    this.more = h(
+      "button.button",
+      { type: "button", onclick: () => this.#addRendition() },
+      icon("plus"),
+      "Add a rendition",
+    );
     this.problem = h("div.form-problem", { role: "alert", hidden: true });
     this.submit = h("button.button.primary", { type: "submit" }, "Create lobby");
     this.form = h(
@@ -75,11 +103,29 @@ export class CreateForm {
       h("div.fields", {}, this.name.element, this.key.element),
       this.#kindChoice(),
       this.about,
-      h("details.more", {}, h("summary", {}, "Renditions"), h("p.field-help", {}, "Without any, viewers get one in the size of the source. A rendition is encoded once for all its viewers, and only while somebody watches."), this.list, this.more),
+      h(
+        "details.more",
+        {},
+        h("summary", {}, "Renditions"),
+        h(
+          "p.field-help",
+          {},
+          "Without any, viewers get one in the size of the source. ",
+          "A rendition is encoded once for all its viewers, and only while somebody watches.",
+        ),
+        this.list,
+        this.more,
+      ),
       this.problem,
       h("div.form-actions", {}, this.submit, h("a.button", { href: "#/" }, "Cancel")),
     );
-    this.element = h("div.page.narrow", {}, h("a.back", { href: "#/" }, icon("back"), "Lobbies"), h("h1", { tabindex: "-1" }, "New lobby"), this.form);
+    this.element = h(
+      "div.page.narrow",
+      {},
+      h("a.back", { href: "#/" }, icon("back"), "Lobbies"),
+      h("h1", { tabindex: "-1" }, "New lobby"),
+      this.form,
+    );
     this.#showKind("test");
   }
 
@@ -101,7 +147,13 @@ export class CreateForm {
   #kindChoice() {
     const group = newId("kind");
     const choices = KINDS.map(([kind, text]) => {
-      const radio = h("input", { type: "radio", name: group, value: kind, checked: kind === this.#kind, onchange: () => this.#showKind(kind) });
+      const radio = h("input", {
+        type: "radio",
+        name: group,
+        value: kind,
+        checked: kind === this.#kind,
+        onchange: () => this.#showKind(kind),
+      });
       return h("label.kind", {}, radio, icon(kind), h("span.strong", {}, kindWord(kind)), h("span.faint", {}, text));
     });
     return h("fieldset.kinds", {}, h("legend", {}, "Source"), choices);
@@ -118,14 +170,32 @@ export class CreateForm {
     const at = this.#renditions.length;
     const rendition = {
       name: textField("name", "Name", { placeholder: at === 0 ? "main" : "small", wide: false }),
-      codec: choiceField("codec", "Encoding", [["h264", "H.264"], ["copy", "Copy, no encoder"]]),
+      codec: choiceField("codec", "Encoding", [
+        ["h264", "H.264"],
+        ["copy", "Copy, no encoder"],
+      ]),
       width: numberField("width", "Width", { placeholder: "source" }),
       height: numberField("height", "Height", { placeholder: "source" }),
       fps: numberField("fps", "Frames/s", { placeholder: "source" }),
       bitrate_kbps: numberField("bitrate_kbps", "kbit/s", { placeholder: "auto" }),
     };
-    const remove = h("button.quiet.icon-only", { type: "button", "aria-label": "Remove this rendition", title: "Remove", onclick: () => this.#removeRendition(rendition, box) }, icon("close"));
-    const box = h("fieldset.rendition-form", {}, h("legend.sr", {}, "Rendition"), Object.values(rendition).map((field) => field.element), remove);
+    const remove = h(
+      "button.quiet.icon-only",
+      {
+        type: "button",
+        "aria-label": "Remove this rendition",
+        title: "Remove",
+        onclick: () => this.#removeRendition(rendition, box),
+      },
+      icon("close"),
+    );
+    const box = h(
+      "fieldset.rendition-form",
+      {},
+      h("legend.sr", {}, "Rendition"),
+      Object.values(rendition).map((field) => field.element),
+      remove,
+    );
     this.#renditions.push(rendition);
     this.list.append(box);
     show(this.more, this.#renditions.length < RENDITIONS);
@@ -144,7 +214,9 @@ export class CreateForm {
     for (const field of this.source) source[field.path.replace("source.", "")] = field.value;
     if (source.command) delete source.application; // exactly one of the two
     const body = { name: this.name.value ?? "", key: this.key.value, source };
-    const renditions = this.#renditions.map((fields) => Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, field.value])));
+    const renditions = this.#renditions.map((fields) =>
+      Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, field.value])),
+    );
     return renditions.length ? { ...body, renditions } : body;
   }
 
@@ -192,7 +264,10 @@ export class CreateForm {
       first.control.focus();
       return;
     }
-    clear(this.problem).append(h("p.strong", {}, problem.message), ...[problem.why, problem.hint].filter(Boolean).map((text) => h("p", {}, text)));
+    clear(this.problem).append(
+      h("p.strong", {}, problem.message),
+      ...[problem.why, problem.hint].filter(Boolean).map((text) => h("p", {}, text)),
+    );
     show(this.problem, true);
     this.problem.scrollIntoView({ block: "nearest" });
   }

@@ -29,11 +29,35 @@ export class LobbyDetail {
     this.whep = new CopyField("WHEP");
     this.rtsp = new CopyField("RTSP");
     this.link = new CopyField("This page");
-    const addresses = h("section.panel", { "aria-label": "Addresses" }, h("h3", {}, "Addresses"), this.whep.element, this.rtsp.element, this.link.element);
-    this.columns = h("div.columns", {}, h("div.column", {}, this.renditions.element, addresses), h("div.column", {}, this.viewers.element), h("div.column", {}, this.activity.element), h("div.column", {}, this.receipts.element));
+    const addresses = h(
+      "section.panel",
+      { "aria-label": "Addresses" },
+      h("h3", {}, "Addresses"),
+      this.whep.element,
+      this.rtsp.element,
+      this.link.element,
+    );
+    this.columns = h(
+      "div.columns",
+      {},
+      h("div.column", {}, this.renditions.element, addresses),
+      h("div.column", {}, this.viewers.element),
+      h("div.column", {}, this.activity.element),
+      h("div.column", {}, this.receipts.element),
+    );
     this.report = h("div");
     this.stage = h("div", {}, player.screen.element);
-    this.element = h("div.page", {}, h("a.back", { href: "#/" }, icon("back"), "Lobbies"), this.head, this.stopPlace, this.trouble, this.report, this.stage, this.columns);
+    this.element = h(
+      "div.page",
+      {},
+      h("a.back", { href: "#/" }, icon("back"), "Lobbies"),
+      this.head,
+      this.stopPlace,
+      this.trouble,
+      this.report,
+      this.stage,
+      this.columns,
+    );
   }
 
   #head() {
@@ -49,8 +73,19 @@ export class LobbyDetail {
     this.hint = h("p.trouble-hint");
     this.retry = moment();
     this.retryText = h("p.faint", {}, "Next try ", this.retry);
-    this.trouble = h("section.trouble", { role: "status", "aria-label": "Why it is not streaming", hidden: true }, icon("degraded"), h("div", {}, this.why, this.hint, this.retryText));
-    this.head = h("header.detail-head", {}, h("div.detail-title", {}, this.title, h("p.detail-state", {}, this.chip.element, this.since)), this.actions, this.about);
+    this.trouble = h(
+      "section.trouble",
+      { role: "status", "aria-label": "Why it is not streaming", hidden: true },
+      icon("degraded"),
+      h("div", {}, this.why, this.hint, this.retryText),
+    );
+    this.head = h(
+      "header.detail-head",
+      {},
+      h("div.detail-title", {}, this.title, h("p.detail-state", {}, this.chip.element, this.since)),
+      this.actions,
+      this.about,
+    );
   }
 
   // The lobby may be unknown (not loaded yet, or gone).

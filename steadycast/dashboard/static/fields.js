@@ -15,7 +15,13 @@ export class Field {
     setAttr(control, "aria-describedby", this.described || null);
     const check = control.type === "checkbox";
     const title = h("label", { for: id }, label);
-    this.element = h(check ? "div.field.field-check" : "div.field", {}, check ? [control, title] : [title, control], helpText, this.error);
+    this.element = h(
+      check ? "div.field.field-check" : "div.field",
+      {},
+      check ? [control, title] : [title, control],
+      helpText,
+      this.error,
+    );
     if (wide) this.element.classList.add("wide");
     control.addEventListener("input", () => this.say(null));
   }
@@ -28,7 +34,11 @@ export class Field {
     setText(this.error, problem);
     show(this.error, Boolean(problem));
     setAttr(this.control, "aria-invalid", problem ? "true" : null);
-    setAttr(this.control, "aria-describedby", [this.described, problem ? this.error.id : ""].filter(Boolean).join(" ") || null);
+    setAttr(
+      this.control,
+      "aria-describedby",
+      [this.described, problem ? this.error.id : ""].filter(Boolean).join(" ") || null,
+    );
   }
 }
 
@@ -45,7 +55,11 @@ export function numberField(path, label, { value = "", placeholder = "", help = 
 }
 
 export function choiceField(path, label, options, { help = null, wide = false } = {}) {
-  const control = h("select", {}, options.map(([value, text]) => h("option", { value }, text)));
+  const control = h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", { value }, text)),
+  );
   return new Field(path, label, control, { help, wide });
 }
 

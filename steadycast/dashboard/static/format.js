@@ -90,7 +90,9 @@ export function sourceSubject(source) {
 
 export function sourceSummary(source) {
   const fps = source.fps ? `${source.fps} fps` : null;
-  return [kindWord(source.kind), sourceSubject(source), size(source.width, source.height), fps].filter(Boolean).join(" · ");
+  return [kindWord(source.kind), sourceSubject(source), size(source.width, source.height), fps]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 // What a rendition is made by: an encoder, or none.
@@ -104,20 +106,26 @@ export function renditionText(rendition) {
   const of = rendition.track ?? rendition.declared ?? {};
   const fps = of.fps ? `${Number(of.fps.toFixed(2))} fps` : null;
   const rate = rendition.declared?.bitrate_kbps;
-  return [of.codec === "copy" ? null : codecName(of.codec), size(of.width, of.height), fps, rate ? bitrate(rate * 1000) : null]
+  return [
+    of.codec === "copy" ? null : codecName(of.codec),
+    size(of.width, of.height),
+    fps,
+    rate ? bitrate(rate * 1000) : null,
+  ]
     .filter(Boolean)
     .join(" · ");
 }
 
 export function codecName(codec) {
-  return { h264: "H.264", h265: "H.265", opus: "Opus" }[codec] ?? codec ?? null;
+  return { h264: "H.264", h265: "H.265", opus: "Opus" }[codec] ?? codec?.toUpperCase() ?? null;
 }
 
 // `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
 export function eventText(event) {
   const [kind, what] = String(event.name).split(".");
   if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
-  if (event.kind === "receipt" && typeof event.data?.clean === "boolean") return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
+  if (event.kind === "receipt" && typeof event.data?.clean === "boolean")
+    return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
   const words = String(event.name).replaceAll(/[._]/g, " ").trim();
   return words ? words[0].toUpperCase() + words.slice(1).toLowerCase() : event.kind;
 }
@@ -134,7 +142,8 @@ const SIGNALS = { 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
 // How a process ended, in words.
 export function exitText(receipt) {
   if (Number.isFinite(receipt.signal)) return `ended by ${SIGNALS[receipt.signal] ?? `signal ${receipt.signal}`}`;
-  if (Number.isFinite(receipt.exit_code)) return receipt.exit_code === 0 ? "exited by itself" : `exit code ${receipt.exit_code}`;
+  if (Number.isFinite(receipt.exit_code))
+    return receipt.exit_code === 0 ? "exited by itself" : `exit code ${receipt.exit_code}`;
   return "end unknown";
 }
 

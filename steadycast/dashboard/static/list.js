@@ -52,7 +52,13 @@ export class LobbyList {
   constructor(root, store) {
     this.#store = store;
     this.root = root;
-    this.filter = h("input.filter", { type: "search", placeholder: "Filter lobbies", "aria-label": "Filter lobbies", autocomplete: "off", oninput: () => this.draw() });
+    this.filter = h("input.filter", {
+      type: "search",
+      placeholder: "Filter lobbies",
+      "aria-label": "Filter lobbies",
+      autocomplete: "off",
+      oninput: () => this.draw(),
+    });
     this.search = h("div.search", {}, icon("search"), this.filter);
     this.rows = h("ul.rows");
     this.emptyTitle = h("p.empty-title");
@@ -75,13 +81,26 @@ export class LobbyList {
     const wanted = all.filter((lobby) => matches(lobby, words));
     show(this.search, all.length >= FILTER_FROM || words.length > 0);
     const items = wanted.map((lobby) => ({ lobby, selected: lobby.id === this.selected }));
-    keyed(this.rows, this.#rows, items, (item) => item.lobby.id, (item) => new LobbyRow(item.lobby));
+    keyed(
+      this.rows,
+      this.#rows,
+      items,
+      (item) => item.lobby.id,
+      (item) => new LobbyRow(item.lobby),
+    );
     const trouble = all.filter((lobby) => lobby.state === "DEGRADED" || lobby.state === "CLEANUP_INCOMPLETE").length;
-    setText(this.summary, loaded ? [`${all.length}`, trouble ? `${trouble} in trouble` : null].filter(Boolean).join(" · ") : "");
+    setText(
+      this.summary,
+      loaded ? [`${all.length}`, trouble ? `${trouble} in trouble` : null].filter(Boolean).join(" · ") : "",
+    );
     show(this.empty, wanted.length === 0);
     show(this.emptyLink, loaded && all.length === 0);
     if (!loaded) this.#say("Loading…", "");
-    else if (all.length === 0) this.#say("No lobbies yet", "A lobby is one live picture and sound: a desktop, a camera, a file or a test picture.");
+    else if (all.length === 0)
+      this.#say(
+        "No lobbies yet",
+        "A lobby is one live picture and sound: a desktop, a camera, a file or a test picture.",
+      );
     else this.#say("Nothing matches", "No lobby has these words in its name, source or state.");
   }
 
@@ -93,6 +112,7 @@ export class LobbyList {
 
 function matches(lobby, words) {
   if (!words.length) return true;
-  const text = `${lobby.name} ${lobby.key ?? ""} ${lobby.state} ${sourceSummary(lobby.source)} ${lobby.why ?? ""}`.toLowerCase();
+  const text =
+    `${lobby.name} ${lobby.key ?? ""} ${lobby.state} ${sourceSummary(lobby.source)} ${lobby.why ?? ""}`.toLowerCase();
   return words.every((word) => text.includes(word) || lobby.id.toLowerCase().startsWith(word));
 }

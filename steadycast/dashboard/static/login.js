@@ -9,7 +9,13 @@ export class Login {
     this.field = textField("token", "Token", { help: "Kept in this tab until it is closed." });
     this.field.control.type = "password";
     this.field.control.autocomplete = "current-password";
-    const form = h("form", { onsubmit: (event) => this.#send(event) }, h("h2", {}, "This host wants a token"), this.field.element, h("div.form-actions", {}, h("button.button.primary", { type: "submit" }, "Enter")));
+    const form = h(
+      "form",
+      { onsubmit: (event) => this.#send(event) },
+      h("h2", {}, "This host wants a token"),
+      this.field.element,
+      h("div.form-actions", {}, h("button.button.primary", { type: "submit" }, "Enter")),
+    );
     this.element = h("dialog.login", { "aria-label": "Access", oncancel: (event) => event.preventDefault() }, form);
     this.entered = entered;
     this.tried = false;

@@ -13,8 +13,17 @@ export class Overview {
     this.#store = store;
     this.activity = new Activity("Recent events");
     this.receipts = new Receipts();
-    const figures = h("dl.figures", {}, ["Streaming", "In trouble", "Viewers", "Renditions running"].map((label) => this.#figure(label)));
-    const columns = h("div.columns", {}, h("div.column", {}, this.activity.element), h("div.column", {}, this.receipts.element));
+    const figures = h(
+      "dl.figures",
+      {},
+      ["Streaming", "In trouble", "Viewers", "Renditions running"].map((label) => this.#figure(label)),
+    );
+    const columns = h(
+      "div.columns",
+      {},
+      h("div.column", {}, this.activity.element),
+      h("div.column", {}, this.receipts.element),
+    );
     this.element = h("div.page.overview", {}, h("h1", { tabindex: "-1" }, "Overview"), figures, columns);
   }
 
@@ -32,9 +41,13 @@ export class Overview {
       Streaming: all.filter((lobby) => lobby.state === "STREAMING").length,
       "In trouble": all.filter((lobby) => lobby.state === "DEGRADED" || lobby.state === "CLEANUP_INCOMPLETE").length,
       Viewers: all.reduce((sum, lobby) => sum + lobby.viewers, 0),
-      "Renditions running": all.reduce((sum, lobby) => sum + lobby.renditions.filter((rendition) => rendition.running).length, 0),
+      "Renditions running": all.reduce(
+        (sum, lobby) => sum + lobby.renditions.filter((rendition) => rendition.running).length,
+        0,
+      ),
     };
-    for (const [label, number] of Object.entries(numbers)) setText(this.#figures.get(label).value, loaded ? String(number) : "–");
+    for (const [label, number] of Object.entries(numbers))
+      setText(this.#figures.get(label).value, loaded ? String(number) : "–");
     setAttr(this.#figures.get("In trouble").box, "data-tone", loaded && numbers["In trouble"] ? "warn" : null);
     this.activity.draw(events, SHOWN, (id) => lobbies.get(id)?.name ?? id);
     this.receipts.draw(receipts, SHOWN);

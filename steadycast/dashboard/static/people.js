@@ -13,8 +13,19 @@ class ViewerRow {
     this.remote = h("span.mono.cut");
     this.about = h("span.faint");
     this.since = moment();
-    this.end = h("button.quiet.icon-only", { type: "button", title: "End this viewer", onclick: () => this.#kick() }, icon("close"));
-    this.element = h("li.person", {}, this.protocol, h("span.person-text", {}, this.remote, this.about), this.since, this.end);
+    this.end = h(
+      "button.quiet.icon-only",
+      { type: "button", title: "End this viewer", onclick: () => this.#kick() },
+      icon("close"),
+    );
+    this.element = h(
+      "li.person",
+      {},
+      this.protocol,
+      h("span.person-text", {}, this.remote, this.about),
+      this.since,
+      this.end,
+    );
   }
 
   update({ viewer, own }) {
@@ -25,7 +36,10 @@ class ViewerRow {
     setAttr(this.remote, "title", `${remote}\n${viewer.id}`);
     const sent = Number.isFinite(viewer.statistics?.bitrate) ? bitrate(viewer.statistics.bitrate) : null;
     const state = viewer.state === "watching" ? null : viewer.state;
-    setText(this.about, [own ? "this page" : null, viewer.rendition, viewer.transport, state, sent].filter(Boolean).join(" · "));
+    setText(
+      this.about,
+      [own ? "this page" : null, viewer.rendition, viewer.transport, state, sent].filter(Boolean).join(" · "),
+    );
     setAttr(this.end, "aria-label", `End viewer ${remote} over ${viewer.protocol.toUpperCase()}`);
     setMoment(this.since, viewer.since);
   }
@@ -52,13 +66,26 @@ export class Viewers {
     this.list = h("ul.people");
     this.more = h("p.faint");
     this.empty = h("p.faint", {}, "Nobody is watching.");
-    this.element = h("section.panel", { "aria-label": "Viewers" }, h("h3", {}, "Viewers", this.total), this.empty, this.list, this.more);
+    this.element = h(
+      "section.panel",
+      { "aria-label": "Viewers" },
+      h("h3", {}, "Viewers", this.total),
+      this.empty,
+      this.list,
+      this.more,
+    );
   }
 
   draw(viewers, ownId) {
     const sorted = [...viewers].sort((a, b) => a.since - b.since || (a.id < b.id ? -1 : 1));
     const items = sorted.slice(0, SHOWN).map((viewer) => ({ viewer, own: viewer.id === ownId }));
-    keyed(this.list, this.#rows, items, (item) => item.viewer.id, (item) => new ViewerRow(item.viewer));
+    keyed(
+      this.list,
+      this.#rows,
+      items,
+      (item) => item.viewer.id,
+      (item) => new ViewerRow(item.viewer),
+    );
     setText(this.total, sorted.length ? String(sorted.length) : "");
     setText(this.more, sorted.length > SHOWN ? `and ${count(sorted.length - SHOWN, "more viewer")}` : "");
     show(this.empty, sorted.length === 0);

@@ -65,7 +65,10 @@ export class Player {
 
   // What changed in the lobby: its renditions, or why there is no picture.
   draw(lobby) {
-    this.screen.offer(lobby.renditions.map((rendition) => rendition.name), this.#rendition);
+    this.screen.offer(
+      lobby.renditions.map((rendition) => rendition.name),
+      this.#rendition,
+    );
     if (!isEnding(lobby.state) || !this.#running()) return;
     this.#gone = "The lobby ends.";
     this.stop({ title: `This lobby is ${stateLook(lobby.state).word.toLowerCase()}` });
@@ -134,7 +137,7 @@ export class Player {
     if (verdict.act === "wait") this.#sayWaiting(verdict.why);
     else if (snap.video?.framesDecoded > 0) this.#sayPlaying();
     if (moment - stats.shownAt >= FIGURES_S) {
-      this.screen.stats.show(figures(stats.snap, snap), this.screen.frame);
+      this.screen.stats.show(figures(stats.snap, snap), this.screen.delays());
       stats.snap = snap;
       stats.shownAt = moment;
     }
@@ -180,7 +183,11 @@ export class Player {
   }
 
   #failed(problem) {
-    const text = { title: problem.message || "The player cannot connect", why: problem.why ?? "", hint: problem.hint ?? "" };
+    const text = {
+      title: problem.message || "The player cannot connect",
+      why: problem.why ?? "",
+      hint: problem.hint ?? "",
+    };
     this.#end();
     if (isFinal(problem)) this.screen.say({ tone: "bad", ...text });
     else this.#next(text, problem.retryAfter);
@@ -188,7 +195,11 @@ export class Player {
 
   #next(text, retryAfter) {
     if (this.#attempt >= ATTEMPTS) {
-      this.screen.say({ tone: "bad", ...text, hint: text.hint || "Gave up after many attempts. Press Play to try again." });
+      this.screen.say({
+        tone: "bad",
+        ...text,
+        hint: text.hint || "Gave up after many attempts. Press Play to try again.",
+      });
       return;
     }
     const wait = backoff(this.#attempt, retryAfter);

@@ -10,7 +10,11 @@ const WORKER_WORDS = { lobby: "Lobby worker", egress: "Egress worker", display: 
 export function receiptItem(receipt) {
   const left = residue(receipt);
   const clean = receipt.clean && left.length === 0;
-  const verdict = clean ? "clean" : left.some((text) => !text.includes("could not be looked at")) ? "residue" : "not all could be checked";
+  const verdict = clean
+    ? "clean"
+    : left.some((text) => !text.includes("could not be looked at"))
+      ? "residue"
+      : "not all could be checked";
   return h(
     "details.receipt",
     { "data-tone": clean ? "good" : "bad" },
@@ -18,12 +22,43 @@ export function receiptItem(receipt) {
       "summary",
       {},
       icon(clean ? "check" : "incomplete"),
-      h("span.person-text", {}, h("span", {}, `${WORKER_WORDS[receipt.kind] ?? receipt.kind} `, h("span.mono.faint", {}, String(receipt.pid)), ` · ${verdict}`), h("span.faint", {}, [receipt.cause, exitText(receipt)].filter(Boolean).join(" · "))),
+      h(
+        "span.person-text",
+        {},
+        h(
+          "span",
+          {},
+          `${WORKER_WORDS[receipt.kind] ?? receipt.kind} `,
+          h("span.mono.faint", {}, String(receipt.pid)),
+          ` · ${verdict}`,
+        ),
+        h("span.faint", {}, [receipt.cause, exitText(receipt)].filter(Boolean).join(" · ")),
+      ),
       moment(receipt.ended),
     ),
-    left.length ? h("ul.residue", {}, left.map((text) => h("li", {}, text))) : null,
+    left.length
+      ? h(
+          "ul.residue",
+          {},
+          left.map((text) => h("li", {}, text)),
+        )
+      : null,
     h("p.faint", {}, `Looked at: ${receipt.checks.map((check) => check.name).join(", ") || "nothing"}.`),
-    receipt.rungs.length ? h("ol.rungs", {}, receipt.rungs.map((rung) => h("li", {}, h("span", {}, rung.name), h("span.num", {}, took(rung.took)), rung.note ? h("span.faint", {}, rung.note) : null))) : null,
+    receipt.rungs.length
+      ? h(
+          "ol.rungs",
+          {},
+          receipt.rungs.map((rung) =>
+            h(
+              "li",
+              {},
+              h("span", {}, rung.name),
+              h("span.num", {}, took(rung.took)),
+              rung.note ? h("span.faint", {}, rung.note) : null,
+            ),
+          ),
+        )
+      : null,
   );
 }
 
@@ -32,7 +67,9 @@ export function stopReport(answer) {
   const clean = answer.state === "DESTROYED" && answer.receipts.every((receipt) => receipt.clean);
   const many = count(answer.receipts.length, "receipt");
   const text = clean
-    ? answer.receipts.length ? "Everything it held was given back." : "It held no worker any more."
+    ? answer.receipts.length
+      ? "Everything it held was given back."
+      : "It held no worker any more."
     : "Something was left behind. It is listed below.";
   return h(
     "section.report",

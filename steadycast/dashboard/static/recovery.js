@@ -24,7 +24,9 @@ export function judge(facts) {
   if (facts.gone) return { act: "renew", why: facts.gone };
   if (facts.state === "failed" || facts.state === "closed") return { act: "renew", why: "The connection failed." };
   if (facts.state !== "connected" && facts.state !== "disconnected") {
-    return facts.sinceOpen > CONNECT_S ? { act: "renew", why: "No connection could be made." } : { act: "keep", why: null };
+    return facts.sinceOpen > CONNECT_S
+      ? { act: "renew", why: "No connection could be made." }
+      : { act: "keep", why: null };
   }
   const limit = Math.max(SILENT_S, facts.fps ? 3 / facts.fps : 0);
   const silent = facts.silent ?? facts.sinceOpen - SILENT_S;

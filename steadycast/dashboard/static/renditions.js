@@ -45,7 +45,13 @@ export class Renditions {
   }
 
   draw(lobby) {
-    keyed(this.list, this.#rows, lobby.renditions, (rendition) => rendition.name, () => new RenditionRow());
+    keyed(
+      this.list,
+      this.#rows,
+      lobby.renditions,
+      (rendition) => rendition.name,
+      () => new RenditionRow(),
+    );
     setText(this.sound, lobby.audio ? "With sound (Opus, shared by all renditions)." : "Without sound.");
   }
 }

@@ -5,6 +5,7 @@ import { StatsPanel } from "./stats.js";
 
 const VOLUME_KEY = "steadycast.volume";
 const AUTOMATIC = "";
+const DELAYS = 500; // frames; they are asked for once a second
 
 function savedVolume() {
   try {
@@ -16,16 +17,32 @@ function savedVolume() {
 }
 
 export class Screen {
-  frame = null; // {shown, glass} in seconds, of the last frame painted; null: unknown
+  #delays = { shown: [], glass: [] }; // seconds, of the frames painted since they were last asked for
   // `actions`: {toggle(), rendition(name)}.
   constructor(actions) {
     this.actions = actions;
-    this.video = h("video", { autoplay: true, playsinline: true, muted: true, tabindex: "-1", "aria-label": "Picture of the lobby" });
+    this.video = h("video", {
+      autoplay: true,
+      playsinline: true,
+      muted: true,
+      tabindex: "-1",
+      "aria-label": "Picture of the lobby",
+    });
     this.video.volume = savedVolume();
     this.stats = new StatsPanel();
     this.#overlay();
     this.#controls();
-    this.box = h("figure.screen", { tabindex: "0", "aria-label": "Player. Space plays or stops, M is sound, F is full screen", onkeydown: (event) => this.#key(event) }, this.video, this.cover, this.bar);
+    this.box = h(
+      "figure.screen",
+      {
+        tabindex: "0",
+        "aria-label": "Player. Space plays or stops, M is sound, F is full screen",
+        onkeydown: (event) => this.#key(event),
+      },
+      this.video,
+      this.cover,
+      this.bar,
+    );
     this.element = h("section.player", { "aria-label": "Player" }, this.box, this.stats.element);
     this.video.addEventListener("volumechange", () => this.#showSound());
     this.#showSound();
@@ -37,18 +54,56 @@ export class Screen {
     this.why = h("p.cover-why");
     this.hint = h("p.cover-hint");
     this.spin = h("span.spinner", { "aria-hidden": "true" });
-    this.again = h("button.button.cover-play", { type: "button", onclick: () => this.actions.toggle() }, icon("play"), "Play");
-    this.cover = h("div.cover", { role: "status", "aria-live": "polite" }, this.spin, this.title, this.why, this.hint, this.again);
+    this.again = h(
+      "button.button.cover-play",
+      { type: "button", onclick: () => this.actions.toggle() },
+      icon("play"),
+      "Play",
+    );
+    this.cover = h(
+      "div.cover",
+      { role: "status", "aria-live": "polite" },
+      this.spin,
+      this.title,
+      this.why,
+      this.hint,
+      this.again,
+    );
   }
 
   #controls() {
     this.playButton = h("button.control", { type: "button", onclick: () => this.actions.toggle() });
     this.soundButton = h("button.control", { type: "button", onclick: () => this.#toggleSound() });
-    this.volume = h("input.volume", { type: "range", min: "0", max: "1", step: "0.05", value: String(this.video.volume), "aria-label": "Volume", oninput: () => this.#setVolume() });
-    this.choice = h("select.choice", { "aria-label": "Rendition", onchange: () => this.actions.rendition(this.choice.value || null) });
-    this.fullButton = h("button.control", { type: "button", "aria-label": "Full screen", title: "Full screen (F)", onclick: () => this.#full() }, icon("full"));
+    this.volume = h("input.volume", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      value: String(this.video.volume),
+      "aria-label": "Volume",
+      oninput: () => this.#setVolume(),
+    });
+    this.choice = h("select.choice", {
+      "aria-label": "Rendition",
+      onchange: () => this.actions.rendition(this.choice.value || null),
+    });
+    this.fullButton = h(
+      "button.control",
+      { type: "button", "aria-label": "Full screen", title: "Full screen (F)", onclick: () => this.#full() },
+      icon("full"),
+    );
     this.badge = h("span.badge");
-    this.bar = h("div.controls", {}, this.playButton, this.soundButton, this.volume, this.badge, h("span.grow"), this.choice, this.fullButton);
+    this.bar = h(
+      "div.controls",
+      {},
+      this.playButton,
+      this.soundButton,
+      this.volume,
+      this.badge,
+      h("span.grow"),
+      this.choice,
+      this.fullButton,
+    );
   }
 
   // {tone: "play" | "busy" | "wait" | "off" | "bad", title, why, hint, badge}; only the sentences that are known.
@@ -70,7 +125,10 @@ export class Screen {
     const wanted = [AUTOMATIC, ...names].join("\n");
     if (this.choice.dataset.names !== wanted) {
       this.choice.dataset.names = wanted;
-      add(clear(this.choice), [h("option", { value: AUTOMATIC }, "Automatic"), ...names.map((name) => h("option", { value: name }, name))]);
+      add(clear(this.choice), [
+        h("option", { value: AUTOMATIC }, "Automatic"),
+        ...names.map((name) => h("option", { value: name }, name)),
+      ]);
     }
     const value = chosen && names.includes(chosen) ? chosen : AUTOMATIC;
     if (this.choice.value !== value) this.choice.value = value;
@@ -91,7 +149,7 @@ export class Screen {
 
   blank() {
     this.video.srcObject = null;
-    this.frame = null;
+    this.delays();
     this.stats.reset();
   }
 
@@ -134,21 +192,35 @@ export class Screen {
 
   #key(event) {
     if (event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = { " ": () => this.actions.toggle(), m: () => this.#toggleSound(), f: () => this.#full() }[event.key.toLowerCase()];
+    const act = { " ": () => this.actions.toggle(), m: () => this.#toggleSound(), f: () => this.#full() }[
+      event.key.toLowerCase()
+    ];
     if (!act) return;
     event.preventDefault();
     act();
   }
 
-  // How long the painted frame was under way, where this browser tells.
+  // Mean delay of the frames painted since the last call: from arrival, and from capture. Null: not known.
+  delays() {
+    const mean = (list) => (list.length ? list.reduce((sum, one) => sum + one, 0) / list.length : null);
+    const found = { shown: mean(this.#delays.shown), glass: mean(this.#delays.glass) };
+    this.#delays = { shown: [], glass: [] };
+    return found;
+  }
+
+  // How long each painted frame was under way, where this browser tells.
   #watchFrames() {
     if (!this.video.requestVideoFrameCallback) return;
     const seen = (_now, metadata) => {
-      const since = (moment) => {
+      for (const [name, moment] of [
+        ["shown", metadata.receiveTime],
+        ["glass", metadata.captureTime],
+      ]) {
         const seconds = (metadata.expectedDisplayTime - moment) / 1000;
-        return seconds >= 0 && seconds < 60 ? seconds : null; // clocks that disagree say nothing
-      };
-      this.frame = { shown: since(metadata.receiveTime), glass: since(metadata.captureTime) };
+        const list = this.#delays[name];
+        // Clocks that disagree say nothing; nobody asking for a while must not fill the memory.
+        if (seconds >= 0 && seconds < 60 && list.length < DELAYS) list.push(seconds);
+      }
       this.video.requestVideoFrameCallback(seen);
     };
     this.video.requestVideoFrameCallback(seen);

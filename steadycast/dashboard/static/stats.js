@@ -1,6 +1,6 @@
 // Figures of the browser's own statistics. `figures` is pure; StatsPanel shows them.
 import { h, setAttr, setText } from "./dom.js";
-import { UNKNOWN, bitrate, milliseconds } from "./format.js";
+import { UNKNOWN, bitrate, codecName, milliseconds } from "./format.js";
 
 // What is needed of an RTCStatsReport, flat: {at, video, audio, pair}. `at` is in seconds.
 export function snapshot(report) {
@@ -42,18 +42,21 @@ export function figures(before, now) {
     lossNow: received + lost > 0 ? Math.max(0, lost) / (received + lost) : null,
     dropped: video.framesDropped ?? null,
     freezes: video.freezeCount ?? null,
-    decoder: video.decoderImplementation && video.decoderImplementation !== "unknown" ? video.decoderImplementation : null,
+    decoder:
+      video.decoderImplementation && video.decoderImplementation !== "unknown" ? video.decoderImplementation : null,
     hardware: video.powerEfficientDecoder ?? null,
-    codec: now.codec?.mimeType?.split("/")[1] ?? null,
+    codec: codecName(now.codec?.mimeType?.split("/")[1].toLowerCase()),
   };
 }
 
 // Delay from arrival in this browser to the screen, or from capture where the host's clock is known; in seconds.
-export function delay(f, frame) {
-  if (Number.isFinite(frame?.glass)) return { value: frame.glass, note: "from capture to screen" };
+export function delay(f, frames) {
+  if (Number.isFinite(frames.glass)) return { value: frames.glass, note: "from capture to screen" };
   const path = (f.roundTrip ?? 0) / 2;
-  if (Number.isFinite(frame?.shown)) return { value: frame.shown + path, note: "network and browser, without encoding" };
-  if (Number.isFinite(f.buffer)) return { value: f.buffer + (f.decode ?? 0) + path, note: "network and browser, without encoding" };
+  if (Number.isFinite(frames.shown))
+    return { value: frames.shown + path, note: "network and browser, without encoding" };
+  if (Number.isFinite(f.buffer))
+    return { value: f.buffer + (f.decode ?? 0) + path, note: "network and browser, without encoding" };
   return { value: null, note: "not known yet" };
 }
 
@@ -81,8 +84,8 @@ export class StatsPanel {
     }
   }
 
-  show(f, frame) {
-    const latency = delay(f, frame);
+  show(f, frames) {
+    const latency = delay(f, frames);
     const loss = f.lossNow > 0 ? ` (${(f.lossNow * 100).toFixed(1)} %)` : "";
     const texts = {
       fps: Number.isFinite(f.fps) ? f.fps.toFixed(1) : UNKNOWN,

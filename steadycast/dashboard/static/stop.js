@@ -26,7 +26,12 @@ export class StopControl {
     const text = viewers ? `${count(viewers, "viewer")} will lose the picture.` : "Nobody is watching.";
     const yes = h("button.button.danger.solid", { type: "button", onclick: () => this.#stop() }, "Stop it");
     const no = h("button.button", { type: "button", onclick: () => this.#forget() }, "Keep it");
-    const box = h("div.confirm", { onkeydown: (event) => event.key === "Escape" && this.#forget() }, h("p", {}, h("span.strong", {}, `Stop “${this.lobby.name}”? `), `${text} The lobby is removed.`), h("div.form-actions", {}, yes, no));
+    const box = h(
+      "div.confirm",
+      { onkeydown: (event) => event.key === "Escape" && this.#forget() },
+      h("p", {}, h("span.strong", {}, `Stop “${this.lobby.name}”? `), `${text} The lobby is removed.`),
+      h("div.form-actions", {}, yes, no),
+    );
     add(clear(this.place), [box]);
     this.button.hidden = true;
     yes.focus();
@@ -41,7 +46,12 @@ export class StopControl {
   async #stop() {
     this.busy = true;
     const text = h("p.strong", {}, "Ending…");
-    const box = h("div.confirm", {}, h("p.ending", {}, h("span.spinner", { "aria-hidden": "true" }), text), h("p.faint", {}, "Viewers are detached, workers end, and what they held is looked at from outside."));
+    const box = h(
+      "div.confirm",
+      {},
+      h("p.ending", {}, h("span.spinner", { "aria-hidden": "true" }), text),
+      h("p.faint", {}, "Viewers are detached, workers end, and what they held is looked at from outside."),
+    );
     add(clear(this.place), [box]);
     try {
       this.answer = await api.stopLobby(this.lobby.id);
@@ -49,7 +59,10 @@ export class StopControl {
     } catch (problem) {
       if (problem.status === 404) return this.changed(); // somebody else stopped it: the list says so
       setText(text, problem.message);
-      add(box, [problem.why, problem.hint].filter(Boolean).map((words) => h("p", {}, words)));
+      add(
+        box,
+        [problem.why, problem.hint].filter(Boolean).map((words) => h("p", {}, words)),
+      );
       box.firstElementChild.querySelector(".spinner").remove();
       box.dataset.tone = "bad";
       this.button.hidden = false;

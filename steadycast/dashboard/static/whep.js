@@ -3,6 +3,7 @@ import { authorization, call } from "./api.js";
 
 const GATHER_MS = 300; // host candidates are there at once; a slow STUN server must not delay the picture
 const OFFER_MS = 20_000;
+const LEAVE_MS = 3000;
 
 let servers = null; // ICE servers, asked for once a page
 
@@ -74,12 +75,15 @@ export class WhepSession {
   close({ tell = true } = {}) {
     this.#closed = true;
     this.#asking.abort(); // an offer that is not answered yet: the host ends its viewer when the line is cut
-    this.pc?.close();
-    if (!tell || !this.#location || this.#location.origin !== location.origin) return;
     const resource = this.#location;
     this.#location = null;
-    // No answer is waited for: a viewer that is gone anyway is what was wanted.
-    fetch(resource, { method: "DELETE", headers: authorization(), keepalive: true }).catch(() => undefined);
+    if (!tell || resource?.origin !== location.origin) return this.pc?.close();
+    // The connection is closed last: its end tells the host as well, and the request would find no such viewer.
+    const signal = AbortSignal.timeout(LEAVE_MS);
+    fetch(resource, { method: "DELETE", headers: authorization(), keepalive: true, signal })
+      .catch(() => undefined) // the host is away: it sees the end of the connection, or its silence
+      .finally(() => this.pc.close());
+    return undefined;
   }
 }
 
