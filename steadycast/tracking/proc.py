@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+LISTINGS = 10  # of all processes in one look, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,20 @@ def is_same(pid: int, started: int) -> bool:
 
 
 def processes() -> dict[int, ProcessStat]:
-    """All processes that can be seen, by pid."""
-    found = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and (one := stat(int(entry.name))) is not None:
-            found[one.pid] = one
+    """All processes that can be seen, by pid.
+
+    The folder is listed until nothing new is in it: else one that forks and ends during the look would hide its child.
+    """
+    found: dict[int, ProcessStat] = {}
+    seen: set[str] = set()
+    for _ in range(LISTINGS):
+        new = {entry.name for entry in PROC.iterdir() if entry.name.isdigit()} - seen
+        if not new:
+            break
+        seen |= new
+        for name in sorted(new, key=int):  # parents mostly before their children
+            if (one := stat(int(name))) is not None:
+                found[one.pid] = one
     return found
 
 
