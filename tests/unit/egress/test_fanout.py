@@ -51,6 +51,7 @@ class House:
 
     def open(self, epoch: str, key: str = KEY) -> tuple[socket.socket, BusWriter]:
         ours, theirs = socket.socketpair()
+        ours.settimeout(DEADLINE_S)
         self.fanout.open_bus(key, epoch, VIDEO, theirs)
         return ours, BusWriter()
 
