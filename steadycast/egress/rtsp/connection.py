@@ -11,7 +11,7 @@ from typing import cast
 from steadycast.egress.rtsp.answer import RETRY_S, Answer, refuse
 from steadycast.egress.rtsp.dialogue import LEFT, Dialogue
 from steadycast.egress.rtsp.feed import TOO_SLOW
-from steadycast.egress.rtsp.parts import ServerParts
+from steadycast.egress.rtsp.parts import QUEUE_BUDGETS, ServerParts
 from steadycast.egress.rtsp.playback import Client
 from steadycast.egress.rtsp.protocol import Interleaved, Malformed, MessageReader, Request
 
@@ -123,8 +123,8 @@ class RtspConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if transport.get_write_buffer_size() > self._parts.options.viewer_budget_bytes:
-            # Answers are not read: it asks and asks, or it is a viewer that is stuck.
+        if transport.get_write_buffer_size() > QUEUE_BUDGETS * self._parts.options.viewer_budget_bytes:
+            self._parts.counters.slow += 1  # it asks and asks, and does not read the answers
             self.end(TOO_SLOW)
             return
         transport.write(answer.spell(cseq, session))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from steadycast.egress.rtsp.connection import RtspConnection
     from steadycast.egress.rtsp.playback import Playback
 
+# A viewer may have its budget unsent, and the keyframe that took it over.
+QUEUE_BUDGETS = 2
+
 
 @dataclass(slots=True)
 class Counters:

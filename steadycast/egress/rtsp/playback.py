@@ -100,15 +100,17 @@ class Playback:
     def prepare(self, base: str, now: float) -> str:
         """Begin to play; `send` must follow before the loop goes on. The RTP-Info header; raises NotFoundError."""
         beginnings = {index: feed.prepare(now) for index, feed in sorted(self._feeds.items())}
-        known = [beginning.moment for beginning in beginnings.values() if beginning.moment is not None]
-        newest = [feed.newest_moment for feed in self._feeds.values() if feed.newest_moment is not None]
-        moment = min(known) if known else max(newest, default=None)
+        # One moment for all tracks, before which no packet of any of them will be: what comes is newer than the newest.
+        moments = [
+            self._feeds[index].newest_moment if b.moment is None else b.moment for index, b in beginnings.items()
+        ]
+        moment = min((known for known in moments if known is not None), default=None)
         self.session.state = State.PLAYING
         urls = [self._spell_beginning(base, index, beginning, moment) for index, beginning in beginnings.items()]
         return ",".join(url for url in urls if url)
 
     def _spell_beginning(self, base: str, index: int, beginning: Beginning, moment: float | None) -> str:
-        stamp = beginning.timestamp
+        stamp = beginning.timestamp if beginning.moment == moment else None
         if stamp is None and moment is not None:
             stamp = self._feeds[index].timestamp_at(moment)
         parts = [f"url={base}/{TRACK_PREFIX}{index}"]

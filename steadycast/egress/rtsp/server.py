@@ -11,14 +11,12 @@ from steadycast.egress.events import EgressEvents
 from steadycast.egress.fanout import Fanout
 from steadycast.egress.options import EgressOptions
 from steadycast.egress.rtsp.connection import CLOSE_S, RtspConnection
-from steadycast.egress.rtsp.parts import ServerParts
+from steadycast.egress.rtsp.parts import QUEUE_BUDGETS, ServerParts
 from steadycast.egress.rtsp.playback import PlaybackStatistics
 from steadycast.egress.rtsp.ports import PortPair
 
 OVER_LIMIT = 32  # connections over the limit that are told so; the next are cut without a word
 TICK_S = 1.0
-# A viewer may have its budget unsent, and the keyframe that took it over.
-QUEUE_BUDGETS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +110,13 @@ class RtspServer:
         """Accept no more, say BYE to all, close; whoever has not taken its last bytes within `CLOSE_S` is cut off."""
         if self._server is not None:
             self._server.close()
+        else:
+            self._listener.close()
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         parts, self._parts = self._parts, None
         if parts is None:
-            self._listener.close()
             return
         connections = tuple(parts.connections)
         workers = [worker for connection in connections if (worker := connection.worker) is not None]
