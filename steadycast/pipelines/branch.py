@@ -6,7 +6,7 @@ from typing import Any
 
 from steadycast.pipelines.build import ghost, put
 from steadycast.pipelines.gst import Gst
-from steadycast.pipelines.plan import Chain
+from steadycast.pipelines.parts import Chain
 from steadycast.pipelines.teardown import to_null, unlink_from_tee
 
 IDLE_S = 2.0  # until the tee's pad is between two buffers

@@ -7,7 +7,7 @@ from typing import Any
 
 from steadycast.errors import WorkerError
 from steadycast.pipelines.gst import Gst, log
-from steadycast.pipelines.plan import Chain, Part
+from steadycast.pipelines.parts import Chain, Part
 
 
 def make(part: Part) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from steadycast.errors import WorkerError
 from steadycast.pipelines.build import put
 from steadycast.pipelines.gst import Gst, missing, version
-from steadycast.pipelines.plan import Part
+from steadycast.pipelines.parts import Part
 
 CHAIN = (
     Part("videotestsrc", {"num-buffers": "30", "pattern": "black"}),

@@ -9,7 +9,8 @@ from steadycast.errors import CallerError, ConflictError, DeadlineError, WorkerE
 from steadycast.model import Codec, Rendition, TrackInfo
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
-from steadycast.pipelines.plan import encoded_queue, guard, packets, plan_rendition
+from steadycast.pipelines.parts import encoded_queue, guard, packets
+from steadycast.pipelines.plan import plan_rendition
 from steadycast.pipelines.stage import AUDIO, COPY, Stage
 from steadycast.pipelines.tap import Tap
 from steadycast.pipelines.track import Track

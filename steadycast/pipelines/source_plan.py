@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from steadycast.model import DesktopSource, RtspSource, Source, TestSource
-from steadycast.pipelines.plan import Chain, Limits, Part
+from steadycast.pipelines.parts import Chain, Limits, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SourceOrder:
     timeout_s: float = 8.0
 
 
-def test_picture(source: TestSource) -> Chain:
+def pattern_picture(source: TestSource) -> Chain:
     """A live picture of the asked size with a caption that `sources.test` fills in."""
     size = max(8, source.height // 12)
     return (
@@ -49,7 +49,7 @@ def test_picture(source: TestSource) -> Chain:
     )
 
 
-def test_sound() -> Chain:
+def pattern_sound() -> Chain:
     """A quiet tick each second, a higher one each tenth."""
     return (
         Part(

@@ -19,7 +19,8 @@ from steadycast.pipelines.failures import Failure, stuck
 from steadycast.pipelines.gop import GopMemory
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.meter import FrameMeter
-from steadycast.pipelines.plan import Chain, Limits, Part, Picture, encoded_queue, guard, opus, packets, parsed, tee
+from steadycast.pipelines.parts import Chain, Limits, Part, encoded_queue, guard, opus, packets, parsed, tee
+from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.teardown import Disposer, tell
 from steadycast.pipelines.track import Track
 

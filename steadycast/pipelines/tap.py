@@ -9,7 +9,7 @@ from steadycast.errors import DeadlineError
 from steadycast.model import Codec
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.gst import Gst
-from steadycast.pipelines.plan import decoder
+from steadycast.pipelines.parts import decoder
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import tell
 

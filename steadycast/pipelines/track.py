@@ -12,7 +12,8 @@ from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.gst import Gst, GstVideo
 from steadycast.pipelines.keyframes import KeyframeGate, is_fresh
 from steadycast.pipelines.meter import FrameMeter
-from steadycast.pipelines.plan import AUDIO_CLOCK, VIDEO_CLOCK, Picture
+from steadycast.pipelines.parts import AUDIO_CLOCK, VIDEO_CLOCK
+from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.readers import Readers
 from steadycast.pipelines.sps import complete, reorders
 from steadycast.pipelines.teardown import Disposer, tell

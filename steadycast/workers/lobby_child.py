@@ -10,7 +10,7 @@ from steadycast.errors import ConflictError, DeadlineError, WorkerError
 from steadycast.pipelines.failures import Failure
 from steadycast.pipelines.gst import preload
 from steadycast.pipelines.lobby import LobbyPipeline, Ready
-from steadycast.pipelines.plan import Limits
+from steadycast.pipelines.parts import Limits
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.workers import messages
 from steadycast.workers.channel import Descriptors

@@ -16,7 +16,7 @@ from steadycast.model import Codec, FileSource
 from steadycast.pipelines.build import put
 from steadycast.pipelines.failures import Phase, Subject, empty_loop, no_video, stuck
 from steadycast.pipelines.gst import Gst
-from steadycast.pipelines.plan import Part
+from steadycast.pipelines.parts import Part
 from steadycast.pipelines.source_plan import in_real_time
 from steadycast.pipelines.sources.turn import Turn
 from steadycast.pipelines.stage import Stage, media_of

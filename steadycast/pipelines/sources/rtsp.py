@@ -21,7 +21,7 @@ from steadycast.pipelines.failures import (
 )
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
-from steadycast.pipelines.plan import Part
+from steadycast.pipelines.parts import Part
 from steadycast.pipelines.source_plan import plan_camera
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import to_null

@@ -9,7 +9,7 @@ from steadycast.model import TestSource
 from steadycast.pipelines.build import put
 from steadycast.pipelines.failures import Phase, Subject
 from steadycast.pipelines.gst import Gst
-from steadycast.pipelines.source_plan import test_picture, test_sound
+from steadycast.pipelines.source_plan import pattern_picture, pattern_sound
 from steadycast.pipelines.stage import Stage
 
 
@@ -23,11 +23,11 @@ class TestParts:
         self._source = source
 
     async def start(self, stage: Stage) -> None:
-        picture = put(test_picture(self._source), stage.pipeline)
+        picture = put(pattern_picture(self._source), stage.pipeline)
         overlay = stage.pipeline.get_by_name("counter")
         caption = _Caption(overlay)
         stage.disposer.probe(overlay.get_static_pad("video_sink"), Gst.PadProbeType.BUFFER, caption.next)
-        sound = put(test_sound(), stage.pipeline)
+        sound = put(pattern_sound(), stage.pipeline)
         stage.sound_taken = True
         stage.take_raw(picture[-1].get_static_pad("src"))
         stage.take_raw_sound(sound[-1].get_static_pad("src"))

@@ -1,0 +1,149 @@
+"""The plan: sizes, rates and properties that follow from a rendition, a picture and the settings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steadycast.errors import CallerError
+from steadycast.model import Codec, DesktopSource, Rendition, RtspSource, TestSource
+from steadycast.pipelines.parts import Chain, Limits, Part, packets
+from steadycast.pipelines.plan import Picture, even, plan_rendition
+from steadycast.pipelines.source_plan import desktop_picture, pattern_picture, plan_camera
+
+HD = Picture(1280, 720, 30.0)
+
+
+def part(chain: Chain, factory: str) -> Part:
+    found = [one for one in chain if one.factory == factory]
+    assert len(found) == 1, f"{factory}: {[one.factory for one in chain]}"
+    return found[0]
+
+
+def test_a_bare_rendition_follows_source_and_settings() -> None:
+    plan = plan_rendition(Rendition("main"), HD, Limits(keyframe_s=2, bits_per_pixel=0.1))
+    assert (plan.width, plan.height, plan.fps) == (1280, 720, 30)
+    assert plan.bitrate_kbps == round(0.1 * 1280 * 720 * 30 / 1000)
+    assert plan.keyframe_every == 60
+    encoder = part(plan.chain, "x264enc")
+    assert encoder.properties["tune"] == "zerolatency"
+    assert encoder.properties["bframes"] == "0"
+    assert "videorate" not in [one.factory for one in plan.chain]
+
+
+@pytest.mark.parametrize(
+    ("rendition", "size"),
+    [
+        (Rendition("r", width=640), (640, 360)),
+        (Rendition("r", height=360), (640, 360)),
+        (Rendition("r", width=641, height=361), (640, 360)),
+        (Rendition("r", height=101), (178, 100)),
+    ],
+)
+def test_sizes_are_even_and_keep_the_shape(rendition: Rendition, size: tuple[int, int]) -> None:
+    plan = plan_rendition(rendition, HD, Limits())
+    assert (plan.width, plan.height) == size
+
+
+def test_an_odd_source_is_rounded_down() -> None:
+    plan = plan_rendition(Rendition("r"), Picture(1367, 769, 25), Limits())
+    assert (plan.width, plan.height) == (1366, 768)
+
+
+def test_a_source_without_a_size_needs_one() -> None:
+    with pytest.raises(CallerError, match="size"):
+        plan_rendition(Rendition("r"), Picture(), Limits())
+    assert plan_rendition(Rendition("r", width=320, height=180), Picture(), Limits()).fps is None
+
+
+def test_a_slower_rendition_only_drops_frames() -> None:
+    plan = plan_rendition(Rendition("r", fps=10), HD, Limits())
+    assert plan.fps == 10
+    rate = part(plan.chain, "videorate").properties
+    assert rate["drop-only"] == "true"
+    assert rate["skip-to-first"] == "true"
+
+
+def test_frames_that_the_source_has_not_are_not_made() -> None:
+    assert plan_rendition(Rendition("r", fps=60), HD, Limits()).fps == 30
+    assert plan_rendition(Rendition("r", fps=60), Picture(640, 480), Limits()).fps == 60
+
+
+def test_ntsc_rates_stay_fractions() -> None:
+    plan = plan_rendition(Rendition("r", fps=30), Picture(640, 480, 29.97), Limits())
+    assert plan.fps == 29.97
+    assert "videorate" not in [one.factory for one in plan.chain]
+
+
+@given(
+    st.builds(
+        Rendition,
+        name=st.just("r"),
+        width=st.none() | st.integers(16, 7680),
+        height=st.none() | st.integers(16, 4320),
+        fps=st.none() | st.integers(1, 240),
+        bitrate_kbps=st.none() | st.integers(50, 100_000),
+        keyframe_s=st.none() | st.floats(0.1, 60),
+    ),
+    st.builds(
+        Picture, st.integers(1, 10_000), st.integers(1, 10_000), st.none() | st.floats(0.1, 240, allow_nan=False)
+    ),
+    st.builds(
+        Limits, mtu=st.integers(576, 1400), keyframe_s=st.floats(0.1, 60), bits_per_pixel=st.floats(0.001, 2),
+        cpus=st.integers(1, 256),
+    ),
+)  # fmt: skip
+def test_every_plan_is_within_bounds(rendition: Rendition, picture: Picture, limits: Limits) -> None:
+    plan = plan_rendition(rendition, picture, limits)
+    assert plan.width % 2 == 0
+    assert plan.height % 2 == 0
+    assert plan.width >= 2
+    assert plan.height >= 2
+    assert 50 <= plan.bitrate_kbps <= 100_000
+    assert 1 <= plan.keyframe_every <= 600
+    assert 1 <= plan.threads <= min(4, limits.cpus)
+
+
+@given(st.floats(0, 100_000))
+def test_even_is_even_and_not_more(value: float) -> None:
+    assert even(value) % 2 == 0
+    assert even(value) <= max(2, value)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_rtp_time_is_running_time_on_every_track(codec: Codec) -> None:
+    chain = packets(codec, Limits(mtu=1111))
+    payloader = chain[0].properties
+    assert payloader["timestamp-offset"] == "0"
+    assert payloader["perfect-rtptime"] == "false"
+    assert payloader["mtu"] == "1111"
+    sink = part(chain, "multisocketsink").properties
+    assert int(sink["buffers-soft-max"]) < int(sink["buffers-max"]) <= 4000
+    assert int(sink["timeout"]) > 0
+
+
+def test_camera_credentials_stay_out_of_what_is_shown() -> None:
+    source = RtspSource("rtsp://ad%40min:p%3Aw@10.0.0.5:8554/live/1?token=abc")
+    plan = plan_camera(source, 8)
+    assert (plan.user, plan.password) == ("ad@min", "p:w")
+    assert plan.location == "rtsp://10.0.0.5:8554/live/1?token=abc"
+    assert plan.shown == "rtsp://10.0.0.5:8554/live/1"
+    assert plan.host == "10.0.0.5:8554"
+    assert "p:w" not in repr(plan)
+    assert "abc" not in repr(plan)
+
+
+def test_camera_transports() -> None:
+    assert plan_camera(RtspSource("rtsp://h/x"), 8).transports == ("tcp", "udp")
+    assert plan_camera(RtspSource("rtsp://h/x", transport="udp"), 8).transports == ("udp",)
+    assert plan_camera(RtspSource("rtsp://h/x"), 8).user is None
+
+
+def test_sources_have_the_asked_picture() -> None:
+    picture = part(pattern_picture(TestSource(width=640, height=360, fps=50)), "capsfilter").properties["caps"]
+    assert "width=640,height=360,framerate=50/1" in picture
+    desktop = part(desktop_picture(DesktopSource(fps=15, cursor=False), ":7"), "ximagesrc").properties
+    assert desktop["display-name"] == ":7"
+    assert desktop["use-damage"] == "false"
+    assert desktop["show-pointer"] == "false"
