@@ -23,7 +23,13 @@ CONFIG = "STEADYCAST_CONFIG"  # path of the file, where the command line names n
 # Read by the commands that talk to a host, and by workers; no settings.
 _OTHERS = (CONFIG, "STEADYCAST_URL", "STEADYCAST_TOKEN", "STEADYCAST_CHILD", "STEADYCAST_WORKER")
 FILE_BYTES = 1_048_576
-DEMO = "xsetroot -solid '#20324a'; xclock -update 1 -geometry 260x260+40+40 & exec ico -faces -colors red green blue"
+# Parts of x11-apps and x11-xserver-utils on one dark ground: a clock, and a solid that turns.
+DEMO = """
+xsetroot -solid '#16222e' -cursor_name left_ptr
+xclock -norender -update 1 -padding 18 -bw 0 -bg '#16222e' -fg '#9fb4c7' -hd '#f2a33c' -hl '#f2a33c' \\
+    -geometry 300x300+60+60 &
+exec ico -faces -sleep 0.03 -size 340x340 -geometry 800x640+420+40 -bg '#16222e' -colors '#f2a33c'
+"""
 DEFAULTS: dict[str, Any] = {
     "sources": {"applications": {"demo": ["sh", "-c", DEMO]}},
     "lobbies": [

@@ -19,7 +19,6 @@ from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.staging import Staging, StagingParts
 from steadycast.lobbies.state import LEAVING, check_move
 from steadycast.model import LobbyState, Receipt
-from steadycast.workers.messages import SourceReady
 
 log = structlog.get_logger("lobby")
 
@@ -57,7 +56,6 @@ class Lobby:
         self.created = self.since = created
         self.state = LobbyState.CREATED
         self.failure: Failure | None = None
-        self.shown: SourceReady | None = None
         self.stage: Stage | None = None
         self.restarts = 0
         self.feeds = Feeds(id, parts.settings)
@@ -84,7 +82,7 @@ class Lobby:
     def start(self) -> None:
         """Begin its life."""
         self._move(LobbyState.STARTING)
-        self._life = asyncio.create_task(self._live(), name=f"lobby {self.id}")
+        self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
 
     async def ready(self) -> Stage:
         """What it streams from. Waits while it starts, or is started again after a fault of ours.
@@ -94,7 +92,7 @@ class Lobby:
         seconds = self._settings.workers.source_s
         try:
             async with asyncio.timeout(seconds):
-                while self.stage is None or self.leaving:
+                while self.stage is None or not self.stage.works or self.leaving:
                     self._refuse_if_down()
                     await self._moved.wait()
                 return self.stage
@@ -129,15 +127,24 @@ class Lobby:
         if self.leaving:
             raise ConflictError("lobby.ending", "The lobby ends.", hint="Try again when it is gone.")
 
+    async def _live_or_say(self) -> None:
+        try:
+            await self._live()
+        except Exception:  # the edge of the room: a fault in one lobby must be seen there, and hurt no other
+            log.exception("lobby failed", lobby=self.id)
+            if not self.leaving:
+                self.stage = None
+                hint = "Delete the lobby and create it again; the host's log has the details."
+                self._degrade(Loss(LossKind.FINAL, "host.fault", "an error of the host itself", hint=hint))
+
     async def _live(self) -> None:
         while not self._stopping.done():
             shown = await self._staging.show()
             if isinstance(shown, Stage):
-                await self._stream(shown)
-                shown = await self._staging.until_lost()
-                self.stage = None if shown is not None else self.stage
+                shown = await self._stream(shown)
             if shown is None or self._stopping.done():
                 return  # `end` parts with the rest
+            self.stage = None
             self.feeds.stage_lost()
             self._staging.strike(shown.what)
             retry = self._degrade(shown)
@@ -145,11 +152,19 @@ class Lobby:
             await asyncio.wait({self._stopping}, timeout=wait)
             self.restarts += 1
 
-    async def _stream(self, stage: Stage) -> None:
-        self.stage, self.shown, self.failure = stage, stage.shows.result(), None
+    async def _stream(self, stage: Stage) -> Loss | None:
+        """From the moment it shows until it is lost; None when the lobby ends."""
+        self.stage, self.failure = stage, None
         self._move(LobbyState.STREAMING)
+        renewing = asyncio.create_task(self._renew(stage), name=f"tracks of {self.id}")
+        lost = await self._staging.until_lost()
+        renewing.cancel()
+        await asyncio.wait({renewing})
+        return lost
+
+    async def _renew(self, stage: Stage) -> None:
         failed = await self.feeds.stage_shows(stage)
-        if failed and not stage.lost.done() and not self._stopping.done():
+        if failed and stage.works:
             self._tracks_failed(self, failed)
 
     def _degrade(self, lost: Loss) -> Retry:
