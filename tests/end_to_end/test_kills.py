@@ -52,7 +52,8 @@ def test_browser_and_player_stay_when_the_lobby_worker_is_killed(host: Host, pag
         track = viewer.receive_frames(60)
         assert track.gaps == 0, "sequence numbers must go on"
         steps = [(b - a) & 0xFFFFFFFF for a, b in zip(track.timestamps, track.timestamps[1:], strict=False)]
-        assert all(0 < step < 90_000 * 30 for step in steps), "timestamps must go on"
+        odd = [step for step in steps if not 0 < step < 90_000 * 30]
+        assert not odd, f"timestamps must go on: {odd} in {steps}"
     wait_for("picture again", lambda: page.evaluate(LOOK)["frames"] > before + 20)
     assert page.evaluate(LOOK)["state"] == "connected"
     assert [receipt["signal"] for receipt in receipts_of(host, old)] == [signal.SIGKILL]
