@@ -161,13 +161,6 @@ class Channel:
         self._queued_bytes += len(data)
         if len(self._queue) == 1:
             self._flush()
-            if self._queue and not self.closed.done():
-                self._loop.add_writer(self._sock.fileno(), self._writable)
-
-    def _writable(self) -> None:
-        self._flush()
-        if not self._queue and not self.closed.done():
-            self._loop.remove_writer(self._sock.fileno())
 
     def _flush(self) -> None:
         while self._queue:
@@ -177,6 +170,7 @@ class Channel:
             try:
                 self._sock.sendmsg([data], ancillary)
             except (BlockingIOError, InterruptedError):
+                self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
             except OSError as error:
                 self._end(f"cannot send: {error.strerror}")
@@ -185,6 +179,7 @@ class Channel:
             self._queued_bytes -= len(data)
             held.close()
             self._sent += 1
+        self._loop.remove_writer(self._sock.fileno())
 
     # --- receiving
 

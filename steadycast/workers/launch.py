@@ -91,11 +91,10 @@ def _launch(
         own = {WORKER: worker, PARAMETERS: json.dumps(to_plain(parameters))}
         popen = _execute(folder / f"{worker}.log", module, environment(os.environ, own | dict(extra)), listener)
     process = Process.of_child(popen)
+    started = process.identity.start_time
+    record = WorkerRecord(worker, kind, popen.pid, started, proc.boot_id(), token, lobby, time.time())
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        record = WorkerRecord(
-            worker, kind, popen.pid, process.identity.start_time, proc.boot_id(), token, lobby, time.time()
-        )
         records.write(folder / f"{worker}.json", record)
         _at(folder, f"{worker}.sock", sock.connect)
     except OSError:

@@ -47,6 +47,10 @@ def has_ended(pid: int) -> bool:
     return found is None or found.state == "Z"
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(str(one) for one in folder.iterdir())
+
+
 def mode_of(path: str) -> int:
     return Path(path).stat().st_mode & 0o777
 
