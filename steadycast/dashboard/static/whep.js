@@ -10,8 +10,13 @@ let servers = null; // ICE servers, asked for once a page
 // `<stun:host:3478>; rel="ice-server"; username="u"; credential="c"`, several with commas between.
 export function iceServers(link) {
   const found = [];
-  for (const [, url, parameters] of (link ?? "").matchAll(/<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^;,]*))*)/g)) {
-    const of = Object.fromEntries([...parameters.matchAll(/([\w-]+)\s*=\s*"?([^";,]*)"?/g)].map((m) => [m[1], m[2]]));
+  for (const [, url, parameters] of (link ?? "").matchAll(
+    /<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"(?:\\.|[^"\\])*"|[^;,]*))*)/g,
+  )) {
+    const of = {};
+    for (const [, name, quoted, bare] of parameters.matchAll(/([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;,]*))/g)) {
+      of[name] = quoted === undefined ? bare.trim() : quoted.replaceAll(/\\(.)/g, "$1");
+    }
     if (of.rel !== "ice-server") continue;
     found.push(of.username ? { urls: url, username: of.username, credential: of.credential } : { urls: url });
   }

@@ -1,0 +1,108 @@
+"""The page's pure parts, run in the browser that they are for: the stream's format, the player's decisions, words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.page_server import PageServer
+
+pytestmark = pytest.mark.browser
+CONNECTED = {
+    "state": "connected",
+    "sinceOpen": 60,
+    "silent": 0.1,
+    "fps": 30,
+    "lobby": "STREAMING",
+    "lobbyFor": 60,
+    "hostConnected": True,
+    "gone": None,
+}
+JUDGE = "async (facts) => (await import('/static/recovery.js')).judge(facts).act"
+PARSE = """async (chunks) => {
+  const { StreamParser } = await import('/static/events.js');
+  const parser = new StreamParser();
+  return chunks.flatMap((chunk) => parser.push(chunk));
+}"""
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser) -> Iterator[Page]:
+    """One page for all: nothing here changes it."""
+    server = PageServer()
+    page = browser.new_page()
+    page.goto(server.at())
+    yield page
+    page.close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("facts", "act"),
+    [
+        ({}, "keep"),
+        ({"state": "failed"}, "renew"),
+        ({"state": "disconnected"}, "keep"),  # packets still come: ICE only lost its checks
+        ({"silent": 1.6}, "renew"),
+        ({"silent": 1.6, "fps": 1}, "keep"),  # one frame a second is not silence
+        ({"silent": 9, "lobby": "DEGRADED"}, "wait"),
+        ({"silent": 9, "lobby": "DEGRADED", "state": "disconnected"}, "renew"),
+        ({"silent": 9, "lobbyFor": 1}, "wait"),  # it streams again: the picture is on its way
+        ({"silent": 9, "lobby": "DEGRADED", "hostConnected": False}, "renew"),  # what is known of it is old
+        ({"silent": 0.1, "hostConnected": False}, "keep"),  # workers stream on without the control plane
+        ({"gone": "it was too slow"}, "renew"),
+        ({"state": "connecting", "silent": None, "sinceOpen": 3}, "keep"),
+        ({"state": "connecting", "silent": None, "sinceOpen": 20}, "renew"),
+        ({"silent": None, "sinceOpen": 20}, "renew"),
+    ],
+)
+def test_when_a_session_is_renewed(opened: Page, facts: dict[str, Any], act: str) -> None:
+    assert opened.evaluate(JUDGE, {**CONNECTED, **facts}) == act
+
+
+def test_pauses_grow_and_are_bounded(opened: Page) -> None:
+    pauses = opened.evaluate(
+        "async () => { const { backoff } = await import('/static/recovery.js');"
+        " return [...Array(50).keys()].map((n) => backoff(n, null)).concat(backoff(0, 5), backoff(0, 9999)); }"
+    )
+    assert pauses[0] == 0
+    assert pauses[:50] == sorted(pauses[:50])
+    assert max(pauses) == 30
+    assert pauses[50] == 5
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_stream_is_the_same_however_it_is_cut(opened: Page, size: int, end: str) -> None:
+    lines = [
+        "retry: 2000",
+        ": listening",
+        "",
+        "id: 1",
+        "event: lobby",
+        'data: {"a":',
+        'data:"b: c"}',
+        "",
+        "data: x",
+        "",
+    ]
+    text = end.join(lines) + end
+    chunks = [text[at : at + size] for at in range(0, len(text), size)]
+    assert opened.evaluate(PARSE, chunks) == [
+        {"type": "lobby", "data": '{"a":\n"b: c"}'},
+        {"type": "message", "data": "x"},
+    ]
+
+
+def test_ice_servers_are_read_from_links(opened: Page) -> None:
+    # A comma and a semicolon inside quotes, and what the host escapes: a backslash and a quote.
+    link = '<stun:a:3478>; rel="ice-server", '
+    link += '<turn:b?transport=udp>; rel="ice-server"; username="u,1"; credential="p;2\\\\\\""'
+    found = opened.evaluate("async (link) => (await import('/static/whep.js')).iceServers(link)", link)
+    assert found == [
+        {"urls": "stun:a:3478"},
+        {"urls": "turn:b?transport=udp", "username": "u,1", "credential": 'p;2\\"'},
+    ]
