@@ -54,9 +54,11 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
     for _, table in sources:
         merged = _merge(merged, table)
     try:
-        return Settings.model_validate(merged)
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("config.invalid", _line(error, sources)) from None
+    _check_lobbies(settings)
+    return settings
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -76,6 +78,16 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 raise ConfigError("config.invalid", f"{name}: {'.'.join(keys[:-1])} is set as a whole already.")
         at[keys[-1]] = _value(environment[name], _field(keys))
     return table
+
+
+def _check_lobbies(settings: Settings) -> None:
+    keys = [lobby.key for lobby in settings.lobbies]
+    for number, key in enumerate(keys):
+        if key is not None and key in keys[:number]:
+            raise ConfigError("config.invalid", f"lobbies.{number}.key: {key!r} is there twice; keys must differ.")
+    if len(keys) > settings.limits.lobbies:
+        what = f"lobbies: there are {len(keys)}; allowed are {settings.limits.lobbies} (limits.lobbies)."
+        raise ConfigError("config.invalid", what)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
+from steadycast.lobbies.restoring import restore
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store, StoredLobby
 from steadycast.lobbies.viewers import Viewers
@@ -86,15 +87,19 @@ class Lobbies:
         self._restarts_of_gone = 0
 
     async def start(self) -> None:
-        """Bring back the lobbies of the store and create those of the config. Returns before their sources show."""
-        for stored in await self._parts.store.lobbies():
-            self._bring_back(stored)
+        """Start the lobbies of store and config, see `restoring`. Returns before their sources show."""
+        store = self._parts.store
+        restored = restore(await store.lobbies(), self._settings.lobbies, time.time(), lobby_id)
+        try:
+            for id in restored.dropped:
+                await store.remove_lobby(id)
+            for lobby in restored.changed:
+                await store.put_lobby(lobby)
+        except SteadycastError as error:  # they are shown all the same
+            log.error("the lobbies of the config are not stored", code=error.code, what=error.what, why=error.why)
+        for lobby in restored.lobbies:
+            self._bring_back(lobby)
         await self._parts.egresses.start(Reception(self._viewers, self._find))
-        for request in self._settings.lobbies:
-            try:
-                await self.create(request)
-            except SteadycastError as error:
-                log.error("a lobby of the config is left out", name=request.name, code=error.code, what=error.what)
 
     async def close(self) -> None:
         """End all lobbies, viewers and egress workers (deadlines of the ladder); they stay in the store."""

@@ -32,7 +32,8 @@ BUSY_S = 3.0
 PAGE_BYTES = 4096
 MAX_BYTES = 1 << 30
 _SCHEMA = """
-CREATE TABLE lobbies (id TEXT PRIMARY KEY, key TEXT UNIQUE, created REAL NOT NULL, request TEXT NOT NULL) STRICT;
+CREATE TABLE lobbies (id TEXT PRIMARY KEY, key TEXT UNIQUE, created REAL NOT NULL, request TEXT NOT NULL,
+    declared INTEGER NOT NULL) STRICT;
 CREATE TABLE receipts (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, lobby TEXT, receipt TEXT NOT NULL
 ) STRICT;
@@ -42,12 +43,13 @@ CREATE INDEX receipts_by_lobby ON receipts (lobby, number);
 
 @dataclass(frozen=True, slots=True)
 class StoredLobby:
-    """A lobby as kept: `request` is the JSON of its `LobbySettings`."""
+    """A lobby as kept: `request` is the JSON of its `LobbySettings`; `declared`: by the config, not by a caller."""
 
     id: str
     key: str | None
     created: float
     request: str
+    declared: bool = False
 
 
 class Store:
@@ -75,8 +77,11 @@ class Store:
 
     async def add_lobby(self, lobby: StoredLobby) -> None:
         """Keep a lobby. Raises RefusedError `store.full`, `store.failed`; then nothing of it stays."""
-        values = (lobby.id, lobby.key, lobby.created, lobby.request)
-        await self._write("INSERT INTO lobbies VALUES (?, ?, ?, ?)", values)
+        await self._write("INSERT INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby))
+
+    async def put_lobby(self, lobby: StoredLobby) -> None:
+        """Keep a lobby, in place of the one with the same id. Raises as `add_lobby`."""
+        await self._write("INSERT OR REPLACE INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby))
 
     async def remove_lobby(self, id: str) -> None:
         """Forget a lobby."""
@@ -84,8 +89,8 @@ class Store:
 
     async def lobbies(self) -> tuple[StoredLobby, ...]:
         """All lobbies, oldest first."""
-        rows = await self._read("SELECT id, key, created, request FROM lobbies ORDER BY created, id", ())
-        return tuple(StoredLobby(*row) for row in rows)
+        rows = await self._read("SELECT id, key, created, request, declared FROM lobbies ORDER BY created, id", ())
+        return tuple(StoredLobby(id, key, at, text, bool(declared)) for id, key, at, text, declared in rows)
 
     async def add_receipt(self, receipt: Receipt) -> None:
         """Keep a receipt, and at most `RECEIPTS` of them."""
@@ -154,6 +159,10 @@ class Store:
             running.add_done_callback(lambda done: done.cancelled() or done.exception())
             what = f"The database did not answer within {DEADLINE_S:g} s."
             raise DeadlineError("store.slow", what, hint="Is the disk of the state folder alive?") from None
+
+
+def _values(lobby: StoredLobby) -> tuple[object, ...]:
+    return lobby.id, lobby.key, lobby.created, lobby.request, int(lobby.declared)
 
 
 def _refused(error: sqlite3.Error) -> RefusedError:

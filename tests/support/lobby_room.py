@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
-from steadycast.lobbies.store import Store
+from steadycast.lobbies.store import Store, StoredLobby
 from steadycast.lobbies.vetting import Vetting
 from steadycast.lobbies.views import LobbyView
 from steadycast.model import WorkerKind
@@ -81,6 +81,10 @@ class Room:
         await self.until(lambda: self.lobbies.get(lobby).state == state)
         return self.lobbies.get(lobby)
 
+    async def said(self, lobby: str, name: str, count: int) -> None:
+        """Wait until something was said of a lobby so often."""
+        await self.until(lambda: self.names(lobby).count(name) == count)
+
     async def started(self, count: int) -> None:
         """Wait until so many lobby workers were started."""
         await self.until(lambda: len(self.workers()) == count)
@@ -106,13 +110,16 @@ OpenRoom = Callable[..., Awaitable[Room]]
 
 
 async def build(
-    database: Path, max_bytes: int, tables: dict[str, dict[str, Any]]
+    database: Path, max_bytes: int, tables: dict[str, Any], stored: Sequence[StoredLobby] = ()
 ) -> tuple[Room, Callable[[], Awaitable[None]]]:
     """A room that has started, and what closes it; then no worker may be left."""
+    lobbies_of_config = tables.pop("lobbies", ())
     values = {name: {**SETTINGS.get(name, {}), **tables.get(name, {})} for name in {*SETTINGS, *tables}}
-    settings = Settings.model_validate(values)
+    settings = Settings.model_validate({**values, "lobbies": lobbies_of_config})
     events, store = EventLog(), Store(database, max_bytes)
     await store.open()
+    for one in stored:
+        await store.add_lobby(one)
     book = ReceiptBook(store, events)
     supervisor = StandInSupervisor(book.add)
     listening = socket.socket()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from steadycast.lobbies.store import StoredLobby
 from tests.support.lobby_room import OpenRoom, Room, build
 
 
@@ -16,8 +17,11 @@ async def open_room(tmp_path: Path) -> AsyncIterator[OpenRoom]:
     """Makes rooms; tables of the settings are arguments."""
     closers: list[Callable[[], Awaitable[None]]] = []
 
-    async def make(max_bytes: int = 1 << 24, **tables: dict[str, Any]) -> Room:
-        room, close = await build(tmp_path / f"{len(closers)}.db", max_bytes, tables)
+    async def make(
+        max_bytes: int = 1 << 24, stored: Sequence[StoredLobby] = (), lobbies: Sequence[Any] = (), **tables: Any
+    ) -> Room:
+        path = tmp_path / f"{len(closers)}.db"
+        room, close = await build(path, max_bytes, tables | ({"lobbies": lobbies} if lobbies else {}), stored)
         closers.append(close)
         return room
 

@@ -105,12 +105,12 @@ async def test_a_worker_that_left_something_is_said(room: Room) -> None:
 
 async def test_a_worker_that_dies_is_replaced_until_the_budget_is_used_up(open_room: OpenRoom) -> None:
     room = await open_room(workers={"restarts": 2})
-    await room.create(key="k")
+    lobby = await room.create(key="k")
     for number in range(3):
         await room.started(number + 1)
-        await room.state("k", "STREAMING")
+        await room.said(lobby.id, "lobby.STREAMING", number + 1)
         room.workers()[-1].die()
-        await room.until(lambda: room.lobbies.get("k").state == LobbyState.DEGRADED)
+        await room.said(lobby.id, "lobby.DEGRADED", number + 1)
     view = await room.state("k", "DEGRADED")
     assert view.retry_at is None and view.code == "worker.died" and view.restarts == 2
     assert view.why is not None and "signal 9" in view.why and "2 times" in view.why
@@ -231,10 +231,8 @@ async def test_lobbies_come_back_from_the_store(open_room: OpenRoom) -> None:
     first = await open_room()
     made = await first.create(CAMERA, key="cam", renditions=[{"name": "low", "width": 320, "height": 180}])
     stored = await first.store.lobbies()
-    second = await open_room()
-    for lobby in stored:
-        await second.store.add_lobby(lobby)
-        second.lobbies._bring_back(lobby)
+    await first.lobbies.close()
+    second = await open_room(stored=stored)
     back = second.lobbies.get("cam")
     assert (back.id, back.created, back.source, back.renditions[0].declared) == (
         made.id, made.created, made.source, made.renditions[0].declared,
