@@ -1,8 +1,8 @@
 """A camera: a real RTSP server of its own process that sends a real video file for ever.
 
 `python -m tests.support.camera --codec h264 --port 0` prints its address (without credentials) as its first line. The
-file's frames are read once and sent from memory, so that the camera's time goes on where the file ends. It ends with the
-process that started it.
+file's frames are read once and sent from memory, so that the camera's time goes on where the file ends. It ends with
+the process that started it.
 
 `--user` and `--password` want a login; `--audio` adds sound; `--shared` sends all clients one stream, as real cameras
 do (without it each begins at the file's first frame, a keyframe); `--transport` limits the transports; `--path` is the
