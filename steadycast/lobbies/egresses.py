@@ -16,7 +16,7 @@ from steadycast.config.tokens import REALM, TokenHash
 from steadycast.errors import RefusedError, SteadycastError
 from steadycast.lobbies import loss
 from steadycast.lobbies.ids import tag
-from steadycast.lobbies.retry import Loss, Past, RetryPolicy, after_loss
+from steadycast.lobbies.retry import Loss, LossKind, Past, RetryPolicy, after_loss
 from steadycast.model import Receipt, TrackInfo, WorkerKind
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.messages import (
@@ -170,7 +170,11 @@ class Egresses:
         policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
         past = Past()
         while not self._stopping.is_set():
-            why = await self._run()
+            try:
+                why = await self._run()
+            except Exception:  # the edge of the room: whatever it is, the host needs an egress worker
+                log.exception("egress failed")
+                why = Loss(LossKind.WORKER, "host.fault", "an error of the host itself")
             if self._stopping.is_set():
                 return
             retry = after_loss(why, past, policy, time.monotonic(), random.random())

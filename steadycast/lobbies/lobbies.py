@@ -83,6 +83,7 @@ class Lobbies:
         self._creating = asyncio.Lock()
         self._closing = False
         self._viewers = Viewers(self._settings, parts.egresses, parts.events)
+        self._reception = Reception(self._viewers, self._find)
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
 
@@ -99,7 +100,7 @@ class Lobbies:
             log.error("the lobbies of the config are not stored", code=error.code, what=error.what, why=error.why)
         for lobby in restored.lobbies:
             self._bring_back(lobby)
-        await self._parts.egresses.start(Reception(self._viewers, self._find))
+        await self._parts.egresses.start(self._reception)
 
     async def close(self) -> None:
         """End all lobbies, viewers and egress workers (deadlines of the ladder); they stay in the store."""

@@ -32,21 +32,30 @@ class Reception:
         lobby = self._find(name)
         connection = f"{egress.id}/{message.hold}"
         held = self._connections.setdefault(connection, [])
-        hold = next((hold for hold in held if hold.lobby is lobby), None)
-        if hold is None:
-            if len(held) >= DESCRIBED_AT_ONCE:
-                self._viewers.give_back(held.pop(0))
-            hold = self._viewers.admit(f"{connection}/{lobby.id}", lobby, egress)
-            held.append(hold)
         try:
-            tracks = await self._viewers.open(hold, Protocol.RTSP, None, rendition or None)
+            hold = self._hold(held, f"{connection}/{lobby.id}", lobby, egress)
+            try:
+                tracks = await self._viewers.open(hold, Protocol.RTSP, None, rendition or None)
+            finally:
+                # Nothing was opened, or the connection left meanwhile.
+                if hold.choice is None or self._connections.get(connection) is not held:
+                    self._viewers.give_back(hold)
+                    held[:] = [one for one in held if one is not hold]
         finally:
-            if hold.choice is None or connection not in self._connections:  # nothing opened, or it left meanwhile
-                self._viewers.give_back(hold)
-                if hold in held:
-                    held.remove(hold)
+            if not held:
+                self._connections.pop(connection, None)
         described = [{"track": track, "info": to_plain(info)} for track, info in tracks]
         return {"lobby": lobby.id, "tracks": described, "name": lobby.request.name}
+
+    def _hold(self, held: list[Hold], name: str, lobby: Lobby, egress: Egress) -> Hold:
+        """What a connection holds of a lobby, made where there is none; the oldest goes where there are too many."""
+        for hold in held:
+            if hold.lobby is lobby:
+                return hold
+        if len(held) >= DESCRIBED_AT_ONCE:
+            self._viewers.give_back(held.pop(0))
+        held.append(hold := self._viewers.admit(name, lobby, egress))
+        return hold
 
     def hold_gone(self, egress: Egress, hold: str) -> None:
         """An RTSP connection is gone, and with it whoever played over it."""

@@ -182,6 +182,7 @@ async def test_rtsp_paths(room: Room) -> None:
     for path, error in (("none", NotFoundError), ("k/none", NotFoundError), ("", NotFoundError)):
         with pytest.raises(error):
             await describe(room, path, "c2")
+    assert len(room.lobbies._reception._connections) == 1
     room.egress.say(RtspGone("c1"))
     await room.until(lambda: not any(one.running for one in room.lobbies.get("k").renditions))
 
