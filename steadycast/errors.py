@@ -9,7 +9,7 @@ from __future__ import annotations
 class SteadycastError(Exception):
     """What went wrong (`str(error)`), why, and what to do about it.
 
-    `code` is a stable machine name such as `lobby.unknown`; `retry_after` is in seconds, None where waiting does not help.
+    `code` is a stable machine name such as `lobby.unknown`; `retry_after` is in seconds, None where waiting is no help.
     """
 
     status = 500
@@ -68,7 +68,7 @@ class SourceError(SteadycastError):
 
 
 class WorkerError(SteadycastError):
-    """A child process broke its word: died, hung or answered nonsense. Ours to act on (HTTP 503: it is started again)."""
+    """A child process broke its word: died, hung or answered nonsense (HTTP 503: it is started again)."""
 
     status = 503
 

@@ -157,7 +157,7 @@ class TrackInfo:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One step of the end-of-life ladder that was taken: its name, when (Unix seconds) and how long it took (seconds)."""
+    """One step of the end-of-life ladder that was taken: when (Unix seconds) and how long it took (seconds)."""
 
     name: str
     at: float

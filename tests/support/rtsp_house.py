@@ -48,7 +48,8 @@ def audio_branch(descriptor: int) -> str:
 def hevc_branch(descriptor: int) -> str:
     return (
         "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=15/1 "
-        "! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 option-string=pools=none:frame-threads=1:open-gop=0:repeat-headers=1 "
+        "! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 "
+        "option-string=pools=none:frame-threads=1:open-gop=0:repeat-headers=1 "
         f"! h265parse ! rtph265pay {_PAY} ! rtpstreampay ! fdsink fd={descriptor} sync=false async=false"
     )
 
