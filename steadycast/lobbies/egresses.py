@@ -85,6 +85,11 @@ class Egress:
             raise RefusedError("egress.none", "The egress worker is not started.", retry_after=2)
         return self._worker
 
+    @property
+    def works(self) -> bool:
+        """Whether orders make sense: its process was started, and is neither gone nor about to be."""
+        return self._worker is not None and self._worker.ready
+
     def begin(self, worker: Worker) -> None:
         """Its process was started."""
         self._worker = worker

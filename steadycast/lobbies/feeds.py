@@ -54,6 +54,15 @@ class Feed:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A track that cannot be brought to an egress worker, and why."""
+
+    track: str
+    egress: Egress
+    error: SteadycastError
+
+
 class Feeds:
     """All feeds of one lobby."""
 
@@ -99,10 +108,10 @@ class Feeds:
             if feed.holds.pop(holder, None) is not None and not feed.holds:
                 self._linger(feed)
 
-    def holders(self, track: str, egress: Egress | None = None) -> tuple[str, ...]:
-        """Who holds a track (on one egress worker)."""
+    def holders(self, track: str, egress: Egress) -> tuple[str, ...]:
+        """Who holds a track on one egress worker."""
         feed = self._feeds.get(track)
-        return () if feed is None else tuple(h for h, e in feed.holds.items() if egress in (None, e))
+        return () if feed is None else tuple(h for h, e in feed.holds.items() if e is egress)
 
     def key(self, track: str) -> str:
         """The track's name on a bus."""
@@ -118,18 +127,12 @@ class Feeds:
             if not feed.holds:
                 self._spawn(self._close(feed))
 
-    async def stage_shows(self, stage: Stage) -> dict[str, SteadycastError]:
-        """Open every held track on the new stage. Answers with the tracks that cannot be had there, and why."""
+    async def stage_shows(self, stage: Stage) -> tuple[Failed, ...]:
+        """Open every held track on the new stage. Answers with what cannot be had there."""
         self._stage = stage
-        feeds = tuple(self._feeds.values())
-        results = await asyncio.gather(*(self._renew(feed) for feed in feeds), return_exceptions=True)
-        failed: dict[str, SteadycastError] = {}
-        for feed, result in zip(feeds, results, strict=True):
-            if isinstance(result, SteadycastError):
-                failed[feed.track] = result
-            elif isinstance(result, BaseException):
-                raise result
-        return failed
+        wanted = [(feed, egress) for feed in self._feeds.values() for egress in {*feed.holds.values(), *feed.buses}]
+        tried = await asyncio.gather(*(self._renew(feed, egress) for feed, egress in wanted))
+        return tuple(failed for failed in tried if failed is not None)
 
     def egress_gone(self, egress: Egress) -> None:
         """Its buses are gone; its holders are released by whoever holds."""
@@ -165,9 +168,12 @@ class Feeds:
             self._feeds[track] = Feed(track, encode, Budget(RELAY_PER_S, RELAY_AT_ONCE, time.monotonic()))
         return self._feeds[track]
 
-    async def _renew(self, feed: Feed) -> None:
-        for egress in set(feed.holds.values()) | set(feed.buses):
+    async def _renew(self, feed: Feed, egress: Egress) -> Failed | None:
+        try:
             await self._ensure(feed, egress)
+        except SteadycastError as error:
+            return Failed(feed.track, egress, error) if egress.works else None  # else its viewers are gone anyway
+        return None
 
     async def _ensure(self, feed: Feed, egress: Egress) -> None:
         """The track is open on the present stage and this egress worker reads it."""

@@ -83,7 +83,7 @@ class Lobbies:
         self._creating = asyncio.Lock()
         self._closing = False
         self._viewers = Viewers(self._settings, parts.egresses, parts.events)
-        self._reception = Reception(self._viewers, self._find)
+        self._reception = Reception(self._viewers, self._find, self._every)
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
 
@@ -214,6 +214,9 @@ class Lobbies:
         if entry is None:
             raise NotFoundError("lobby.unknown", f"There is no lobby {id_or_key[:100]!r}.", hint="See /api/v1/lobbies.")
         return entry.lobby
+
+    def _every(self) -> Iterator[Lobby]:
+        return (entry.lobby for entry in self._entries.values())
 
     def _view(self, lobby: Lobby) -> LobbyView:
         return showing.lobby(lobby, self._viewers.of(lobby))

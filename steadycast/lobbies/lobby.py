@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from steadycast.config.settings import LobbySettings, Settings
-from steadycast.errors import ConflictError, RefusedError, SourceError, SteadycastError
+from steadycast.errors import ConflictError, RefusedError, SourceError
 from steadycast.lobbies.events import EventLog
-from steadycast.lobbies.feeds import Feeds
+from steadycast.lobbies.feeds import Failed, Feeds
 from steadycast.lobbies.retry import Loss, LossKind, Past, Retry, RetryPolicy, after_loss
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.staging import Staging, StagingParts
@@ -22,7 +22,7 @@ from steadycast.model import LobbyState, Receipt
 
 log = structlog.get_logger("lobby")
 
-TracksFailed = Callable[["Lobby", dict[str, SteadycastError]], None]
+TracksFailed = Callable[["Lobby", tuple[Failed, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from steadycast.errors import NotFoundError
@@ -18,11 +18,15 @@ DESCRIBED_AT_ONCE = 8  # lobbies that one RTSP connection may hold
 
 
 class Reception:
-    """Hears all egress workers (`EgressListener`). `find` gives a lobby by id or key, raises NotFoundError."""
+    """Hears all egress workers (`EgressListener`).
 
-    def __init__(self, viewers: Viewers, find: Callable[[str], Lobby]) -> None:
+    `find` gives a lobby by id or key or raises NotFoundError; `every` gives all of them.
+    """
+
+    def __init__(self, viewers: Viewers, find: Callable[[str], Lobby], every: Callable[[], Iterable[Lobby]]) -> None:
         self._viewers = viewers
         self._find = find
+        self._every = every
         self._connections: dict[str, list[Hold]] = {}
 
     async def describe(self, egress: Egress, message: RtspDescribe) -> dict[str, Any]:
@@ -108,6 +112,8 @@ class Reception:
         for hold in self._viewers.holds():
             if hold.egress is egress:
                 self._viewers.give_back(hold)
+        for lobby in self._every():  # those too that have a bus there and no viewer
+            lobby.feeds.egress_gone(egress)
         for connection in [name for name in self._connections if name.startswith(f"{egress.id}/")]:
             del self._connections[connection]
 

@@ -24,6 +24,7 @@ from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies.choose import Choice, choose
 from steadycast.lobbies.egresses import Egress, Egresses
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.feeds import Failed
 from steadycast.lobbies.ids import tag, viewer_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.views import WhepPatched, WhepSession
@@ -160,13 +161,13 @@ class Viewers:
             if hold.lobby is lobby:
                 self.give_back(hold)
 
-    def tracks_failed(self, lobby: Lobby, failed: dict[str, SteadycastError]) -> None:
+    def tracks_failed(self, lobby: Lobby, failed: tuple[Failed, ...]) -> None:
         """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again."""
-        for track, error in failed.items():
-            self.end_holders(lobby, track, None, f"{track} cannot be shown any more: {error.what}")
+        for one in failed:
+            self.end_holders(lobby, one.track, one.egress, f"{one.track} cannot be shown any more: {one.error.what}")
 
-    def end_holders(self, lobby: Lobby, track: str, egress: Egress | None, reason: str) -> None:
-        """Begin to end whoever watches a track (on one egress worker)."""
+    def end_holders(self, lobby: Lobby, track: str, egress: Egress, reason: str) -> None:
+        """Begin to end whoever watches a track on one egress worker."""
         names = set(lobby.feeds.holders(track, egress))
         for viewer in self.of(lobby):
             if viewer.hold.name in names:

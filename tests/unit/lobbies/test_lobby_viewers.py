@@ -162,6 +162,23 @@ async def test_egress_death_ends_its_viewers_and_a_new_one_takes_over(room: Room
     assert len(room.egress.told(OpenBus)) == 2
 
 
+async def test_a_bus_without_viewers_goes_with_its_egress_worker(open_room: OpenRoom) -> None:
+    room = await open_room(egress={"workers": 2}, renditions={"linger_s": 60})
+    await streaming(room)
+    sessions = [await room.lobbies.whep_offer("k", OFFER) for _ in range(2)]
+    one, two = room.workers(WorkerKind.EGRESS)
+    assert one.told(WhepOffer) and two.told(WhepOffer)
+    await room.lobbies.end_viewer(one.told(WhepOffer)[0].viewer, "left")
+    one.die()
+    await room.until(lambda: len(room.workers(WorkerKind.EGRESS)) == 3)
+    room.workers()[0].die()
+    await room.until(lambda: len(room.workers()) == 2)
+    await room.told(room.workers()[1], AttachReader, 2)
+    (left,) = room.lobbies.list_viewers().items
+    assert left.id == two.told(WhepOffer)[0].viewer and left.id in {session.viewer for session in sessions}
+    assert not two.told(KickViewer)
+
+
 async def test_rtsp_clients_hold_what_they_described_until_they_are_gone(room: Room) -> None:
     lobby = await streaming(room)
     body = await describe(room, "k")
