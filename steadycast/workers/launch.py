@@ -78,17 +78,7 @@ def _launch(
         _at(folder, f"{worker}.sock", listener.bind)
         (folder / f"{worker}.sock").chmod(0o600)
         listener.listen(4)
-        parameters = ChildParameters(
-            id=worker,
-            kind=kind.value,
-            token=token,
-            runtime=str(runtime),
-            listener=listener.fileno(),
-            heartbeat_s=settings.heartbeat_s,
-            orphan_timeout_s=settings.orphan_timeout_s,
-            end_s=settings.end_s,
-        )
-        own = {WORKER: worker, PARAMETERS: json.dumps(to_plain(parameters))}
+        own = {WORKER: worker, PARAMETERS: _parameters(runtime, worker, kind, token, listener, settings)}
         popen = _execute(folder / f"{worker}.log", module, environment(os.environ, own | dict(extra)), listener)
     process = Process.of_child(popen)
     started = process.identity.start_time
@@ -104,6 +94,23 @@ def _launch(
         popen.wait()  # SIGKILL of a process that is only just starting: some milliseconds
         raise
     return Launched(record, process, sock)
+
+
+def _parameters(
+    runtime: Path, worker: str, kind: WorkerKind, token: str, listener: socket.socket, settings: WorkerSettings
+) -> str:
+    """What the child reads from its environment."""
+    parameters = ChildParameters(
+        id=worker,
+        kind=kind.value,
+        token=token,
+        runtime=str(runtime),
+        listener=listener.fileno(),
+        heartbeat_s=settings.heartbeat_s,
+        orphan_timeout_s=settings.orphan_timeout_s,
+        end_s=settings.end_s,
+    )
+    return json.dumps(to_plain(parameters))
 
 
 def _execute(
