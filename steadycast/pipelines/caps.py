@@ -1,4 +1,4 @@
-"""What is known of a picture from the caps of a pad."""
+"""What is known of a stream from the caps of a pad."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from typing import Any
 from steadycast.pipelines.plan import FPS_MAX, Picture
 
 
+def first_of(caps: Any) -> Any:
+    """The first structure of caps, to be read while the caps are held.
+
+    By index, as `get_structure` of GStreamer's Python bindings gives another thing (a context manager) from 1.26 on.
+    """
+    return caps[0]
+
+
 def picture_of(pad: Any) -> Picture:
     """Size and frame rate as negotiated; None where the stream does not tell."""
     caps = pad.get_current_caps()
     if caps is None:
         return Picture()
-    structure = caps.get_structure(0)
+    structure = first_of(caps)
     known_width, width = structure.get_int("width")
     known_height, height = structure.get_int("height")
     known_rate, numerator, denominator = structure.get_fraction("framerate")

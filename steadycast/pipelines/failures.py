@@ -243,6 +243,12 @@ def stuck() -> Failure:
     return Failure("worker.stuck", "a part of the worker's pipeline does not end", retry=True)
 
 
+def broken(error: BaseException) -> Failure:
+    """Something nobody foresaw; its text goes to the log alone, as it may name anything."""
+    why = f"{type(error).__name__}; the worker's log tells more"
+    return Failure("worker.broken", "a part of the worker failed", why=why, retry=True)
+
+
 def _prefix(subject: Subject) -> str:
     return "camera" if subject.kind == "rtsp" else subject.kind
 

@@ -14,8 +14,8 @@ from typing import Any
 from steadycast.model import Codec
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import ghost, is_from, put, start
-from steadycast.pipelines.caps import picture_of
-from steadycast.pipelines.failures import Failure, stuck
+from steadycast.pipelines.caps import first_of, picture_of
+from steadycast.pipelines.failures import Failure, broken
 from steadycast.pipelines.gop import GopMemory
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.meter import FrameMeter
@@ -75,7 +75,7 @@ class Stage:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the stage failed", exc_info=error)
-            self._failed(stuck())
+            self._failed(broken(error))
 
     def stop_tasks(self) -> None:
         for task in tuple(self._tasks):
@@ -187,7 +187,7 @@ class Stage:
 
 def link_pad(pad: Any, element: Any) -> None:
     """Link a source pad to an element's `sink`; what does not fit shows as a source that sends nothing."""
-    result = pad.link(element.get_static_pad("sink"))
+    result = pad.link_full(element.get_static_pad("sink"), Gst.PadLinkCheck.DEFAULT)  # `link` of Python raises
     if result != Gst.PadLinkReturn.OK:
         log.error("%s does not fit %s: %s", pad.get_name(), element.get_name(), result.value_nick)
 
@@ -195,4 +195,4 @@ def link_pad(pad: Any, element: Any) -> None:
 def media_of(pad: Any) -> str:
     """The media type of a pad, as `video/x-h264`; empty where it is not known."""
     caps = pad.get_current_caps() or pad.query_caps(None)
-    return str(caps.get_structure(0).get_name()) if caps is not None and caps.get_size() else ""
+    return str(first_of(caps).get_name()) if caps is not None and caps.get_size() else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from steadycast.model import Codec, TrackInfo, TrackKind
 from steadycast.pipelines.branch import Branch
+from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.gst import Gst, GstVideo
 from steadycast.pipelines.keyframes import KeyframeGate, is_fresh
 from steadycast.pipelines.meter import FrameMeter
@@ -64,7 +65,7 @@ class Track:
     def info(self) -> TrackInfo:
         """Complete when `first` is done; before it, without `fmtp`."""
         caps = self._payloader.get_current_caps()
-        fmtp = complete(self._codec, _fmtp(caps.get_structure(0))) if caps is not None else {}
+        fmtp = complete(self._codec, _fmtp(first_of(caps))) if caps is not None else {}
         name = self._encoder.get_factory().get_name() if self._encoder is not None else None
         if self._codec is Codec.OPUS:
             return TrackInfo(self.name, TrackKind.AUDIO, self._codec, AUDIO_CLOCK, 2, encoder=name, fmtp=fmtp)

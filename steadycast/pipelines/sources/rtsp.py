@@ -9,6 +9,7 @@ from typing import Any
 from steadycast.errors import SteadycastError
 from steadycast.model import Codec, RtspSource
 from steadycast.pipelines.build import make
+from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.failures import (
     CODEC_NOT_FOUND,
     STREAM,
@@ -123,7 +124,7 @@ class _Streams:
 
     def _select(self, stage: weakref.ref[Stage], number: int, caps: Any) -> bool:
         """False: the camera is not asked for this stream at all."""
-        media = caps.get_structure(0).get_string("media") or ""
+        media = first_of(caps).get_string("media") or ""
         self._offered.append(media)
         if media not in ("video", "audio"):
             return False
@@ -133,7 +134,7 @@ class _Streams:
 
     def _take(self, stage: Stage, pad: Any) -> None:
         caps = pad.get_current_caps() or pad.query_caps(None)
-        structure = caps.get_structure(0)
+        structure = first_of(caps)
         encoding = structure.get_string("encoding-name") or ""
         video = structure.get_string("media") == "video"
         try:
