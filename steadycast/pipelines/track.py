@@ -99,7 +99,9 @@ class Track:
         self._timer = None
         self._gate.take(self._loop.time())
         self._forced += 1
-        event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, self._forced)
+        # Not with "all headers": h264parse would send the parameter sets twice, first as an access unit of their own,
+        # with the marker bit and the keyframe's timestamp. It puts them before every keyframe anyway.
+        event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, False, self._forced)
         self._encoder.get_static_pad("src").send_event(event)
 
     def statistics(self) -> dict[str, Any]:
