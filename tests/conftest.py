@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples are not timed: the machine may be busy. In CI they are the same each time, so that a run can be repeated;
+# new ones are tried where somebody can look at them.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 # A test that hangs is a failed test; the longest real ones (40 rounds of create, watch, delete) take about two minutes.
 TEST_DEADLINE_S = 300
