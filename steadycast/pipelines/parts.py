@@ -130,10 +130,9 @@ def sink(codec: Codec) -> Part:
             "buffers-soft-max": "2000",
             "recover-policy": "keyframe" if video else "latest",
             "sync-method": "latest-keyframe" if video else "latest",
-            "timeout": "30000000000",
         },
         "packets since the latest keyframe (at most the soft maximum) are kept, so that a new reader of `copy` need "
-        "not wait for the camera's next one. A reader that takes nothing for 30 s is removed",
+        "not wait for the camera's next one. No timeout: it would also remove a reader that had nothing to read for so long",
         name="sink",
     )
 

@@ -22,9 +22,9 @@ class SourceOrder:
 
 def pattern_picture(source: TestSource) -> Chain:
     """A live picture of the asked size with a caption that `sources.test` fills in."""
-    size = max(8, source.height // 12)
+    size = max(8, min(source.height // 9, source.width // 14))
     return (
-        Part("videotestsrc", {"is-live": "true", "pattern": "smpte", "horizontal-speed": "2"}),
+        Part("videotestsrc", {"is-live": "true", "pattern": "smpte-rp-219"}),
         Part(
             "capsfilter",
             {
@@ -35,7 +35,7 @@ def pattern_picture(source: TestSource) -> Chain:
         Part(
             "textoverlay",
             {
-                "font-desc": f"Sans Bold {size}px",
+                "font-desc": f"Monospace Bold {size}px",
                 "halignment": "center",
                 "valignment": "center",
                 "line-alignment": "center",

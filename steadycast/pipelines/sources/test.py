@@ -12,6 +12,8 @@ from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.source_plan import pattern_picture, pattern_sound
 from steadycast.pipelines.stage import Stage
 
+MARKS = 12
+
 
 class TestParts:
     """Everything is made here, so there is little that can fail."""
@@ -25,7 +27,7 @@ class TestParts:
     async def start(self, stage: Stage) -> None:
         picture = put(pattern_picture(self._source), stage.pipeline)
         overlay = stage.pipeline.get_by_name("counter")
-        caption = _Caption(overlay)
+        caption = _Caption(overlay, self._source.fps)
         stage.disposer.probe(overlay.get_static_pad("video_sink"), Gst.PadProbeType.BUFFER, caption.next)
         sound = put(pattern_sound(), stage.pipeline)
         stage.sound_taken = True
@@ -44,15 +46,18 @@ class TestParts:
 
 
 class _Caption:
-    """Writes the number of each frame and the time it was made into the picture."""
+    """Writes into each picture when it was made, its number, and a mark that runs across once a second."""
 
-    def __init__(self, overlay: Any) -> None:
+    def __init__(self, overlay: Any, fps: int) -> None:
         self._overlay = overlay
+        self._fps = fps
         self._frame = 0
 
     def next(self, _pad: Any, _info: Any) -> Any:
         now = time.time()
         clock = time.strftime("%H:%M:%S", time.localtime(now))
-        self._overlay.set_property("text", f"{clock}.{int(now * 10) % 10}\n{self._frame:06d}")
+        place = self._frame % self._fps * MARKS // self._fps
+        marks = "·" * place + "■" + "·" * (MARKS - 1 - place)
+        self._overlay.set_property("text", f"{clock}.{int(now * 10) % 10}\n{self._frame:08d}\n{marks}")
         self._frame += 1
         return Gst.PadProbeReturn.OK

@@ -120,7 +120,7 @@ def test_rtp_time_is_running_time_on_every_track(codec: Codec) -> None:
     assert payloader["mtu"] == "1111"
     sink = part(chain, "multisocketsink").properties
     assert int(sink["buffers-soft-max"]) < int(sink["buffers-max"]) <= 4000
-    assert int(sink["timeout"]) > 0
+    assert "timeout" not in sink
 
 
 def test_camera_credentials_stay_out_of_what_is_shown() -> None:
