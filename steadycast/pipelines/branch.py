@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steadycast.pipelines.build import ghost, put
+from steadycast.pipelines.build import ghost, link_pads, put
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.parts import Chain
 from steadycast.pipelines.teardown import to_null, unlink_from_tee
@@ -40,12 +40,12 @@ class Branch:
     def start(self) -> None:
         self._pipeline.add(self.bin)
         if self._tail is not None:
-            self.bin.get_static_pad("src").link(self._tail)
+            link_pads(self.bin.get_static_pad("src"), self._tail)
         self.bin.sync_state_with_parent()
 
     def link(self) -> None:
         self._pad = self._tee.request_pad_simple("src_%u")
-        self._pad.link(self.bin.get_static_pad("sink"))
+        link_pads(self._pad, self.bin.get_static_pad("sink"))
 
     async def close(self) -> None:
         """Let go of the tee, end the elements and forget them. Raises DeadlineError; then the process must end."""

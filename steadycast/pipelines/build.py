@@ -13,8 +13,8 @@ from steadycast.pipelines.parts import Chain, Part
 def make(part: Part) -> Any:
     """The element of a part; None where it is optional and not installed. Raises WorkerError."""
     for factory in (part.factory, *part.instead):
-        element = Gst.ElementFactory.make(factory, part.name)
-        if element is not None:
+        if Gst.ElementFactory.find(factory) is not None:  # `make` answers None or raises, as the version has it
+            element = Gst.ElementFactory.make(factory, part.name)
             _set_properties(element, part)
             return element
     if part.optional:
@@ -50,6 +50,14 @@ def link(before: Any, after: Any) -> None:
     """Link two elements; raises WorkerError."""
     if not before.link(after):
         raise WorkerError("gstreamer.link", f"{before.get_name()} does not fit {after.get_name()}")
+
+
+def link_pads(before: Any, after: Any) -> None:
+    """Link two pads; raises WorkerError."""
+    result = before.link_full(after, Gst.PadLinkCheck.DEFAULT)  # unlike `link`, it raises nothing in any version
+    if result != Gst.PadLinkReturn.OK:
+        why = f"{before.get_name()} to {after.get_parent().get_name()}: {result.value_nick}"
+        raise WorkerError("gstreamer.link", "two parts of the pipeline do not fit", why=why)
 
 
 def start(elements: list[Any]) -> None:

@@ -42,18 +42,19 @@ class GopMemory:
         return waiting is not None
 
     def _passed(self, _pad: Any, info: Any) -> Any:
+        buffer = info.get_buffer()
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+            self._forget()  # nobody needs what came before a keyframe, which may also be of another round of a file
         if self._action is not None:
             with self._lock:
                 action, self._action = self._action, None
             if action is not None:
                 action(tuple(self._units))
-        self._keep(info.get_buffer())
+        self._keep(buffer)
         return Gst.PadProbeReturn.OK
 
     def _keep(self, buffer: Any) -> None:
-        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
-            self._forget()
-        elif not self._units:
+        if not self._units and buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
             return
         self._units.append(buffer)
         self._bytes += buffer.get_size()

@@ -132,7 +132,8 @@ def sink(codec: Codec) -> Part:
             "sync-method": "latest-keyframe" if video else "latest",
         },
         "packets since the latest keyframe (at most the soft maximum) are kept, so that a new reader of `copy` need "
-        "not wait for the camera's next one. No timeout: it would also remove a reader that had nothing to read for so long",
+        "not wait for the camera's next one. No timeout: it would also remove "
+        "a reader that had nothing to read for so long",
         name="sink",
     )
 

@@ -15,7 +15,7 @@ from steadycast.pipelines.stage import AUDIO, COPY, Stage
 from steadycast.pipelines.tap import Tap
 from steadycast.pipelines.track import Track
 
-FIRST_PACKET_S = 10.0  # from opening a rendition until its first packet
+FIRST_PACKET_S = 13.0  # from opening a rendition until its first packet; a little less than the asker's patience
 RENDITIONS_MAX = 64
 
 

@@ -7,13 +7,15 @@ encoder (`copy`, `audio`) are made right there, before the first buffer passes, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from steadycast.errors import SteadycastError
 from steadycast.model import Codec
 from steadycast.pipelines.branch import Branch
-from steadycast.pipelines.build import ghost, is_from, put, start
+from steadycast.pipelines.build import ghost, is_from, link_pads, put, start
 from steadycast.pipelines.caps import first_of, picture_of
 from steadycast.pipelines.failures import Failure, broken
 from steadycast.pipelines.gop import GopMemory
@@ -85,6 +87,14 @@ class Stage:
         """The source cannot go on. From any thread."""
         tell(self.loop, self._failed, failure)
 
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """On a streaming thread nobody catches an error: it becomes a failure of the source."""
+        try:
+            yield
+        except SteadycastError as error:
+            self.fail(Failure(error.code, error.what, error.why, error.hint))
+
     # --- what a source hands over; called from any thread
 
     def take_raw(self, pad: Any) -> None:
@@ -92,7 +102,7 @@ class Stage:
         self.make_raw_tee()
         self._measure(self.raw)
         self.raw.sync_state_with_parent()
-        link_pad(pad, self.raw)
+        link_pads(pad, self.raw.get_static_pad("sink"))
 
     def make_raw_tee(self) -> None:
         if self.raw is None:
@@ -109,7 +119,7 @@ class Stage:
         branch = Branch(self.pipeline, self.encoded, COPY, (encoded_queue(), *packets(codec, self.limits)))
         self._add(Track(self.loop, codec, branch, self.picture, self.meter))
         start(elements)
-        link_pad(pad, elements[0])
+        link_pads(pad, elements[0].get_static_pad("sink"))
 
     def take_raw_sound(self, pad: Any) -> None:
         self._take_sound(pad, (), opus())
@@ -124,7 +134,7 @@ class Stage:
         branch = Branch(self.pipeline, elements[-1], AUDIO, chain)
         self._add(Track(self.loop, Codec.OPUS, branch, Picture, None))
         start(elements)
-        link_pad(pad, elements[0])
+        link_pads(pad, elements[0].get_static_pad("sink"))
 
     def take_decoded(self, pad: Any, before: Chain = (), *, sound: bool) -> None:
         """Decode what is neither passed on nor raw, whatever decodes it. Sound that nothing decodes fails nobody."""
@@ -141,15 +151,16 @@ class Stage:
             if here is None:
                 return
             shown = ghost(None, made, decoder.get_parent())
-            if media_of(made) == "audio/x-raw":
-                here.take_raw_sound(shown)
-            elif media_of(made) == "video/x-raw":
-                here.take_raw(shown)
+            with here.failing():
+                if media_of(made) == "audio/x-raw":
+                    here.take_raw_sound(shown)
+                elif media_of(made) == "video/x-raw":
+                    here.take_raw(shown)
 
         self.disposer.connect(elements[-1], "pad-added", decoded)
         ghost("sink", elements[0].get_static_pad("sink"), room)
         start([room])
-        link_pad(pad, room)
+        link_pads(pad, room.get_static_pad("sink"))
 
     def is_sound(self, message: Any) -> bool:
         """Whether a message of the bus comes from what decodes or encodes the sound."""
@@ -183,13 +194,6 @@ class Stage:
 
     def _first_packet(self, _first: asyncio.Future[None]) -> None:
         self._changed()
-
-
-def link_pad(pad: Any, element: Any) -> None:
-    """Link a source pad to an element's `sink`; what does not fit shows as a source that sends nothing."""
-    result = pad.link_full(element.get_static_pad("sink"), Gst.PadLinkCheck.DEFAULT)  # `link` of Python raises
-    if result != Gst.PadLinkReturn.OK:
-        log.error("%s does not fit %s: %s", pad.get_name(), element.get_name(), result.value_nick)
 
 
 def media_of(pad: Any) -> str:

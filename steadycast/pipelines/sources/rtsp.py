@@ -6,14 +6,12 @@ import asyncio
 import weakref
 from typing import Any
 
-from steadycast.errors import SteadycastError
 from steadycast.model import Codec, RtspSource
 from steadycast.pipelines.build import make
 from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.failures import (
     CODEC_NOT_FOUND,
     STREAM,
-    Failure,
     Fault,
     Phase,
     Subject,
@@ -137,7 +135,7 @@ class _Streams:
         structure = first_of(caps)
         encoding = structure.get_string("encoding-name") or ""
         video = structure.get_string("media") == "video"
-        try:
+        with stage.failing():
             if video and encoding in DEPAYLOADERS:
                 depayloader, codec = DEPAYLOADERS[encoding]
                 stage.take_encoded(pad, codec, (Part(depayloader),))
@@ -147,5 +145,3 @@ class _Streams:
                 stage.take_opus(pad, (Part("rtpopusdepay"),))
             else:
                 stage.take_decoded(pad, sound=True)
-        except SteadycastError as error:
-            stage.fail(Failure(error.code, error.what, error.why, error.hint))
