@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from steadycast.egress.webrtc.profiles import browsers_play
 from steadycast.errors import CallerError, NotFoundError
 from steadycast.model import Codec, Protocol, Rendition, TrackInfo
 
@@ -72,12 +73,12 @@ def choose(
 
 def takes(protocol: Protocol, codecs: Collection[Codec] | None, track: TrackInfo | None) -> bool:
     """Whether a viewer can take what the source sends. Browsers show no reordered frames (B-frames): they must be known
-    to be absent."""
+    to be absent; and no profile with more than 8 bits or finer colour than 4:2:0."""
     if track is None or track.codec not in (Codec.H264, Codec.H265):
         return False
     if codecs is not None and track.codec not in codecs:
         return False
-    return protocol is not Protocol.WHEP or track.reorders is False
+    return protocol is not Protocol.WHEP or (track.reorders is False and browsers_play(track))
 
 
 def _audio(codecs: Collection[Codec] | None, tracks: Mapping[str, TrackInfo]) -> bool:
@@ -90,8 +91,7 @@ def _none(renditions: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) ->
     if only_copy and source is None:
         why = "The source sends no H.264 or H.265 that could be passed on, and no other rendition is there."
     elif only_copy and source is not None:
-        kind = f"{source.codec.value.upper()} with reordered frames" if source.reorders else source.codec.value.upper()
-        why = f"The source sends {kind}, which this player does not take."
+        why = f"The source sends {_described(source)}, which this player does not take."
     else:
         why = "The player offered no H.264, and this lobby is encoded as H.264."
     return CallerError(
@@ -101,3 +101,11 @@ def _none(renditions: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) ->
         hint="Possible are H.264 video (packetization mode 1) and Opus sound; declare an h264 rendition for it.",
         status=406,
     )
+
+
+def _described(source: TrackInfo) -> str:
+    """The encoding with what may keep a player from taking it."""
+    name = source.codec.value.upper()
+    if source.reorders:
+        return f"{name} with reordered frames"
+    return name if browsers_play(source) else f"{name} in a profile that browsers do not play"

@@ -55,6 +55,16 @@ def h264_profile(profile_level_id: str) -> H264Profile | None:
     return None
 
 
+def browsers_play(track: TrackInfo) -> bool:
+    """Whether browsers play the profile of a track: 8 bits, 4:2:0. A track that names none is taken at its word."""
+    if track.codec is Codec.H264:
+        named = track.fmtp.get("profile-level-id")
+        return named is None or h264_profile(named) is not None
+    if track.codec is Codec.H265:
+        return track.fmtp.get("profile-id", "1") == "1"  # Main (RFC 7798 section 7.1)
+    return True
+
+
 def best_codec(track: TrackInfo, offered: Iterable[OfferedCodec]) -> OfferedCodec | None:
     """The payload type that fits a track best, the earlier one among equals; None where there is none of its codec.
 

@@ -13,8 +13,9 @@ from steadycast.model import Codec, Protocol, Rendition, TrackInfo, TrackKind
 BROWSER = frozenset({Codec.H264, Codec.OPUS})
 
 
-def video(codec: Codec, reorders: bool | None) -> TrackInfo:
-    return TrackInfo(COPY, TrackKind.VIDEO, codec, 90000, reorders=reorders)
+def video(codec: Codec, reorders: bool | None, **fmtp: str) -> TrackInfo:
+    named = {name.replace("_", "-"): value for name, value in fmtp.items()}
+    return TrackInfo(COPY, TrackKind.VIDEO, codec, 90000, reorders=reorders, fmtp=named)
 
 
 SOUND = TrackInfo(AUDIO, TrackKind.AUDIO, Codec.OPUS, 48000, channels=2)
@@ -72,6 +73,29 @@ def test_browsers_get_an_encoding_of_what_they_cannot_play(track: TrackInfo) -> 
     choice = choose(Protocol.WHEP, BROWSER, None, (), {COPY: track})
     assert choice.rendition == "main" and choice.encode is not None
     assert choose(Protocol.RTSP, None, None, (), {COPY: track}).track == COPY
+
+
+@pytest.mark.parametrize("profile", ["f4001e", "6e001e", "7a001e", "nonsense"])  # 4:4:4, 10 bits, 4:2:2
+def test_browsers_get_no_profile_that_they_do_not_play(profile: str) -> None:
+    tracks = {COPY: video(Codec.H264, False, profile_level_id=profile)}
+    assert choose(Protocol.WHEP, BROWSER, None, (), tracks).rendition == "main"
+    assert choose(Protocol.RTSP, None, None, (), tracks).track == COPY
+    with pytest.raises(CallerError) as refused:
+        choose(Protocol.WHEP, BROWSER, "copy", (), tracks)
+    assert "in a profile that browsers do not play" in str(refused.value.why)
+
+
+@pytest.mark.parametrize("profile", ["42e01e", "42001e", "4d001e", "64001e", "640c1e"])
+def test_what_browsers_play_is_passed_on(profile: str) -> None:
+    tracks = {COPY: video(Codec.H264, False, profile_level_id=profile)}
+    assert choose(Protocol.WHEP, BROWSER, None, (), tracks).track == COPY
+
+
+def test_h265_of_ten_bits_is_encoded_for_a_browser() -> None:
+    takes = BROWSER | {Codec.H265}
+    for profile, track in (("1", COPY), ("2", "main")):
+        tracks = {COPY: video(Codec.H265, False, profile_id=profile)}
+        assert choose(Protocol.WHEP, takes, None, (), tracks).track == track
 
 
 def test_declared_renditions_are_all_there_is() -> None:
