@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from steadycast.config.addresses import is_loopback, needed_token
 from steadycast.config.settings import Settings
-from steadycast.config.tokens import TokenHash, configured
+from steadycast.config.tokens import TokenHash
 
 # Behind the token. The page and the rendering of the API description hold no secrets and ask for the token themselves.
 GUARDED = ("/api", "/whep", "/metrics", "/openapi.json")
@@ -54,20 +54,9 @@ class Verdict(StrEnum):
     TOKEN_WRONG = "auth.wrong"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def rules_from(settings: Settings) -> Rules:
-    """Raises ConfigError where the token or its hash is no good."""
-    secret = settings.auth.token
-    token = configured(secret.get_secret_value() if secret else None, settings.auth.token_hash)
+    """Raises ConfigError where the token or its hash is no good, or missing where it is needed."""
+    token = needed_token(settings)
     origins = frozenset(origin.rstrip("/").lower() for origin in settings.http.allowed_origins)
     hosts: frozenset[str] | None = None
     if is_loopback(settings.host):

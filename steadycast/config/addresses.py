@@ -1,4 +1,4 @@
-"""Whether an address to listen on is reached from this machine alone. Pure."""
+"""Whether an address to listen on is reached from this machine alone, and the token that it needs if not. Pure."""
 
 from __future__ import annotations
 
