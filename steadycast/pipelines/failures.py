@@ -153,6 +153,16 @@ def transport_refused(name: str) -> Failure:
     )
 
 
+def camera_redirects(name: str) -> Failure:
+    return Failure(
+        "camera.redirect",
+        f"{name} sends its clients elsewhere",
+        why="it answers with another address, and redirects are not followed",
+        hint="find out that address and make a lobby of it",
+        retry=True,
+    )
+
+
 def camera_closed(name: str) -> Failure:
     return Failure("camera.closed", f"{name} closed the connection", retry=True)
 

@@ -85,6 +85,15 @@ def desktop_picture(source: DesktopSource, display: str) -> Chain:
     )
 
 
+_CONTAINERS = frozenset(f"application/{kind}" for kind in ("ogg", "mxf", "vnd.rn-realmedia", "x-id3", "x-apetag"))
+
+
+def only_names_others(media_type: str) -> bool:
+    """Whether such a file holds no media itself but may name addresses to fetch it from: playlists of HLS, DASH and
+    Smooth Streaming, descriptions of sessions. Followed, they would lead the host anywhere."""
+    return media_type.startswith(("application/", "text/")) and media_type not in _CONTAINERS
+
+
 def in_real_time() -> Chain:
     """Holds a stream of a file back until its time. What is read ahead, over the interleaving of a file, is bounded."""
     return (
@@ -111,6 +120,20 @@ class CameraPlan:
 
     def __repr__(self) -> str:
         return f"<CameraPlan {self.shown}>"
+
+
+def leads_away(location: str, asked: str) -> bool:
+    """Whether a request for the URL `asked` would go to another host or port than that of `location`.
+
+    A redirect is not followed: the address it names was never checked, and the login is for the camera alone. GStreamer
+    spells requests `rtsp:` over TLS, too, so a port that is left out is the one of the camera's own scheme.
+    """
+    default = 322 if location.lower().startswith("rtsps:") else 554
+    try:
+        mine, other = urlsplit(location), urlsplit(asked)
+        return (mine.hostname, mine.port or default) != (other.hostname, other.port or default)
+    except ValueError:
+        return True
 
 
 def plan_camera(source: RtspSource, timeout_s: float) -> CameraPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -15,8 +16,14 @@ from steadycast.workers.canary import Canary
 from tests.support.camera import movie
 from tests.support.camera_process import Camera
 from tests.support.lobby_worker import lobby_worker
+from tests.support.rtsp_stub import OPTIONS, rtsp_stub
 
 pytestmark = pytest.mark.process
+
+DASH = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT9S"
+profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period><AdaptationSet mimeType="video/mp4"><Representation
+id="1" bandwidth="1" codecs="avc1.4d401f" width="64" height="64"><BaseURL>{}.mp4</BaseURL></Representation>
+</AdaptationSet></Period></MPD>"""
 
 
 def _broken_files(folder: Path) -> dict[str, bytes]:
@@ -121,6 +128,47 @@ async def test_a_camera_that_refuses_the_transport(tmp_path: Path) -> None:
             await lobby.shows()
     finally:
         camera.kill()
+
+
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_camera_that_redirects(tmp_path: Path, status: int) -> None:
+    async with rtsp_stub(OPTIONS) as other:
+        away = f"RTSP/1.0 {status} Moved\r\nLocation: rtsp://127.0.0.1:{other.port}/secret\r\n"
+        async with rtsp_stub(away) as camera, lobby_worker(tmp_path) as lobby:
+            await lobby.show(RtspSource(f"rtsp://user:pw@127.0.0.1:{camera.port}/x"), timeout_s=30)
+            failure = await lobby.fails()
+            assert (failure.code, failure.retry) == ("camera.redirect", True)
+        assert other.seen == []  # not a byte, and no login
+
+
+async def test_a_camera_that_redirects_in_a_ring(tmp_path: Path) -> None:
+    moved = "RTSP/1.0 302 Moved\r\nLocation: {}\r\n"
+    for target in ("rtsp://127.0.0.1:{}/x", "file:///etc/passwd#{}"):
+        async with rtsp_stub(OPTIONS) as camera, lobby_worker(tmp_path) as lobby:
+            camera.answer = moved.format(target.format(camera.port))
+            await lobby.show(RtspSource(f"rtsp://127.0.0.1:{camera.port}/x", transport="tcp"), timeout_s=30)
+            assert (await lobby.fails()).code == "camera.redirect"
+        assert len(camera.seen) < 50
+
+
+async def test_files_that_name_addresses_are_not_followed(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(web, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v"
+    (tmp_path / "a.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "b.mpd").write_text(DASH.format(url))
+    async with server:
+        for name in ("a.m3u8", "b.mpd"):
+            async with lobby_worker(tmp_path / "run") as lobby:
+                await lobby.show(FileSource(str(tmp_path / name)))
+                failure = await lobby.fails()
+                assert (failure.code, failure.why) == ("file.no_video", "it offers only: application")
+    assert asked == []
 
 
 async def test_a_camera_that_is_killed(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 from steadycast.errors import DeadlineError
 from steadycast.model import Codec, FileSource
 from steadycast.pipelines.build import put
+from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.failures import Phase, Subject, empty_loop, no_video, stuck
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.parts import Part
-from steadycast.pipelines.source_plan import in_real_time
+from steadycast.pipelines.source_plan import in_real_time, only_names_others
 from steadycast.pipelines.sources.turn import Turn
 from steadycast.pipelines.stage import Stage, media_of
 from steadycast.pipelines.teardown import in_thread, tell
@@ -132,6 +133,10 @@ class _Streams:
             tell(loop, found)
             return Gst.PadProbeReturn.OK
 
+        def goes_on(_parser: Any, _pad: Any, caps: Any) -> bool:
+            return not only_names_others(first_of(caps).get_name())
+
+        stage.disposer.connect(parser, "autoplug-continue", goes_on)
         stage.disposer.connect(parser, "pad-added", added)
         stage.disposer.add(self.let_go)
 

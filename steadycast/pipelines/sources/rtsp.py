@@ -15,17 +15,21 @@ from steadycast.pipelines.failures import (
     Fault,
     Phase,
     Subject,
+    camera_redirects,
     no_video,
     transport_refused,
 )
 from steadycast.pipelines.faults import fault_of
-from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.gst import Gst, GstRtsp, log
 from steadycast.pipelines.parts import Part
-from steadycast.pipelines.source_plan import plan_camera
+from steadycast.pipelines.source_plan import leads_away, plan_camera
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import to_null
 
 DEPAYLOADERS = {"H264": ("rtph264depay", Codec.H264), "H265": ("rtph265depay", Codec.H265)}
+DESCRIBES = (
+    10  # of one attempt: twice with a login, for two transports, and some to spare; more are redirects in a ring
+)
 NULL_S = 2.0  # for the camera's element, before it tries another transport
 
 
@@ -51,6 +55,7 @@ class RtspParts:
             element.set_property("user-pw", plan.password or "")
         Gst.util_set_object_arg(element, "protocols", self._transports.pop(0))
         self._streams.listen(element, stage)
+        _Requests(plan.location, self.subject()).listen(element, stage)
         stage.pipeline.add(element)
         self._element = element
         self._stage = stage
@@ -80,6 +85,38 @@ class RtspParts:
 
     def phase(self) -> Phase:
         return Phase.CONNECTED if self._streams.described else Phase.CONNECTING
+
+
+class _Requests:
+    """Looks at each request before it is sent, and sends none to another place than the camera.
+
+    A redirect shows in the requests that begin a conversation. Later ones name whatever address the description has,
+    which behind a NAT is often another one, but go over the same connection.
+    """
+
+    def __init__(self, location: str, subject: Subject) -> None:
+        self._location = location
+        self._subject = subject
+        self._describes = 0
+
+    def listen(self, element: Any, stage: Stage) -> None:
+        here = weakref.ref(stage)
+
+        def before_send(_element: Any, message: Any) -> bool:
+            if self._fits(message):
+                return True
+            if (found := here()) is not None:
+                found.fail(camera_redirects(self._subject.name))
+            return False
+
+        stage.disposer.connect(element, "before-send", before_send)
+
+    def _fits(self, message: Any) -> bool:
+        _, method, asked, _ = message.parse_request()
+        if method not in (GstRtsp.RTSPMethod.OPTIONS, GstRtsp.RTSPMethod.DESCRIBE):
+            return True
+        self._describes += method == GstRtsp.RTSPMethod.DESCRIBE
+        return self._describes <= DESCRIBES and not leads_away(self._location, asked)
 
 
 class _Streams:

@@ -10,7 +10,13 @@ from steadycast.errors import CallerError
 from steadycast.model import Codec, DesktopSource, Rendition, RtspSource, TestSource
 from steadycast.pipelines.parts import Chain, Limits, Part, packets
 from steadycast.pipelines.plan import Picture, even, plan_rendition
-from steadycast.pipelines.source_plan import desktop_picture, pattern_picture, plan_camera
+from steadycast.pipelines.source_plan import (
+    desktop_picture,
+    leads_away,
+    only_names_others,
+    pattern_picture,
+    plan_camera,
+)
 
 HD = Picture(1280, 720, 30.0)
 
@@ -147,3 +153,33 @@ def test_sources_have_the_asked_picture() -> None:
     assert desktop["display-name"] == ":7"
     assert desktop["use-damage"] == "false"
     assert desktop["show-pointer"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("location", "asked", "away"),
+    [
+        ("rtsp://h:8554/x", "rtsp://h:8554/y", False),
+        ("rtsp://H/x", "rtsp://h:554/x", False),
+        ("rtsps://h/x", "rtsp://h/x", False),  # GStreamer's spelling over TLS
+        ("rtsps://h/x", "rtsp://h:322/x", False),
+        ("rtsp://[::1]:8554/x", "rtsp://[::1]:8554/x", False),
+        ("rtsp://h:8554/x", "rtsp://h:8555/x", True),
+        ("rtsp://h/x", "rtsp://other/x", True),
+        ("rtsp://h/x", "http://h:80/x", True),
+        ("rtsp://h/x", "rtsp://h:0x/", True),
+        ("rtsp://h/x", "rtsp://[h/", True),
+        ("rtsp://h/x", "", True),
+    ],
+)
+def test_what_leads_away_from_a_camera(location: str, asked: str, away: bool) -> None:
+    assert leads_away(location, asked) is away
+
+
+@pytest.mark.parametrize("name", ["application/x-hls", "application/dash+xml", "application/sdp", "text/uri-list"])
+def test_lists_of_addresses_are_no_media(name: str) -> None:
+    assert only_names_others(name)
+
+
+@pytest.mark.parametrize("name", ["video/quicktime", "video/x-matroska", "application/ogg", "application/mxf"])
+def test_containers_are_media(name: str) -> None:
+    assert not only_names_others(name)
