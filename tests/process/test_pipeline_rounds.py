@@ -144,3 +144,19 @@ async def test_cameras_one_after_the_other(tmp_path: Path) -> None:
                 reader.close()
     finally:
         camera.kill()
+
+
+async def test_a_reader_that_does_not_read_costs_nobody_else(tmp_path: Path) -> None:
+    async with lobby_worker(tmp_path) as lobby:
+        await lobby.show(FileSource(str(movie())), keyframe_s=0.5)
+        await lobby.shows()
+        await lobby.open(Rendition("rich", bitrate_kbps=40_000))
+        frozen, other = await lobby.read("rich", "frozen"), await lobby.read("rich", "other")
+        await other.until(lambda one: len(one.packets) > 9000)  # more than twice the most that is kept for a reader
+        assert other.gaps() == 0
+        # What was kept for it, and framing that is whole behind the gap.
+        last = other.packets[-1].timestamp
+        await frozen.until(lambda one: bool(one.packets) and one.packets[-1].timestamp >= last)
+        assert frozen.gaps() >= 1
+        assert len(frozen.packets) < len(other.packets)
+        assert lobby.worker.statistics["tracks"]["rich"]["packets_dropped"] > 0
