@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from steadycast.errors import WorkerError
+from steadycast.serve.connection import Connection, Places
 
 START_S = 10.0
 DRAIN_S = 3  # seconds that requests get to end by themselves
 STOP_S = 6.0
 CONNECTIONS = 2000
 KEEP_ALIVE_S = 30
+DEAD_S = 30  # a client that takes nothing of what it is sent, or answers no probe, so long is cut off by the kernel
 
 
 class _Server(uvicorn.Server):
@@ -29,9 +33,11 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an application on a socket, which belongs to it."""
 
-    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listening: socket.socket, places: Places | None = None) -> None:
+        _tune(listening)
         config = uvicorn.Config(
             app,
+            http=cast(Any, partial(Connection, Places() if places is None else places)),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -65,3 +71,16 @@ class HttpServer:
         if not done:
             self._running.cancel()
             await asyncio.wait({self._running})
+
+
+def _tune(listening: socket.socket) -> None:
+    """Connections inherit these of the socket that accepts them (tcp(7))."""
+    options = [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_S // 3),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, DEAD_S // 3),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000),
+    ]
+    for level, name, value in options:
+        listening.setsockopt(level, name, value)
