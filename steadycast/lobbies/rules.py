@@ -85,7 +85,9 @@ def camera_address(source: RtspSource) -> tuple[str, int]:
 
 def check_camera(host: str, port: int, addresses: Iterable[Address], facts: HostFacts) -> None:
     """Raise CallerError where one of the addresses that `host` resolves to must not be reached."""
-    for given in addresses:
+    # GStreamer takes all of these names as loopback (RFC 6761 section 6.3), whatever the resolver here says.
+    is_local = f".{host.lower().rstrip('.')}".endswith(".localhost")
+    for given in (*addresses, ipaddress.ip_address("127.0.0.1")) if is_local else addresses:
         address = _mapped(given)
         if address.is_link_local or address in _METADATA:
             why = f"{host} is {address}, where networks tell machines their secrets"

@@ -127,6 +127,14 @@ def test_cameras_cannot_reach_this_host_or_metadata(address: str, port: int, fin
     assert error.value.code == "source.address" and error.value.status == 403
 
 
+@pytest.mark.parametrize("name", ["localhost", "localhost.", "LOCALHOST.", "a.localhost", "cam.localhost."])
+def test_names_of_loopback_are_this_host_whatever_they_resolve_to(name: str) -> None:
+    with pytest.raises(CallerError, match="this host itself"):
+        check_camera(name, 8554, [], FACTS)
+    check_camera(name, 8555, [], FACTS)
+    check_camera("notlocalhost", 8554, [], FACTS)
+
+
 async def test_names_are_resolved_before_they_are_judged() -> None:
     vet = Vetting(SETTINGS, frozenset({8554}))
     with pytest.raises(CallerError, match="this host itself"):
