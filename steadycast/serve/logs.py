@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ def set_up_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.UnicodeDecoder(),
     ]
-    as_json = settings.log_format == "json"
+    as_json = settings.log_format == "json"  # whose texts are escaped anyway
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -36,7 +37,7 @@ def set_up_logs(settings: Settings) -> None:
     if as_json:
         last += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     else:
-        last += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last += [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
@@ -45,3 +46,11 @@ def set_up_logs(settings: Settings) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # A reader of the log that went away, or a full disk, is no reason to fail.
     logging.raiseExceptions = False
+
+
+def _escape(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Texts of strangers (paths, answers of cameras) cannot steer the terminal of whoever reads the log."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            event[key] = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return event
