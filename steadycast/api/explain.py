@@ -12,6 +12,9 @@ from typing import Any
 
 MOST = 20  # problems told of one request
 _LONGEST = 300  # characters
+_FORMS = {"tuple_type": "a list", "string_type": "a text"} | dict.fromkeys(
+    ("dict_type", "model_type", "model_attributes_type", "dataclass_type"), "an object"
+)
 _RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
@@ -57,6 +60,8 @@ def _explain(error: Mapping[str, Any], schema: Mapping[str, Any]) -> FieldProble
         )
     if kind in _RANGE:
         return FieldProblem(field, "is out of range.", _allowed(node))
+    if kind in _FORMS:
+        return FieldProblem(field, f"must be {_FORMS[kind]}.", _allowed(node))
     text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")[:_LONGEST]
     text = text.replace("should", "must", 1)
     return FieldProblem(field, text[:1].lower() + text[1:] + ".", _allowed(node))

@@ -58,6 +58,7 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
     except ValidationError as error:
         raise ConfigError("config.invalid", _line(error, sources)) from None
     _check_lobbies(settings)
+    _check_ports(settings)
     return settings
 
 
@@ -88,6 +89,13 @@ def _check_lobbies(settings: Settings) -> None:
     if len(keys) > settings.limits.lobbies:
         what = f"lobbies: there are {len(keys)}; allowed are {settings.limits.lobbies} (limits.lobbies)."
         raise ConfigError("config.invalid", what)
+
+
+def _check_ports(settings: Settings) -> None:
+    first, last = settings.webrtc.udp_ports
+    if first and last - first + 1 < settings.egress.workers:
+        what = f"webrtc.udp_ports: {last - first + 1} for {settings.egress.workers} egress workers (egress.workers)"
+        raise ConfigError("config.invalid", f"{what}; each needs one.")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -169,8 +177,11 @@ def _what(problem: Any, place: tuple[str, ...]) -> str:
     if kind == "missing":
         return "it is missing."
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return f"'kind' is not one of {problem.get('ctx', {}).get('expected_tags', 'those there are')}."
-    text = str(problem["msg"])
+        missing = "missing; allowed is one of" if kind == "union_tag_not_found" else "not one of"
+        return f"'kind' is {missing} {', '.join(map(repr, _KINDS))}."
+    if kind in _FORMS:
+        return f"must be {_FORMS[kind]}."
+    text = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ").replace("should", "must", 1)
     return text[:1].lower() + text[1:] + "."
 
 
@@ -181,6 +192,14 @@ def _place(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 
 
 _KINDS = ("test", "desktop", "rtsp", "file")
+_FORMS = {
+    "tuple_type": "a list, like [ ... ]",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dataclass_type": "a table, like { kind = ... }",
+    "string_type": "a text in quotes",
+}
 
 
 def _has(table: Any, place: tuple[str, ...]) -> bool:

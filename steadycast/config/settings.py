@@ -7,15 +7,49 @@ says otherwise.
 
 from __future__ import annotations
 
+import ipaddress
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from steadycast.model import Rendition, Source
 
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first is above the second")
+    return pair
+
+
+def _port_range(pair: tuple[int, int]) -> tuple[int, int]:
+    if (pair[0] == 0) != (pair[1] == 0):
+        raise ValueError("only one of the two is 0")
+    _ordered(pair)
+    return pair
+
+
+def _ip_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("must be an IP address, like 203.0.113.7") from None
+    return text
+
+
+def _one_line(text: str) -> str:
+    """Names go into pages, logs and SDP. Marks that join letters (category Cf) are part of some scripts."""
+    turns = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the writing direction
+    if not text.strip() or any(c in turns or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise ValueError("must have something to read and no control characters")
+    return text
+
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Origin = Annotated[str, Field(pattern=r"^https?://[^/?#@*\s]+/?$", max_length=300)]
+Word = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class Table(BaseModel):
@@ -36,8 +70,8 @@ class AuthSettings(Table):
 class HttpSettings(Table):
     """The HTTP side: API, WHEP, page."""
 
-    allowed_origins: tuple[str, ...] = Field(
-        (), description="Web origins, besides the host's own, that may call the API."
+    allowed_origins: tuple[Origin, ...] = Field(
+        (), max_length=64, description="Web origins, besides the host's own, that may call the API."
     )
     body_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="Largest request body taken.")
 
@@ -45,7 +79,11 @@ class HttpSettings(Table):
 class IceServer(Table):
     """A STUN or TURN server that browsers are told about (`Link` header of WHEP)."""
 
-    url: str = Field(description="stun:host:port, turn:host:port?transport=udp or turns:host:port")
+    url: str = Field(
+        pattern=r"^(stun|turns?):[A-Za-z0-9._:\[\]-]+(\?transport=(udp|tcp))?$",
+        max_length=300,
+        description="stun:host:port, turn:host:port?transport=udp or turns:host:port",
+    )
     username: str | None = None
     credential: SecretStr | None = None
 
@@ -53,10 +91,10 @@ class IceServer(Table):
 class WebrtcSettings(Table):
     """WebRTC: addresses and ports."""
 
-    udp_ports: tuple[Port, Port] = Field(
+    udp_ports: Annotated[tuple[Port, Port], AfterValidator(_port_range)] = Field(
         (0, 0), description="First and last UDP port; one is used a worker; 0 lets the kernel choose."
     )
-    public_address: str | None = Field(
+    public_address: Annotated[str, AfterValidator(_ip_address)] | None = Field(
         None, description="IP address that viewers outside reach this host at (behind NAT)."
     )
     ice_servers: tuple[IceServer, ...] = Field(
@@ -104,12 +142,12 @@ class RenditionSettings(Table):
 class SourceSettings(Table):
     """What lobbies may show."""
 
-    applications: dict[str, tuple[str, ...]] = Field(
+    applications: dict[str, Annotated[tuple[Word, ...], Field(min_length=1, max_length=64)]] = Field(
         default_factory=dict, description="Commands that a desktop lobby may name."
     )
     any_command: bool = Field(False, description="Let the API start any command in a desktop lobby.")
     file_folders: tuple[Path, ...] = Field((), description="Folders whose files may be shown.")
-    rtsp_backoff_s: tuple[Seconds, Seconds] = Field(
+    rtsp_backoff_s: Annotated[tuple[Seconds, Seconds], AfterValidator(_ordered)] = Field(
         (0.5, 15), description="First and longest wait before a camera is tried again."
     )
     rtsp_timeout_s: Seconds = Field(8, description="A camera that sends nothing this long is taken as lost.")
@@ -160,7 +198,7 @@ class LobbySettings(Table):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Creating the same key again gives the same lobby.",
     )
-    name: str = Field(min_length=1, max_length=80)
+    name: Annotated[str, AfterValidator(_one_line)] = Field(min_length=1, max_length=80)
     source: Source = Field(discriminator="kind")
     renditions: tuple[Rendition, ...] = Field((), max_length=64)
 

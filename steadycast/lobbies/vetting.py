@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from steadycast.config.settings import LobbySettings, Settings
-from steadycast.errors import CallerError
+from steadycast.errors import CallerError, ConfigError
 from steadycast.lobbies import rules
 from steadycast.model import FileSource, RtspSource
 
@@ -33,12 +33,8 @@ class Vetting:
             await self._check_camera(request.source)
 
     def _check_file(self, source: FileSource) -> None:
-        path = Path(source.path)
         try:
-            resolved = path.resolve()
-            folders = [folder.resolve() for folder in self._settings.sources.file_folders]
-            rules.check_file(path, resolved, folders)
-            is_file = resolved.is_file()
+            is_file = _resolve_file(source, self._settings).is_file()
         except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, a loop of links
             raise CallerError("source.file", f"source.path: {error}.") from None
         if not is_file:
@@ -48,6 +44,29 @@ class Vetting:
         host, port = rules.camera_address(source)
         facts = rules.HostFacts(_own_addresses(), self._ports)
         rules.check_camera(host, port, await _resolve(host, port), facts)
+
+
+def check_declared(settings: Settings) -> None:
+    """Raise ConfigError for a lobby of the config that can never work with this config.
+
+    Files and cameras that are away are no mistake: they may come.
+    """
+    for number, lobby in enumerate(settings.lobbies):
+        try:
+            rules.check_request(lobby, settings)
+            if isinstance(lobby.source, FileSource):
+                _resolve_file(lobby.source, settings)
+        except CallerError as error:
+            raise ConfigError("config.invalid", f"lobbies.{number}.{error.what}", hint=error.hint) from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError("config.invalid", f"lobbies.{number}.source.path: {error}.") from None
+
+
+def _resolve_file(source: FileSource, settings: Settings) -> Path:
+    path = Path(source.path)
+    resolved = path.resolve()
+    rules.check_file(path, resolved, [folder.resolve() for folder in settings.sources.file_folders])
+    return resolved
 
 
 async def _resolve(host: str, port: int) -> tuple[rules.Address, ...]:

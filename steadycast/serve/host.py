@@ -19,7 +19,7 @@ from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
-from steadycast.lobbies.vetting import Vetting
+from steadycast.lobbies.vetting import Vetting, check_declared
 from steadycast.serve.folders import Folders, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
@@ -48,10 +48,12 @@ class Host:
         self._environment = environment
         self._stack = AsyncExitStack()
         self._supervisor: Supervisor | None = None
+        self._started = False
 
     async def start(self, say: Callable[[str], None]) -> None:
         """Start everything; `say` gets what a person should read. Raises ConfigError, SteadycastError, OSError."""
         token = needed_token(self._settings)
+        check_declared(self._settings)
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
         ports = self._listen()
@@ -79,13 +81,15 @@ class Host:
         self._stack.callback(folders.host_file.unlink, missing_ok=True)
         names = [view.key or view.id for view in lobbies.list().items]
         say(welcome(settings, folders, find_gpus(), names))
+        self._started = True
         log.info("host started", port=settings.port, rtsp_port=settings.rtsp_port, state=str(folders.state))
 
     async def stop(self) -> None:
         """End everything that was started, in reverse order, each within its deadline."""
-        log.info("host ends")
+        write = log.info if self._started else log.debug  # why it did not start is said in one line
+        write("host ends")
         await self._stack.aclose()
-        log.info("host ended")
+        write("host ended")
 
     def hasten(self) -> None:
         """Kill all workers: their ends are then seen at once."""

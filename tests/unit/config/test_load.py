@@ -31,6 +31,16 @@ def refused(path: Path | None, environment: dict[str, str] | None = None, **over
     return error.value.what
 
 
+def test_each_egress_worker_needs_a_port(tmp_path: Path) -> None:
+    line = refused(written(tmp_path, "egress.workers = 3\nwebrtc.udp_ports = [50000, 50001]"))
+    assert line == "webrtc.udp_ports: 2 for 3 egress workers (egress.workers); each needs one."
+
+
+@pytest.mark.parametrize("name", ["Haustür", "玄関", "👨\u200d👩\u200d👧", "a & b <c>", "می\u200cخواهم"])
+def test_names_of_all_scripts_are_taken(name: str) -> None:
+    assert LobbySettings.model_validate({"name": name, "source": {"kind": "test"}}).name == name
+
+
 def test_without_a_file_there_are_a_test_picture_and_a_desktop() -> None:
     settings = load(None, {})
     assert [lobby.key for lobby in settings.lobbies] == ["test", "desktop"]
@@ -82,6 +92,23 @@ def test_the_config_file_may_be_named_in_the_environment(tmp_path: Path) -> None
         ("[[lobbies]]\nname = 'x'\nkey = '../x'\nsource = { kind = 'test' }", ("lobbies.0.key",)),
         ("lobbies = [{key='a',name='a',source={kind='test'}}, {key='a',name='b',source={kind='test'}}]", ("twice",)),
         ("port = = 1", ("not TOML", "line 1")),
+        ("lobbies = 3", ("lobbies:", "must be a list")),
+        ("http = 3", ("http:", "must be a table")),
+        ("log_format = 3", ("log_format:", "'text'", "'json'")),
+        ("[[lobbies]]\nname = 'x'\nsource = 'test'", ("lobbies.0.source:", "must be a table")),
+        ("[[lobbies]]\nname = 'x'\nsource = { width = 64 }", ("'kind' is missing", "'rtsp'")),
+        ("[[lobbies]]\nname = 'x'\nsource = { kind = 'desktop', command = 'ls' }", ("source.command", "a list")),
+        ('[[lobbies]]\nname = "a\\nb"\nsource = { kind = "test" }', ("lobbies.0.name", "control characters")),
+        ('[[lobbies]]\nname = "\\u202ea"\nsource = { kind = "test" }', ("lobbies.0.name", "control characters")),
+        ("[[lobbies]]\nname = ' '\nsource = { kind = 'test' }", ("lobbies.0.name", "something to read")),
+        ("[sources.applications]\nx = 'xclock'", ("sources.applications.x", "must be a list")),
+        ("[sources.applications]\nx = []", ("sources.applications.x", "at least 1")),
+        ("[sources]\nrtsp_backoff_s = [15, 1]", ("rtsp_backoff_s", "the first is above the second")),
+        ("[webrtc]\nudp_ports = [50010, 50000]", ("webrtc.udp_ports", "the first is above the second")),
+        ("[webrtc]\nudp_ports = [0, 50000]", ("webrtc.udp_ports", "only one of the two is 0")),
+        ("[webrtc]\npublic_address = 'example.org'", ("webrtc.public_address", "IP address")),
+        ("[[webrtc.ice_servers]]\nurl = 'http://x'", ("webrtc.ice_servers.0.url", "stun")),
+        ("[http]\nallowed_origins = ['*']", ("http.allowed_origins.0", "https?")),
     ],
 )
 def test_errors_name_key_fault_and_what_is_allowed(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
