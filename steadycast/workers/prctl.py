@@ -16,6 +16,11 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def resign_as_subreaper() -> None:
+    """From now on such descendants go to the next above, as they would have before."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
 def die_with_parent(number: signal.Signals) -> None:
     """Have the kernel send this process a signal when the thread that started it ends. It survives exec, not fork."""
     _prctl(_PR_SET_PDEATHSIG, int(number))

@@ -20,7 +20,7 @@ from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.channel import OnMessage, OnRequest
 from steadycast.workers.launch import launch
-from steadycast.workers.prctl import become_subreaper
+from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
 from steadycast.workers.process import reap
 from steadycast.workers.registry import build_registry, registry_environment
 from steadycast.workers.spares import Spares
@@ -140,6 +140,7 @@ class Supervisor:
         if self._sweep is not None:
             self._sweep.cancel()
             await asyncio.wait({self._sweep})
+            resign_as_subreaper()  # nobody would reap any more
         self._looks.shutdown()
 
     # --- starting
