@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steadycast.api.explain import FieldProblem, explain
@@ -23,6 +24,7 @@ from steadycast.errors import CallerError, NotFoundError, SteadycastError
 log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _LONGEST = 2000  # characters of any text in a problem: errors may repeat what a camera or a command said
 
 _TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
@@ -105,9 +107,12 @@ def install(app: FastAPI, schema: dict[str, Any]) -> None:
         assert isinstance(error, RequestValidationError)
         return invalid_request(error, schema)
 
-    async def plain(_: Request, error: Exception) -> Response:
+    async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return Problem(_from_http(error), headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the methods of one route only
+            headers["Allow"] = ", ".join(_methods(app, request.scope))
+        return Problem(_from_http(error), headers=headers)
 
     app.add_exception_handler(SteadycastError, steadycast)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -134,6 +139,16 @@ def _from_http(error: HTTPException) -> SteadycastError:
     if error.status_code >= 500:
         code = "host.error"
     return CallerError(code, what, hint=hint, status=error.status_code)
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """All methods that the address of a request takes."""
+
+    def taken(method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in app.routes)
+
+    return [method for method in _METHODS if taken(method)]
 
 
 def _title(status: int) -> str:

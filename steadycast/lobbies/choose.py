@@ -68,7 +68,7 @@ def choose(
                 return Choice(rendition.name, COPY, None, _audio(codecs, tracks))
         elif codecs is None or Codec.H264 in codecs:
             return Choice(rendition.name, rendition.name, rendition, _audio(codecs, tracks))
-    raise _none(renditions, tracks)
+    raise _none(codecs, renditions, tracks)
 
 
 def takes(protocol: Protocol, codecs: Collection[Codec] | None, track: TrackInfo | None) -> bool:
@@ -85,7 +85,17 @@ def _audio(codecs: Collection[Codec] | None, tracks: Mapping[str, TrackInfo]) ->
     return AUDIO in tracks and (codecs is None or Codec.OPUS in codecs)
 
 
-def _none(renditions: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) -> CallerError:
+def _none(
+    codecs: Collection[Codec] | None, renditions: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]
+) -> CallerError:
+    if codecs is not None and set(codecs) == {Codec.OPUS}:
+        return CallerError(
+            "codec.none",
+            "This lobby has no sound.",
+            why="The player asked for sound only.",
+            hint="Offer to receive H.264 video (packetization mode 1), too.",
+            status=406,
+        )
     only_copy = all(rendition.codec == "copy" for rendition in renditions)
     source = tracks.get(COPY)
     if only_copy and source is None:

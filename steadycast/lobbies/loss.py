@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from steadycast.errors import CallerError, SourceError, SteadycastError
 from steadycast.lobbies.mask import scrubbed
 from steadycast.lobbies.retry import Loss, LossKind
@@ -44,7 +46,7 @@ def of_worker_error(error: SteadycastError) -> Loss:
 def of_worker(receipt: Receipt, ran_s: float = 0.0) -> Loss:
     """A worker is gone that should not be."""
     if receipt.signal is not None:
-        how = f"was ended by signal {receipt.signal}"
+        how = f"was ended by {_signal(receipt.signal)}"
     elif receipt.exit_code is not None:
         how = f"exited with {receipt.exit_code}"
     else:
@@ -58,10 +60,18 @@ def of_worker(receipt: Receipt, ran_s: float = 0.0) -> Loss:
     )
 
 
+def _signal(number: int) -> str:
+    """`SIGSEGV`; real-time signals have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def of_program(exited: CommandExited, ran_s: float) -> Loss:
     """The program of a desktop ended."""
     if exited.signal is not None:
-        what = f"the command was ended by signal {exited.signal}"
+        what = f"the command was ended by {_signal(exited.signal)}"
     else:
         what = f"the command exited with {exited.exit_code}"
         if exited.exit_code in _SHELL_SAYS:

@@ -86,6 +86,7 @@ class Display:
             records.write(self._claim, DisplayClaim(server.process.identity.pid))
             server.process.exited.add_done_callback(lambda _: self._server_ended(server))
             self._number = number = await self._read_number(reading, server)
+            server.tail.forget()  # display numbers that it found taken, which would be misread as why it ends later
             records.write(self._claim, DisplayClaim(server.process.identity.pid, number))
         finally:
             os.close(reading)

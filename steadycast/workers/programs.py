@@ -35,6 +35,12 @@ class Tail:
         lines = [*self._lines, self._rest] if self._rest else list(self._lines)
         return b"\n".join(lines).decode(errors="replace")
 
+    def forget(self) -> None:
+        """What was said until now is of no interest any more."""
+        self._readable()
+        self._lines.clear()
+        self._rest = b""
+
     def _readable(self) -> None:
         if self._fd is None:
             return

@@ -209,10 +209,12 @@ async def test_a_stopped_command_ends(tmp_path: Path) -> None:
 
 async def test_the_x_server_is_killed(tmp_path: Path) -> None:
     async with host(tmp_path) as one:
+        await one.show("sleep", "600")  # so that the other finds its first number taken, and says so
         worker, number, _ = await one.show("sleep", "600")
         os.kill(one.server(worker), signal.SIGKILL)
         await outside.until(lambda: one.heard)
         assert one.heard == [DisplayFailed("the X server was ended by SIGKILL", one.heard[0].output)]
+        assert "already running" not in one.heard[0].output  # that is not why it ended
         assert outside.stale_files(number) != []
         await worker.end("test")
         assert outside.stale_files(number) == []

@@ -14,7 +14,7 @@ LONGEST_LINE = 4096
 def malformed(why: str) -> CallerError:
     """The refusal for text that is no SDP, or not enough of one."""
     return CallerError(
-        "sdp.malformed", "The offer is no usable SDP.", why=why, hint="Send the browser's offer unchanged."
+        "sdp.malformed", "This is no usable SDP.", why=why, hint="Send what the browser made, unchanged."
     )
 
 

@@ -91,6 +91,12 @@ def test_what_browsers_play_is_passed_on(profile: str) -> None:
     assert choose(Protocol.WHEP, BROWSER, None, (), tracks).track == COPY
 
 
+def test_sound_alone_of_a_lobby_without_sound_is_refused_in_these_words() -> None:
+    with pytest.raises(CallerError) as refused:
+        choose(Protocol.WHEP, {Codec.OPUS}, None, (), {COPY: video(Codec.H264, False)})
+    assert refused.value.what == "This lobby has no sound." and refused.value.status == 406
+
+
 def test_h265_of_ten_bits_is_encoded_for_a_browser() -> None:
     takes = BROWSER | {Codec.H265}
     for profile, track in (("1", COPY), ("2", "main")):

@@ -113,7 +113,7 @@ async def test_a_worker_that_dies_is_replaced_until_the_budget_is_used_up(open_r
         await room.said(lobby.id, "lobby.DEGRADED", number + 1)
     view = await room.state("k", "DEGRADED")
     assert view.retry_at is None and view.code == "worker.died" and view.restarts == 2
-    assert view.why is not None and "signal 9" in view.why and "2 times" in view.why
+    assert view.why is not None and "SIGKILL" in view.why and "2 times" in view.why
     with pytest.raises(SourceError) as refused:
         await room.lobbies.whep_offer("k", OFFER)
     assert refused.value.hint is not None and "create it again" in refused.value.hint
@@ -195,7 +195,7 @@ async def test_a_lost_display_renews_both(room: Room, said: Any) -> None:
     [
         (CommandExited(127, None, "sh: 1: nope: not found\n"), "the command exited with 127: not found"),
         (CommandExited(0, None), "the command exited with 0"),
-        (CommandExited(None, 11), "the command was ended by signal 11"),
+        (CommandExited(None, 11), "the command was ended by SIGSEGV"),
     ],
 )
 async def test_a_program_that_ends_at_once_is_not_started_again(room: Room, exited: CommandExited, words: str) -> None:
