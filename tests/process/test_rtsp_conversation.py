@@ -277,7 +277,7 @@ async def test_connections_over_the_limit_are_told_so() -> None:
     async with open_house(EgressOptions(rtsp_connections=3)) as house:
         clients = [await RawClient.connect(house.port) for _ in range(3)]
         for client in clients:
-            assert (await client.ask("OPTIONS", "*")).status == 200
+            assert (await client.ask("DESCRIBE", house.url())).status == 200
         over = await RawClient.connect(house.port)
         refused = await over.ask("DESCRIBE", house.url())
         assert refused.status == 503 and "retry-after" in refused.headers
@@ -286,6 +286,21 @@ async def test_connections_over_the_limit_are_told_so() -> None:
         await asyncio.gather(*(client.ended() for client in flood))
         assert (await clients[0].ask("DESCRIBE", house.url())).status == 200
         for client in (*clients, over, *flood):
+            await client.close()
+        await house.quiet()
+
+
+async def test_who_says_nothing_keeps_nobody_out() -> None:
+    async with open_house(EgressOptions(rtsp_connections=20)) as house:
+        viewer = await RawClient.connect(house.port)
+        assert (await viewer.ask("DESCRIBE", house.url())).status == 200
+        silent = [await RawClient.connect(house.port) for _ in range(100)]
+        silent[99].writer.write(b"OPTIONS * RT")
+        late = await RawClient.connect(house.port)
+        assert (await late.ask("DESCRIBE", house.url())).status == 200
+        assert (await viewer.ask("SETUP", house.url("test/trackID=0"), Transport=TCP)).status == 200
+        await asyncio.gather(*(client.ended() for client in silent[:80]))
+        for client in (viewer, late, *silent):
             await client.close()
         await house.quiet()
 

@@ -47,6 +47,8 @@ class RtspConnection(asyncio.Protocol):
         local = transport.get_extra_info("sockname")
         self._transport = transport
         self._parts.connections.add(self)
+        if not self._over:
+            self._parts.strangers[self] = None
         if not peer or not local:  # it is gone already
             transport.abort()
             return
@@ -85,6 +87,7 @@ class RtspConnection(asyncio.Protocol):
         self._closing = self._loop.time() if self._closing is None else self._closing
         self._waiting.clear()
         self._parts.connections.discard(self)
+        self._parts.strangers.pop(self, None)
         if self._dialogue is not None:
             self._dialogue.close(LEFT if exc is None else "its connection was lost")
 
@@ -117,6 +120,8 @@ class RtspConnection(asyncio.Protocol):
         assert self._dialogue is not None
         header = self._dialogue.session_header
         answer = await self._dialogue.answer(message)
+        if self._dialogue.holds_something:
+            self._parts.strangers.pop(self, None)
         self._say(answer, message.cseq, self._dialogue.session_header or header)
 
     def _say(self, answer: Answer, cseq: str | None, session: str | None = None) -> None:

@@ -46,6 +46,11 @@ class Dialogue:
         }
 
     @property
+    def holds_something(self) -> bool:
+        """Whether tracks are kept open for this client."""
+        return self._hold is not None or self.playback is not None
+
+    @property
     def session_header(self) -> str | None:
         """The Session header of answers: the client must give a sign of life within this many seconds."""
         if self.playback is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from steadycast.egress.core import rtcp
 from steadycast.egress.core.budget import Budget
 from steadycast.egress.core.frame import Frame
-from steadycast.egress.core.outlet import compress
+from steadycast.egress.core.outlet import REPLAY_BYTES, compress
 from steadycast.egress.core.track import Track
 from steadycast.egress.fanout import Fanout
 from steadycast.egress.rtsp.frames import FrameForms, NewestFrames
@@ -16,6 +17,11 @@ from steadycast.egress.rtsp.lanes import Lane
 
 REPORT_S = 2.0  # between sender reports of a track
 REPLAY_STEP_S = 0.001  # between the frames of a replay
+# The first viewer of a track comes before its bus has brought the group of pictures so far, all at once. It is looked
+# at this often, until no more comes than time passes.
+SETTLE_S = 0.03
+SETTLE_LOOKS = 30
+LIVE_AHEAD_S = 0.13  # a look and the duration of a frame
 
 TOO_SLOW = "it could not keep up with the stream"
 
@@ -58,8 +64,11 @@ class TrackFeed:
         self._track: Track | None = None
         self._live = False
         self._last: Frame | None = None
-        self._replay: list[FrameForms] = []
+        self._replay: FrameForms | None = None
         self._reported = 0.0
+        self._fresh = False  # the track has no frame yet
+        self._settling: asyncio.TimerHandle | None = None
+        self._from = 0  # index of the first packet that was not in a replay
 
     def prepare(self, now: float) -> Beginning:
         """Subscribe, and say with which packet it will begin. `begin` must follow before the loop goes on.
@@ -72,18 +81,42 @@ class TrackFeed:
             self._live = True
             latest = track.latest
             return Beginning(None if latest is None else (latest.next_index + track.shared.sequence_base) & 0xFFFF)
-        frames = track.gop(min(self.lane.replay_bytes, self._plan.budget_bytes))
+        beginning = self._prepare_replay(track, now)
+        self._fresh = track.latest is None
+        return beginning
+
+    def _prepare_replay(self, track: Track, now: float) -> Beginning:
+        """The group of pictures so far, or the wish for a keyframe where it is none or too large."""
+        frames = track.gop(min(REPLAY_BYTES, self._plan.budget_bytes))
         self._live = bool(frames)
+        self._from = track.next_index
         if not frames:
             track.want_keyframe(now)
             return Beginning(None)
         return self._plan_replay(track, frames)
 
+    def _settle(self, stamp: int, looks: int) -> None:
+        """Begin, unless frames since the one of `stamp` came faster than they are shown."""
+        self._settling = None
+        track = self._track
+        if track is None or track.latest is None:
+            return
+        ahead = (track.latest.timestamp - stamp) / track.info.clock_rate
+        loop = asyncio.get_running_loop()
+        if ahead > LIVE_AHEAD_S and looks > 0:
+            self._settling = loop.call_later(SETTLE_S, self._settle, track.latest.timestamp, looks - 1)
+            return
+        self._fresh = False
+        self._prepare_replay(track, loop.time())
+        self.begin(loop.time())
+
     def _plan_replay(self, track: Track, frames: list[Frame]) -> Beginning:
         rate, first = track.info.clock_rate, frames[0]
         stamps = compress(frames, max(1, int(rate * REPLAY_STEP_S)))
         built = track.shared.replay(frames, stamps)
-        self._replay = [FrameForms(packets, frame.size) for packets, frame in zip(built, frames, strict=True)]
+        # In one piece, which a port sends no faster than an ordinary client can take it.
+        joined = [packet for packets in built for packet in packets]
+        self._replay = FrameForms(joined, sum(frame.size for frame in frames))
         self._last = frames[-1]
         moment = first.wall + (stamps[0] - first.timestamp) / rate
         stamp = (stamps[0] + track.shared.timestamp_base) & 0xFFFFFFFF
@@ -109,14 +142,20 @@ class TrackFeed:
 
     def begin(self, now: float) -> None:
         """Send what `prepare` promised."""
-        replay, self._replay = self._replay, []
-        for forms in replay:
-            self._send(forms)
-        if replay:
+        replay, self._replay = self._replay, None
+        if replay is not None:
+            self._send(replay)
             self.report(now)
 
     def deliver(self, track: Track, frame: Frame, now: float) -> None:
         """A new frame of the track: sent, or left out until the next keyframe if too much is unsent already."""
+        if frame.index < self._from:
+            return
+        if self._fresh:
+            if self._settling is None:
+                loop = asyncio.get_running_loop()
+                self._settling = loop.call_later(SETTLE_S, self._settle, frame.timestamp, SETTLE_LOOKS)
+            return
         if self._budget.over(self.lane.queued(), now):
             self._live = False
             self.skipped += 1
@@ -166,8 +205,11 @@ class TrackFeed:
     def pause(self) -> None:
         """Send nothing until `prepare` and `begin`."""
         self._plan.fanout.unsubscribe(self.key, self)
-        self._live = False
-        self._replay = []
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        self._live = self._fresh = False
+        self._replay = None
 
     def end(self) -> None:
         """Send BYE if anything was sent, and let go of the lane."""

@@ -15,8 +15,6 @@ from steadycast.egress.udp import Address
 class Lane(Protocol):
     """A way for one track of one client."""
 
-    replay_bytes: int  # largest group of pictures that may be sent in one go
-
     def queued(self) -> int:
         """Bytes that were not sent yet."""
         ...
@@ -38,9 +36,6 @@ class Lane(Protocol):
 
 class UdpLane:
     """Datagrams to the client's two ports, at the address it speaks RTSP from."""
-
-    # A burst must fit the socket buffer of an ordinary client (212,992 bytes by default on Linux, overhead included).
-    replay_bytes = 98_304
 
     def __init__(self, ports: PortPair, peer: Address, client: UdpPorts, hear: Callable[[bytes], None]) -> None:
         self._ports = ports
@@ -72,8 +67,6 @@ class UdpLane:
 
 class ChannelLane:
     """Two channels of the RTSP connection."""
-
-    replay_bytes = 1_048_576
 
     def __init__(self, transport: asyncio.Transport, channels: Channels) -> None:
         self._transport = transport

@@ -35,7 +35,8 @@ class Counters:
 
 @dataclass(slots=True)
 class ServerParts:
-    """`playbacks` are the sessions by viewer id; `connections` all open connections, those over the limit included."""
+    """`playbacks` are the sessions by viewer id; `connections` all open connections, those over the limit included;
+    `strangers` those within it that nothing is kept open for, the oldest first."""
 
     fanout: Fanout
     events: EgressEvents
@@ -45,3 +46,4 @@ class ServerParts:
     counters: Counters = field(default_factory=Counters)
     playbacks: dict[str, Playback] = field(default_factory=dict)
     connections: set[RtspConnection] = field(default_factory=set)
+    strangers: dict[RtspConnection, None] = field(default_factory=dict)

@@ -61,6 +61,12 @@ class RtspServer:
     def _connection(self) -> asyncio.Protocol:
         assert self._parts is not None
         spare = self._options.rtsp_connections - len(self._parts.connections)
+        if spare <= 0 and self._parts.strangers:
+            # Who opens many connections and says nothing keeps nobody else out.
+            longest = next(iter(self._parts.strangers))
+            del self._parts.strangers[longest]
+            longest.end("its place was needed")
+            spare = 1
         if spare <= -OVER_LIMIT:
             self._parts.counters.refused += 1
             return _Cut()
