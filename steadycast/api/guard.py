@@ -75,12 +75,13 @@ class Guard:
 def read(scope: Scope) -> Asked:
     """What a request says of itself."""
     headers = Headers(scope=scope)
+    hosts = headers.getlist("host")
     preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
     return Asked(
         method=scope["method"],
         path=scope["path"],
         scheme=scope.get("scheme", "http"),
-        host=headers.get("host"),
+        host=hosts[0] if len(hosts) == 1 else None,  # of several, a proxy may take another one (RFC 9112 section 3.2)
         origin=headers.get("origin"),
         site=headers.get("sec-fetch-site"),
         mode=headers.get("sec-fetch-mode"),

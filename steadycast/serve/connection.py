@@ -93,6 +93,9 @@ class Connection(HttpToolsProtocol):
             self._taken = 0
             self._places.take(self)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """uvicorn tells the operator to install something; there are no web sockets here, and clients may ask."""
+
     def _begin_deadline(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(self._places.head_s, self.transport.abort)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from steadycast.api.app import create_app
 from steadycast.api.attempts import ADDRESSES, Attempts
+from steadycast.api.guard import read
 from steadycast.api.security import Asked, Rules, Verdict, decide, rules_from
 from steadycast.config.settings import AuthSettings, HttpSettings, Settings
 from steadycast.config.tokens import hash_token
@@ -38,6 +39,13 @@ def test_own_names(host: str) -> None:
 def test_rebound_names(host: str | None) -> None:
     assert decide(LOCAL, ask(host=host)) is Verdict.HOST_REFUSED
     assert decide(LOCAL, ask("/", host=host)) is Verdict.HOST_REFUSED
+
+
+def test_two_hosts_are_none() -> None:
+    headers = [(b"host", b"localhost"), (b"host", b"evil.example")]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    assert read(scope).host is None
+    assert read(scope | {"headers": headers[:1]}).host == "localhost"
 
 
 def test_any_name_where_the_host_listens_to_all() -> None:
