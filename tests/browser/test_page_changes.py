@@ -95,3 +95,17 @@ def test_residue_is_named(server: PageServer, page: Page) -> None:
     expect(page.locator(".report h3")).to_have_text("Stopped, cleanup incomplete")
     page.locator(".report summary").click()
     expect(page.locator(".report .residue")).to_contain_text("/run/steadycast/lobby-4211.sock")
+
+
+def test_a_page_that_was_here_before_its_lobby_shows_all_of_it(server: PageServer, page: Page) -> None:
+    page.goto(server.at("/#/lobby/desk"))
+    expect(page.locator("h1")).to_have_text("There is no such lobby")
+    for name in ("Desk", "Desk anew"):  # a key may be given again
+        view, _ = server.call(server.lobbies.create(LobbySettings(key="desk", name=name, source=TestSource())))
+        expect(page.locator("h1")).to_have_text(name)
+        for shown in (".detail-actions", ".detail-state .chip", ".screen"):
+            expect(page.locator(shown)).to_be_visible()
+        for panel in ("Renditions", "Viewers"):
+            expect(page.get_by_role("heading", name=panel)).to_be_visible()
+        server.call(server.lobbies.delete(view.id))
+        expect(page.locator(".detail-actions")).to_be_hidden()

@@ -99,7 +99,8 @@ export class LobbyDetail {
   }
 
   #drawLobby(lobby) {
-    if (!this.stop) this.#arrive(lobby);
+    const answered = this.stop?.answer && this.stop.lobby.id === lobby.id; // stopped: what still shows it is late
+    if (!this.stop || (this.gone && !answered)) this.#arrive(lobby);
     show(this.columns, true);
     this.last = lobby;
     this.stop.lobby = lobby;
@@ -119,11 +120,15 @@ export class LobbyDetail {
     this.link.set(`${location.origin}${location.pathname}#/lobby/${encodeURIComponent(lobby.key ?? lobby.id)}`);
   }
 
+  // The page may have been here before the lobby, or the lobby's key may have been given anew: all of it shows again.
   #arrive(lobby) {
+    this.gone = false;
     this.stop = new StopControl(lobby, () => this.#stopped());
     add(clear(this.actions), [this.stop.button]);
     add(clear(this.stopPlace), [this.stop.place]);
-    show(this.stage, true);
+    clear(this.report);
+    this.chip.element.hidden = false;
+    for (const part of this.#alive()) show(part, true);
     this.#player.watch(lobby.id);
   }
 
@@ -147,6 +152,7 @@ export class LobbyDetail {
       return;
     }
     if (this.stop?.busy) return; // its receipt is on the way
+    this.gone = true;
     this.#player.watch(null);
     if (!this.last) setText(this.title, "There is no such lobby");
     setText(this.aboutText, this.last ? "" : "It may have been stopped, or the address is wrong.");
@@ -154,13 +160,15 @@ export class LobbyDetail {
     this.chip.element.hidden = !this.last;
     if (this.last) this.chip.set(this.#lastState());
     show(this.trouble, false);
-    show(this.stage, false);
-    show(this.actions, false);
+    for (const part of this.#alive()) show(part, false);
     clear(this.stopPlace);
     show(this.columns, Boolean(this.last) && !this.stop?.answer);
-    show(this.renditions.element.parentElement, false);
-    show(this.viewers.element.parentElement, false);
     this.#showReport();
+  }
+
+  // What only a lobby that is there has.
+  #alive() {
+    return [this.stage, this.actions, this.renditions.element.parentElement, this.viewers.element.parentElement];
   }
 
   #lastState() {
