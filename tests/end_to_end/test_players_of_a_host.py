@@ -24,7 +24,7 @@ def lobby(host: Host) -> Iterator[dict[str, Any]]:
     host.delete(lobby["id"])
 
 
-def probe(url: str, transport: str, frames: int = 40) -> dict[str, Any]:
+def probe(url: str, transport: str, frames: int = 150) -> dict[str, Any]:
     words = ["ffprobe", "-v", "error", "-rtsp_transport", transport, "-timeout", "20000000"]
     words += ["-show_streams", "-show_packets", "-read_intervals", f"%+#{frames}", "-of", "json", url]
     result = subprocess.run(words, capture_output=True, text=True, timeout=90, check=True)
