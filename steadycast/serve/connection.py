@@ -65,16 +65,18 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._taken += len(data)
-        if self._taken > (HEAD_BYTES if self._in_head else REQUEST_BYTES):
-            if self._in_head:  # nothing else is being answered
-                self.transport.write(TOO_LARGE)
-                self.transport.close()
-            else:
-                self.transport.abort()
-            return
         super().data_received(data)
-        if self._in_head:
+        if self._taken > (HEAD_BYTES if self._in_head else REQUEST_BYTES):
+            self._refuse()
+        elif self._in_head:
             self._begin_deadline()
+
+    def _refuse(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+        else:  # something was answered already, or is being answered
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         self._taken = 0

@@ -102,6 +102,16 @@ async def test_a_head_has_a_size(piece: bytes) -> None:
         writer.close()
 
 
+async def test_a_large_body_is_no_large_head() -> None:
+    """It may come in one piece with its head."""
+    async with serving(Places()) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for size in (HEAD_BYTES, 3 * HEAD_BYTES, 10):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size)
+            assert await answer(reader) == b"%d" % size
+        writer.close()
+
+
 async def test_the_longest_waiting_connection_gives_its_place() -> None:
     places = Places(size=3)
     async with serving(places) as port:
