@@ -35,7 +35,7 @@ class Vetting:
     def _check_file(self, source: FileSource) -> None:
         try:
             is_file = _resolve_file(source, self._settings).is_file()
-        except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, a loop of links
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a loop of links
             raise CallerError("source.file", f"source.path: {error}.") from None
         if not is_file:
             raise CallerError("source.file", f"source.path: there is no file {source.path!r}.")
@@ -63,6 +63,8 @@ def check_declared(settings: Settings) -> None:
 
 
 def _resolve_file(source: FileSource, settings: Settings) -> Path:
+    if "\0" in source.path:  # each Python says it in other words
+        raise CallerError("source.file", "source.path: embedded null character.")
     path = Path(source.path)
     resolved = path.resolve()
     rules.check_file(path, resolved, [folder.resolve() for folder in settings.sources.file_folders])
