@@ -94,6 +94,7 @@ def _problem(status: int, raw: bytes) -> SteadycastError:
         code, what = str(body["code"]), str(body["detail"])
     except (ValueError, KeyError, TypeError):
         return CallerError("host.strange", f"The host answered with status {status} and no reason.", status=status)
-    error = CallerError(code, what, why=body.get("why"), hint=body.get("hint"), status=status)
+    hint = "Set STEADYCAST_TOKEN to the host's token." if status == 401 else body.get("hint")
+    error = CallerError(code, what, why=body.get("why"), hint=hint, status=status)
     error.retry_after = body.get("retry_after")
     return error

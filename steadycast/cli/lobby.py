@@ -69,7 +69,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     print_table(("id", "key", "source", "state", "for", "viewers", "name"), rows, "There are no lobbies.")
     for view in lobbies:
         if view["why"]:
-            Console(highlight=False).print(f"{escape(view['name'])}: {escape(view['why'])}", style="yellow")
+            Console(highlight=False, soft_wrap=True).print(
+                f"{escape(view['name'])}: {escape(view['why'])}", style="yellow"
+            )
 
 
 @app.command()
@@ -127,7 +129,7 @@ def _show(view: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(view)
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"{escape(view['name'])}  {styled(view['state'])}  [dim]for {ago(view['since'])}[/]")
     for name in ("id", "key", "why", "hint", "whep", "rtsp", "viewers", "restarts"):
         if view[name] not in (None, ""):

@@ -64,7 +64,7 @@ def failing() -> Iterator[None]:
 
 def complain(error: SteadycastError) -> None:
     """What went wrong, why, and what to do."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"[red]{escape(error.what)}[/] [dim]({escape(error.code)})[/]")
     for text in (error.why, error.hint):
         if text:

@@ -13,6 +13,7 @@ from pathlib import Path
 from steadycast.errors import ConfigError
 
 SOCKET_PATH = 107  # bytes of a Unix socket's path, unix(7)
+ROOM_BYTES = 262_144  # what a start writes: the database's first pages, records of workers
 LONGEST_NAME = 40  # bytes below the runtime folder: `/workers/<kind>-<8 hex>.sock`, and some to spare
 
 
@@ -73,6 +74,20 @@ def locked(folders: Folders) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def check_room(folders: Folders) -> None:
+    """Raise ConfigError where nothing more can be written: no worker could be started then."""
+    for folder in (folders.state, folders.runtime):
+        probe = folder / "room"
+        try:
+            probe.write_bytes(bytes(ROOM_BYTES))
+        except OSError as error:
+            what = f"state: {folder} cannot be written: {error.strerror}."
+            hint = "Free some space, or choose another folder with --state."
+            raise ConfigError("state.unwritable", what, hint=hint) from None
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def write_host_file(folders: Folders, port: int, rtsp_port: int) -> None:

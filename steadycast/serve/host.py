@@ -20,7 +20,7 @@ from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
 from steadycast.lobbies.vetting import Vetting, check_declared
-from steadycast.serve.folders import Folders, locked, make_folders, write_host_file
+from steadycast.serve.folders import Folders, check_room, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
 from steadycast.serve.welcome import welcome
@@ -56,6 +56,7 @@ class Host:
         check_declared(self._settings)
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
+        check_room(folders)
         ports = self._listen()
         settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
         events = EventLog()

@@ -60,7 +60,9 @@ def launch(
         return _launch(runtime, worker, kind, module, settings, lobby, extra)
     except OSError as error:
         records.remove_files(runtime, worker)
-        raise WorkerError("worker.launch", f"a {kind.value} worker cannot be started", why=str(error)) from None
+        article = "an" if kind is WorkerKind.EGRESS else "a"
+        what = f"{article} {kind.value} worker cannot be started"
+        raise WorkerError("worker.launch", what, why=error.strerror or str(error)) from None
 
 
 def _launch(

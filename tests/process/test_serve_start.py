@@ -26,16 +26,16 @@ def clean_environment(**more: str) -> dict[str, str]:
     return kept | more
 
 
-def serve(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A host that is expected to refuse."""
-    command = [sys.executable, "-m", "steadycast", "serve", *words]
-    env = clean_environment(**environment)
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-
-
 def refused(*words: str, **environment: str) -> str:
     """The one line of a refusal."""
-    result = serve(*words, **environment)
+    return line_of([sys.executable, "-m", "steadycast", "serve", *words], clean_environment(**environment))
+
+
+def line_of(command: list[str], environment: dict[str, str]) -> str:
+    """All that a host says that is expected to refuse."""
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
     assert result.returncode == 2, result.stderr
     lines = (result.stdout + result.stderr).splitlines()
     assert len(lines) == 1 and lines[0].startswith("steadycast:"), lines
@@ -105,6 +105,13 @@ def test_what_the_operator_must_change_is_one_line(
     for word in said:
         assert word in line
     assert "hunter2" not in line
+
+
+def test_a_state_folder_where_nothing_more_can_be_written(tmp_path: Path) -> None:
+    command = ["prlimit", "--fsize=100000", sys.executable, "-m", "steadycast", "serve", "--state", str(tmp_path)]
+    line = line_of([*command, "--port", "0", "--rtsp-port", "0"], clean_environment())
+    assert f"state: {tmp_path} cannot be written: " in line and "--state" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "run"]
 
 
 @pytest.mark.parametrize(
