@@ -29,9 +29,10 @@ RECEIVES_PER_WAKE = 64
 _DATAGRAM_BYTES = 2048  # what viewers send (STUN, DTLS, RTCP) is smaller than a path's MTU
 _RETRY_S = 0.005  # after ENOBUFS, which no writability tells the end of
 # A burst that a receiver's socket buffer may not hold (212,992 bytes where nobody raised it, overhead included) goes
-# out in portions, with time to read between them: 105 Mbit/s.
+# out in portions, with time to read between them: 105 Mbit/s, where the port is not told otherwise. A portion is at
+# least `_PORTION_PART` of what waits, so that a stream of a higher rate is not held up.
 PACED_ABOVE_BYTES = 98_304
-_PORTION_BYTES = 65_536
+_PORTION_PART = 1 / 32
 _PORTION_S = 0.005
 
 
@@ -62,6 +63,7 @@ class UdpPort:
         self.address: Address = sock.getsockname()
         self.port: int = self.address[1]
         self._receiver = receiver
+        self.portion_bytes = 65_536  # of a large burst, sent at once
         self._queue_bytes = queue_bytes
         self._queues: dict[Address, SendQueue] = {}
         self._queued = 0
@@ -260,8 +262,8 @@ class UdpPort:
             if not queue.paced:
                 continue
             portion: deque[Run] = deque()
-            size = 0
-            while queue.runs and size < _PORTION_BYTES:
+            size, enough = 0, max(self.portion_bytes, queue.size * _PORTION_PART)
+            while queue.runs and size < enough:
                 size += queue.runs[0].size
                 portion.append(queue.runs.popleft())
             self._drain_queue(address, queue, portion)

@@ -8,6 +8,7 @@ from steadycast.egress.udp import Address, UdpPort
 from steadycast.errors import RefusedError
 
 TRIES = 64
+PORTION_BYTES = 16_384  # 26 Mbit/s: players read slowly while they find out what they are sent
 
 Hearer = Callable[[bytes], None]
 
@@ -23,6 +24,7 @@ class PortPair:
         """Binds the pair; raises RefusedError (`udp.no_port`) if none is free."""
         self._hearers: dict[tuple[str, int], list[Hearer]] = {}
         self.rtp, self.rtcp = self._open(host, queue_bytes)
+        self.rtp.portion_bytes = PORTION_BYTES
 
     def _open(self, host: str, queue_bytes: int) -> tuple[UdpPort, UdpPort]:
         for _ in range(TRIES):

@@ -164,6 +164,21 @@ async def test_a_large_burst_goes_out_in_portions_and_in_order(client: Client) -
     port.close()
 
 
+RUN = sum(map(len, FRAME))
+
+
+@pytest.mark.parametrize(("frames", "portion"), [(12, 20_000), (120, RUN * 120 / 32)])
+async def test_portions_are_what_the_port_says_or_a_part_of_what_waits(
+    client: Client, frames: int, portion: float
+) -> None:
+    port = UdpPort.open("127.0.0.1", (0, 0), lambda data, address: None, 10_000_000)
+    port.portion_bytes = 20_000
+    assert port.send_frame(client.address, FRAME * frames)
+    await asyncio.sleep(0)  # one turn of the loop, one portion
+    assert portion <= frames * RUN - port.queued(client.address) < portion + RUN
+    port.close()
+
+
 async def test_portions_for_a_full_or_refused_address_end(client: Client) -> None:
     port = UdpPort.open("127.0.0.1", (0, 0), lambda data, address: None, 1_000_000)
     failures = [errno.EAGAIN, errno.ENOBUFS, errno.EAGAIN]
