@@ -20,8 +20,10 @@ from steadycast.errors import ConfigError
 
 PREFIX = "STEADYCAST_"
 CONFIG = "STEADYCAST_CONFIG"  # path of the file, where the command line names none
-# Read by the commands that talk to a host, and by workers; no settings.
-_OTHERS = (CONFIG, "STEADYCAST_URL", "STEADYCAST_TOKEN", "STEADYCAST_CHILD", "STEADYCAST_WORKER")
+# Read by the commands that talk to a host, by workers and by the set-up of `./serve`; no settings.
+_OTHERS = (
+    CONFIG, "STEADYCAST_URL", "STEADYCAST_TOKEN", "STEADYCAST_CHILD", "STEADYCAST_WORKER", "STEADYCAST_VENV",
+)  # fmt: skip
 FILE_BYTES = 1_048_576
 # Parts of x11-apps and x11-xserver-utils on one dark ground: a clock, and a solid that turns.
 DEMO = """

@@ -65,6 +65,7 @@ def test_environment_takes_texts_numbers_and_json(tmp_path: Path) -> None:
         "STEADYCAST_SOURCES__ANY_COMMAND": "true",
         "STEADYCAST_STATE": "/somewhere",
         "STEADYCAST_URL": "for other commands",
+        "STEADYCAST_VENV": "for the set-up",
         "PATH": "/bin",
     }
     settings = load(None, environment)
