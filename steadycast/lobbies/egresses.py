@@ -180,7 +180,7 @@ class Egresses:
             except Exception:  # the edge of the room: whatever it is, the host needs an egress worker
                 log.exception("egress failed")
                 why = Loss(LossKind.WORKER, "host.fault", "an error of the host itself")
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._supervisor.closing:
                 return
             retry = after_loss(why, past, policy, time.monotonic(), random.random())
             past = retry.past

@@ -95,8 +95,7 @@ class Host:
     def hasten(self) -> None:
         """Kill all workers: their ends are then seen at once."""
         if self._supervisor is not None:
-            for worker in self._supervisor.workers:
-                worker.kill()
+            self._supervisor.hasten()
 
     def _listen(self) -> Ports:
         settings = self._settings

@@ -76,7 +76,7 @@ class Supervisor:
         self._counts: Counter[str] = Counter()
         self._spares: Spares | None = None
         self._sweep: asyncio.Task[None] | None = None
-        self._closing = False
+        self.closing = False  # nothing is started any more
         self._strays: dict[Identity, float] = {}
         self.receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
 
@@ -133,7 +133,7 @@ class Supervisor:
 
     async def close(self, cause: str = "host ends") -> None:
         """End all workers at once; bounded by the ladder. Nothing can be started after it."""
-        self._closing = True
+        self.closing = True
         if self._spares is not None:
             await self._spares.close()
         await asyncio.gather(*(worker.end(cause) for worker in self.workers))
@@ -143,10 +143,16 @@ class Supervisor:
             resign_as_subreaper()  # nobody would reap any more
         self._looks.shutdown()
 
+    def hasten(self) -> None:
+        """Kill all workers and start none any more, so that `close` is quick; their ends are seen as always."""
+        self.closing = True
+        for worker in self.workers:
+            worker.kill()
+
     # --- starting
 
     def _launch(self, kind: WorkerKind, lobby: str | None) -> Worker:
-        if self._closing:
+        if self.closing:
             raise ConflictError("host.closing", "the host is ending and starts no worker")
         extra = registry_environment(self._runtime) if self._gstreamer else {}
         launched = launch(self._runtime, kind, self._modules[kind], self._settings, lobby=lobby, extra=extra)
@@ -169,7 +175,7 @@ class Supervisor:
         self._counts["died"] += receipt.cause == DIED
         self._counts["unclean"] += not receipt.clean
         self.receipts.append(receipt)
-        if self._spares is not None:
+        if self._spares is not None and not self.closing:
             self._spares.lost(worker)
         try:
             self._on_receipt(receipt)

@@ -95,5 +95,6 @@ def test_a_second_signal_hastens(tmp_path: Path) -> None:
         wait_for("its end to begin", lambda: "state=ENDING" in host.log.read_text(), DEADLINE_S)
         host.process.send_signal(signal.SIGINT)
         assert host.process.wait(DEADLINE_S) == 0, host.log.read_text()
-    assert "hastened" in host.log.read_text()
+    assert "worker started" not in host.log.read_text().partition("hastened")[2]
+    assert "egress worker lost" not in host.log.read_text()
     assert not list((tmp_path / "run" / "workers").iterdir())

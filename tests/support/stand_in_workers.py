@@ -137,6 +137,7 @@ class StandInSupervisor:
     """Starts stand-ins. `prepare` is called with each new one before anybody talks to it; it may raise."""
 
     def __init__(self, on_receipt: Callable[[Receipt], None] = lambda receipt: None) -> None:
+        self.closing = False
         self.started: list[StandIn] = []
         self.prepare: Callable[[StandIn], None] = lambda worker: None
         self._on_receipt = on_receipt
