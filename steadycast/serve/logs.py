@@ -43,6 +43,9 @@ def set_up_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they have handlers of their own
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # A reader of the log that went away, or a full disk, is no reason to fail.
     logging.raiseExceptions = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -123,10 +124,11 @@ async def test_a_worker_without_a_record(tmp_path: Path) -> None:
     """The control plane ended between starting it and writing it down."""
     folder = records.folder(tmp_path)
     folder.mkdir()
-    (folder / "lobby-0123abcd.sock").touch()
-    own = {"PATH": os.environ["PATH"], "STEADYCAST_WORKER": "lobby-0123abcd"}
+    name = f"lobby-{secrets.token_hex(4)}"  # another run of this test on the same machine has another
+    (folder / f"{name}.sock").touch()
+    own = {"PATH": os.environ["PATH"], "STEADYCAST_WORKER": name}
     with sleeper(own) as process:
-        await outside.until(lambda: outside.marked("STEADYCAST_WORKER=lobby-0123abcd"))
+        await outside.until(lambda: outside.marked(f"STEADYCAST_WORKER={name}"))
         waiting = asyncio.create_task(asyncio.to_thread(process.wait))
         (receipt,) = await clear_leftovers(tmp_path, SETTINGS)
         assert await asyncio.wait_for(waiting, 30) == -signal.SIGTERM

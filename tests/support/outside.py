@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,11 @@ def look() -> Outside:
     threads = proc.threads_by_name(os.getpid())
     assert found is not None
     assert threads is not None
+    # asyncio's pool for blocking calls starts threads when it needs them, up to a bound of its own.
+    pool = sum(thread.name.startswith("asyncio_") for thread in threading.enumerate())
     # By kind, because a socket that was closed and one that was opened meanwhile have different inodes.
     kinds = sorted(proc.descriptor_kind(target) for target in found.values())
-    return Outside(tuple(kinds), sum(threads.values()), tuple(sorted(proc.children())))
+    return Outside(tuple(kinds), sum(threads.values()) - pool, tuple(sorted(proc.children())))
 
 
 def marked(mark: str) -> list[int]:

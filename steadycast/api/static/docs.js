@@ -147,15 +147,20 @@ function drawAll(api) {
   }
 }
 
-document.getElementById("search").addEventListener("input", (event) => {
-  const wanted = event.target.value.trim().toLowerCase();
+const search = document.getElementById("search");
+
+function filter() {
+  const wanted = search.value.trim().toLowerCase();
   for (const box of main.querySelectorAll("details.operation")) box.hidden = !box.dataset.words.includes(wanted);
   for (const part of main.querySelectorAll("section")) part.hidden = !part.querySelector("details.operation:not([hidden])");
-});
+}
+
+search.addEventListener("input", filter);
 
 async function show() {
   try {
     drawAll(await description());
+    filter(); // somebody may have typed while it was on its way
   } catch (problem) {
     askForToken(problem.detail ? problem : { detail: "The host cannot be reached.", hint: String(problem) });
   }
