@@ -87,7 +87,10 @@ def main() -> None:
             with contextlib.ExitStack() as stack:
                 server = stack.enter_context(start_server())
                 notes += [f"{server.name}: {note}" for note in server.notes]
-                rows += run(server, counts, arguments.seconds)
+                try:
+                    rows += run(server, counts, arguments.seconds)
+                except RuntimeError as error:  # a peer that does not serve these receivers spoils no other row
+                    notes.append(f"{server.name}: {error}")
     columns = ["server", "protocol", "viewers", "with data", "packets/s", "CPU %", "% a viewer (a core)"]
     show_table("Fan-out, 720p30 2.5 Mbit/s", [*columns, "lost", "bad", "PSS MiB", "threads", "other processes"], rows)
     for note in notes:

@@ -44,7 +44,7 @@ def steadycast(clip: Path) -> Iterator[Server]:
 
 def feed(clip: Path, *to: str) -> subprocess.Popen[bytes]:
     words = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-an", "-c", "copy"]
-    return subprocess.Popen([*words, *to])
+    return subprocess.Popen([*words, *to], stdout=subprocess.DEVNULL)  # ffmpeg prints the SDP
 
 
 @contextlib.contextmanager
@@ -82,6 +82,7 @@ def janus(clip: Path, folder: Path) -> Iterator[Server]:
     (settings / "janus.jcfg").write_text(
         'general: { debug_level = 2; interface = "127.0.0.1" }\n'
         'media: { rtp_port_range = "20000-40000" }\n'
+        'nat: { full_trickle = false; ice_enforce_list = "127.0.0.1" }\n'
         "plugins: { disable = "
         '"libjanus_audiobridge.so,libjanus_echotest.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_nosip.so,'
         'libjanus_videocall.so,libjanus_videoroom.so,libjanus_textroom.so,libjanus_voicemail.so" }\n'
@@ -98,7 +99,7 @@ def janus(clip: Path, folder: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         [binary, "-F", str(settings), "-C", str(settings / "janus.jcfg")], stdout=subprocess.DEVNULL
     )
-    stream = feed(clip, "-bsf:v", "h264_mp4toannexb,dump_extra", "-f", "rtp", f"rtp://127.0.0.1:{rtp}?pkt_size=1200")
+    stream = feed(clip, "-f", "rtp", f"rtp://127.0.0.1:{rtp}?pkt_size=1200")
     with ended(process, stream):
         wait_http(f"http://127.0.0.1:{port}/janus/info")
         version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout.strip()
