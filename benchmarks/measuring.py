@@ -20,6 +20,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP_S = 20
+GOODBYE_S = 10.0
 
 
 def make_clip(folder: Path) -> Path:
@@ -83,8 +84,14 @@ class Receivers:
         return self._line()
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        """End them; those that can, say goodbye."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def load_of(pids: dict[str, int], receivers: Receivers, seconds: float) -> Load:

@@ -34,6 +34,7 @@ class Remote:
     fingerprint: tuple[str, str]
     address: tuple[str, int]
     is_active: bool
+    mid: str
 
 
 def read_sdp(sdp: str) -> Remote:
@@ -50,9 +51,9 @@ def read_sdp(sdp: str) -> Remote:
     if address is None:
         raise ValueError("no UDP candidate in the answer")
     algorithm, _, digest = values["fingerprint"].partition(" ")
-    return Remote(
-        values["ice-ufrag"], values["ice-pwd"], (algorithm, digest), address, values.get("setup", "passive") == "active"
-    )
+    is_active = values.get("setup", "passive") == "active"
+    ufrag, pwd = values["ice-ufrag"], values["ice-pwd"]
+    return Remote(ufrag, pwd, (algorithm, digest), address, is_active, values.get("mid", "0"))
 
 
 class WebrtcReceiver:
@@ -69,19 +70,20 @@ class WebrtcReceiver:
         self._dtls: DtlsSession | None = None
         self._srtp: pylibsrtp.Session | None = None
         self._payload_type: int | None = None
+        self._controlling = True
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
-    def describe(self, setup: str, payload_type: int = 96) -> str:
+    def describe(self, setup: str, payload_type: int = 96, mid: str = "0") -> str:
         """An SDP that receives H.264 and nothing else."""
         port = self._socket.getsockname()[1]
-        lines = ["v=0", f"o=- {secrets.randbits(40)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"]
+        lines = ["v=0", f"o=- {secrets.randbits(40)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mid}"]
         lines += ["a=msid-semantic: WMS *", f"m=video 9 UDP/TLS/RTP/SAVPF {payload_type}", "c=IN IP4 0.0.0.0"]
         lines += [
             f"a=ice-ufrag:{self.ufrag}",
             f"a=ice-pwd:{self.pwd}",
             f"a=fingerprint:sha-256 {self._identity.fingerprint}",
         ]
-        lines += [f"a=setup:{setup}", "a=mid:0", "a=recvonly", "a=rtcp-mux", f"a=rtpmap:{payload_type} H264/90000"]
+        lines += [f"a=setup:{setup}", f"a=mid:{mid}", "a=recvonly", "a=rtcp-mux", f"a=rtpmap:{payload_type} H264/90000"]
         fmtp = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
         lines += [
             f"a=fmtp:{payload_type} {fmtp}",
@@ -91,8 +93,10 @@ class WebrtcReceiver:
         lines += [f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host", "a=end-of-candidates"]
         return "\r\n".join(lines) + "\r\n"
 
-    def connect(self, sdp: str) -> None:
+    def connect(self, sdp: str, *, offered: bool = True) -> None:
+        """Begin, with the server's answer, or with its offer where it `offered` and not we."""
         self._remote = read_sdp(sdp)
+        self._controlling = offered  # the side that offers nominates (RFC 8445 section 6.1.1)
         active = not self._remote.is_active
         self._dtls = DtlsSession(self._identity, active=active, fingerprints=(self._remote.fingerprint,))
         self._check()
@@ -100,16 +104,22 @@ class WebrtcReceiver:
     def _check(self) -> None:
         """A nominating check now and for consent later; quicker until the handshake is done."""
         assert self._remote is not None
-        attributes = {
+        attributes: dict[str, str | int | None] = {
             "USERNAME": f"{self._remote.ufrag}:{self.ufrag}",
             "PRIORITY": 1853824767,
-            "ICE-CONTROLLING": secrets.randbits(64),
-            "USE-CANDIDATE": None,
+            "ICE-CONTROLLING" if self._controlling else "ICE-CONTROLLED": secrets.randbits(64),
         }
+        if self._controlling:
+            attributes["USE-CANDIDATE"] = None
         self._send([binding_request(secrets.token_bytes(12), attributes, self._remote.pwd)])
         if self._dtls is not None and self._dtls.keys is None and (self._dtls.timeout() or 1) <= 0:
             self._send(self._dtls.retransmit())
         self._loop.call_later(CONSENT_S if self.connected.is_set() else 0.3, self._check)
+
+    def leave(self) -> None:
+        """Say goodbye, so that the server need not wait for our silence."""
+        if self._dtls is not None:
+            self._send(self._dtls.close())
 
     def _send(self, flight: list[bytes]) -> None:
         assert self._remote is not None
@@ -132,7 +142,8 @@ class WebrtcReceiver:
             return
         if message.is_request:
             self._send([binding_response(message.transaction, address, self.pwd)])
-        elif message.is_response and self._dtls is not None and self._dtls.keys is None:
+        begins = message.is_response if self._controlling else message.nominates
+        if begins and self._dtls is not None and self._dtls.keys is None:
             self._send(self._dtls.start())
 
     def _take_dtls(self, data: bytes) -> None:
@@ -191,10 +202,10 @@ async def join_janus(receiver: WebrtcReceiver, url: str) -> None:
 
     path, offer = await asyncio.to_thread(handshake)
     payload_type = next(line.split(":")[1].split()[0] for line in offer.splitlines() if "H264/90000" in line)
-    answer = receiver.describe("active", int(payload_type))
+    answer = receiver.describe("active", int(payload_type), read_sdp(offer).mid)
     jsep = {"type": "answer", "sdp": answer}
     await asyncio.to_thread(ask, path, janus="message", body={"request": "start"}, jsep=jsep)
-    receiver.connect(offer)
+    receiver.connect(offer, offered=False)
 
 
 async def main() -> None:
@@ -215,6 +226,8 @@ async def main() -> None:
     counts = [receiver.count for receiver in receivers]
     while await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(report(counts)), flush=True)
+    for receiver in receivers:
+        receiver.leave()
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class Host:
         write_host_file(folders, settings.port, settings.rtsp_port)
         self._stack.callback(folders.host_file.unlink, missing_ok=True)
         names = [view.key or view.id for view in lobbies.list().items]
-        say(welcome(settings, folders, find_gpus(), names))
+        say(welcome(settings, folders, find_gpus(), names, socket.gethostname()))
         self._started = True
         log.info("host started", port=settings.port, rtsp_port=settings.rtsp_port, state=str(folders.state))
 

@@ -9,16 +9,22 @@ from steadycast.config.settings import Settings
 from steadycast.serve.folders import Folders
 from steadycast.vendors.look import Gpu
 
+_ANY = ("0.0.0.0", "::")
 
-def welcome(settings: Settings, folders: Folders, gpus: Sequence[Gpu], lobbies: Sequence[str]) -> str:
-    """Addresses, what was found, how to stop. `lobbies` are keys or ids; the ports of `settings` are the real ones."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+
+def welcome(settings: Settings, folders: Folders, gpus: Sequence[Gpu], lobbies: Sequence[str], name: str) -> str:
+    """Addresses, what was found, how to stop. `lobbies` are keys or ids; the ports of `settings` are the real ones.
+
+    `name` is this machine's, shown where the host listens on all of its addresses.
+    """
+    reached = name if settings.host in _ANY else settings.host
+    host = f"[{reached}]" if ":" in reached else reached
     page, rtsp = f"http://{host}:{settings.port}", f"rtsp://{host}:{settings.rtsp_port}"
     found = ", ".join(gpu.text() for gpu in gpus) or "none"
     lines = [
         f"Steadycast {__version__}",
         f"  page     {page}/        API {page}/docs",
-        *(f"  lobby    {page}/whep/{name}   {rtsp}/{name}" for name in lobbies[:8]),
+        *(f"  lobby    {page}/whep/{lobby}   {rtsp}/{lobby}" for lobby in lobbies[:8] or ["{lobby}"]),
         f"  GPU      {found}; encoding is by x264 on the CPU",
         f"  state    {folders.state}",
         "  stop     Ctrl-C",
