@@ -31,11 +31,16 @@ def look() -> Outside:
     threads = proc.threads_by_name(os.getpid())
     assert found is not None
     assert threads is not None
-    # asyncio's pool for blocking calls starts threads when it needs them, up to a bound of its own.
-    pool = sum(thread.name.startswith("asyncio_") for thread in threading.enumerate())
+    # Pools start threads when they need them, up to a bound of their own.
+    pool = len(pool_threads("asyncio_")) + len(pool_threads("looks_"))
     # By kind, because a socket that was closed and one that was opened meanwhile have different inodes.
     kinds = sorted(proc.descriptor_kind(target) for target in found.values())
     return Outside(tuple(kinds), sum(threads.values()) - pool, tuple(sorted(proc.children())))
+
+
+def pool_threads(prefix: str) -> list[str]:
+    """Names of this process's threads that belong to a pool."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
 
 
 def marked(mark: str) -> list[int]:

@@ -109,7 +109,9 @@ class _Requests:
                 found.fail(camera_redirects(self._subject.name))
             return False
 
-        stage.disposer.connect(element, "before-send", before_send)
+        # For as long as the element lives, not until the stage is disposed of: a refused request is skipped, and the
+        # next one of the same attempt may come while everything ends. The handler holds neither.
+        element.connect("before-send", before_send)
 
     def _fits(self, message: Any) -> bool:
         _, method, asked, _ = message.parse_request()
