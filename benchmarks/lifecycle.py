@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from benchmarks.measuring import pss_mib, show_table, spread
 from tests.support.browser import WATCH, chromium
 from tests.support.host import Host, running_host
+from tests.support.rtsp_viewer import RtspViewer
 
 # Creates a lobby, watches it, and resolves with milliseconds: created, answered, first frame shown.
 FIRST_FRAME = (
@@ -61,6 +62,31 @@ def rounds(spares: int, count: int, source: dict[str, Any], rest_s: float) -> li
     return [spread([t[name] for t in times]) for name in ("created", "answered", "shown", "receipt")]
 
 
+def longest_pause(viewer: RtspViewer, frames: int = 30) -> float:
+    """Seconds between two of the next frames, at most."""
+    last, longest = time.monotonic(), 0.0
+    for _ in range(frames):
+        viewer.receive_frames(1)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    return longest
+
+
+def recovery(count: int) -> str:
+    """Milliseconds without a picture for an RTSP viewer whose lobby worker is killed, with a spare worker."""
+    pauses = []
+    with running_host("[workers]\nspares = 1\n") as host:
+        for _ in range(count):  # a lobby of its own each time: one that is killed again and again is made to wait
+            lobby = host.create("Benchmark", {"kind": "test"})["id"]
+            with RtspViewer(f"{host.rtsp}/{lobby}") as viewer:
+                viewer.play()
+                viewer.receive_frames(60)  # a spare worker is made again meanwhile
+                worker = next(p for p in host.workers("lobby") if p.pid in host.lobby(lobby)["workers"])
+                worker.kill()
+                pauses.append(longest_pause(viewer) * 1000)
+            host.delete(lobby)
+    return spread(pauses)
+
+
 def memory() -> list[list[Any]]:
     rows: list[list[Any]] = []
     with running_host("[workers]\nspares = 1\n") as host, chromium() as browser:
@@ -93,6 +119,7 @@ def main() -> None:
     ]
     columns = ["milliseconds: min / median / max", "lobby created", "WHEP answered", "first frame shown"]
     show_table("Create to first decoded frame in Chromium; delete to receipt", [*columns, "delete to receipt"], rows)
+    show_table("Lobby worker killed", ["ms without picture: min / median / max"], [[recovery(count)]])
     show_table("Memory", ["process", "PSS MiB"], memory())
 
 

@@ -82,7 +82,7 @@ def janus(clip: Path, folder: Path) -> Iterator[Server]:
     (settings / "janus.jcfg").write_text(
         'general: { debug_level = 2; interface = "127.0.0.1" }\n'
         'media: { rtp_port_range = "20000-40000" }\n'
-        'nat: { full_trickle = false; ice_enforce_list = "127.0.0.1" }\n'
+        "nat: { full_trickle = false }\n"
         "plugins: { disable = "
         '"libjanus_audiobridge.so,libjanus_echotest.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_nosip.so,'
         'libjanus_videocall.so,libjanus_videoroom.so,libjanus_textroom.so,libjanus_voicemail.so" }\n'

@@ -38,7 +38,7 @@ class Remote:
 
 
 def read_sdp(sdp: str) -> Remote:
-    """The parts of an SDP that a receiver needs; the first IPv4 UDP candidate counts."""
+    """The parts of an SDP that a receiver needs; loopback's candidate counts, else the first of IPv4."""
     values: dict[str, str] = {}
     address: tuple[str, int] | None = None
     for line in sdp.splitlines():
@@ -47,7 +47,7 @@ def read_sdp(sdp: str) -> Remote:
         words = value.split()
         is_udp = name == "candidate" and words[2].lower() == "udp" and ":" not in words[4]
         if is_udp and (address is None or words[4] == "127.0.0.1"):
-            address = ("127.0.0.1", int(words[5]))
+            address = (words[4], int(words[5]))
     if address is None:
         raise ValueError("no UDP candidate in the answer")
     algorithm, _, digest = values["fingerprint"].partition(" ")
@@ -64,7 +64,7 @@ class WebrtcReceiver:
         self.count = StreamCount()
         self.connected = asyncio.Event()
         self._identity = identity
-        self._socket = udp_socket()
+        self._socket = udp_socket("0.0.0.0")
         self._loop = asyncio.get_running_loop()
         self._remote: Remote | None = None
         self._dtls: DtlsSession | None = None
@@ -73,8 +73,8 @@ class WebrtcReceiver:
         self._controlling = True
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
-    def describe(self, setup: str, payload_type: int = 96, mid: str = "0") -> str:
-        """An SDP that receives H.264 and nothing else."""
+    def describe(self, setup: str, payload_type: int = 96, mid: str = "0", host: str = "127.0.0.1") -> str:
+        """An SDP that receives H.264 and nothing else; `host` is the server's own address."""
         port = self._socket.getsockname()[1]
         lines = ["v=0", f"o=- {secrets.randbits(40)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mid}"]
         lines += ["a=msid-semantic: WMS *", f"m=video 9 UDP/TLS/RTP/SAVPF {payload_type}", "c=IN IP4 0.0.0.0"]
@@ -90,7 +90,7 @@ class WebrtcReceiver:
             f"a=rtcp-fb:{payload_type} nack",
             f"a=rtcp-fb:{payload_type} nack pli",
         ]
-        lines += [f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host", "a=end-of-candidates"]
+        lines += [f"a=candidate:1 1 udp 2130706431 {host} {port} typ host", "a=end-of-candidates"]
         return "\r\n".join(lines) + "\r\n"
 
     def connect(self, sdp: str, *, offered: bool = True) -> None:
@@ -202,7 +202,8 @@ async def join_janus(receiver: WebrtcReceiver, url: str) -> None:
 
     path, offer = await asyncio.to_thread(handshake)
     payload_type = next(line.split(":")[1].split()[0] for line in offer.splitlines() if "H264/90000" in line)
-    answer = receiver.describe("active", int(payload_type), read_sdp(offer).mid)
+    remote = read_sdp(offer)
+    answer = receiver.describe("active", int(payload_type), remote.mid, remote.address[0])
     jsep = {"type": "answer", "sdp": answer}
     await asyncio.to_thread(ask, path, janus="message", body={"request": "start"}, jsep=jsep)
     receiver.connect(offer, offered=False)
