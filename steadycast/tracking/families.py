@@ -30,7 +30,8 @@ def family(
     table = proc.processes()
     if head.pid in table and not _is(table, head):
         by_session = False  # recycled, so nobody of the old session was left
-    sessions = {head.pid} if by_session else set()
+    # Number 0 stands for whatever leads outside our pid namespace, and the kernel's threads: no worker's session.
+    sessions = {head.pid} - {0} if by_session else set()
     mine = os.getpid()
     known_now = {identity.pid for identity in known if _is(table, identity)}
     members = {

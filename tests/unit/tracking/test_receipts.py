@@ -77,8 +77,20 @@ def test_a_process_that_stays_and_one_that_forked_away(tmp_path: Path) -> None:
 
 
 def test_a_recycled_pid_has_no_family() -> None:
-    """Our own pid with another start time: nobody of our session may be taken for its family."""
-    assert family(Identity(os.getsid(0), 0), ("MARK", "no")) == ()
+    """A session that lives, its head's number with another start time: nobody of it may be taken for the family."""
+    script = "sleep 600 & echo $!; exec sleep 600"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as head:
+        assert head.stdout is not None
+        child = int(head.stdout.readline())
+        started = proc.start_time(head.pid) or 0
+        assert [one.pid for one in family(Identity(head.pid, started), ("MARK", "no"))] == [child]
+        assert family(Identity(head.pid, 0), ("MARK", "no")) == ()
+        os.killpg(head.pid, 9)
+
+
+def test_what_is_outside_our_pid_namespace_is_no_session() -> None:
+    """The kernel shows session 0 for whoever was put in the namespace from outside: nobody's family."""
+    assert family(Identity(0, 0), ("MARK", "no")) == ()
 
 
 @pytest.mark.parametrize("closed", [True, False])
