@@ -73,6 +73,10 @@ class WorkerError(SteadycastError):
     status = 503
 
 
+class EncoderError(WorkerError):
+    """An encoder was refused by its driver, or failed; `code` is a value of `model.EncoderFault` (HTTP 503)."""
+
+
 class DeadlineError(WorkerError):
     """A named deadline passed (HTTP 504)."""
 

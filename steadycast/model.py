@@ -51,7 +51,44 @@ class TrackKind(StrEnum):
 class Codec(StrEnum):
     H264 = "h264"
     H265 = "h265"
+    AV1 = "av1"
+    VP8 = "vp8"
+    VP9 = "vp9"
     OPUS = "opus"
+
+
+class HardwareUse(StrEnum):
+    """Whether a lobby's pictures are encoded by a GPU."""
+
+    REQUIRE = "require"
+    PREFER = "prefer"
+    FORBID = "forbid"
+
+
+class WhenFull(StrEnum):
+    """What is done when no hardware encoder is free."""
+
+    FALLBACK = "fallback"  # software, and promotion later
+    QUEUE = "queue"
+    REFUSE = "refuse"
+
+
+class EncoderFault(StrEnum):
+    """What went wrong with an encoder, as far as it can be told. The values are codes of `EncoderError`.
+
+    The first two are what NVENC answers when its session cap is reached: 10 (which is also a real lack of VRAM) and 21.
+    """
+
+    OUT_OF_MEMORY = "encoder.out_of_memory"  # NV_ENC_ERR_OUT_OF_MEMORY (10)
+    CLIENT_KEY = "encoder.incompatible_client_key"  # NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY (21)
+    UNSUPPORTED = "encoder.unsupported"  # no encoder on this chip (NVENC 1, 2), or not for this codec or size
+    VERSION = "encoder.version"  # library and driver do not fit (NVENC 15)
+    MISSING = "encoder.missing"  # no such element in this process, though it is there elsewhere: often a cap
+    OPEN = "encoder.open_failed"  # it did not open, and nothing more is known
+    DRIVER_LOST = "encoder.driver_lost"  # the device is gone (NVENC 5, CUDA errors)
+    HUNG = "encoder.hung"  # it did not answer within its deadline: its process must end
+    FAILED = "encoder.failed"  # it failed later, or made nothing
+    SETTINGS = "encoder.settings"  # a property or fragment that it does not take
 
 
 class Protocol(StrEnum):
@@ -125,12 +162,57 @@ class Rendition:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     name: Annotated[str, MinLen(1), MaxLen(40)]
-    codec: Literal["h264", "copy"] = "h264"
+    codec: Literal["h264", "h265", "av1", "vp8", "vp9", "copy"] = "h264"
     width: Width | None = None
     height: Height | None = None
     fps: Fps | None = None
     bitrate_kbps: Kbps | None = None
     keyframe_s: Annotated[float, Ge(0.1), Le(60)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodePolicy:
+    """How a lobby wants to be encoded. None follows the settings (`encoders`).
+
+    `device` pins it to one device by id; `priority` from 0 to 100, the higher is served first.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    hardware: HardwareUse | None = None
+    when_full: WhenFull | None = None
+    priority: Annotated[int, Ge(0), Le(100)] | None = None
+    device: Annotated[str, MinLen(1), MaxLen(200)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOrder:
+    """Which encoder a lobby worker opens: what admission decided, in words that need no look at the devices again.
+
+    `entry` is a row of the table of encoders, or `fragment` for the operator's own; `elements` are GStreamer's names
+    to try in this order; `options` are properties that choose the device; `fragment` is the operator's text, and
+    `memory` the caps feature that it promises.
+    """
+
+    device: str
+    vendor: str
+    codec: Codec
+    entry: str
+    elements: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+    fragment: str | None = None
+    memory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderReport:
+    """What was really built. `planned` and `memory` are caps features at the encoder's input (`memory:CUDAMemory`);
+    None: system memory, and for `memory` also before it is known. `notes` say what differs from the plan, and why."""
+
+    device: str
+    element: str
+    planned: str | None = None
+    memory: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

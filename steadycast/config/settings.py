@@ -12,9 +12,11 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from steadycast.model import Rendition, Source
+from steadycast.config.encoder_settings import EncoderSettings, VendorsSettings
+from steadycast.config.tables import Seconds, Table
+from steadycast.model import EncodePolicy, Rendition, Source
 
 
 def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
@@ -47,15 +49,8 @@ def _one_line(text: str) -> str:
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Origin = Annotated[str, Field(pattern=r"^https?://[^/?#@*\s]+/?$", max_length=300)]
 Word = Annotated[str, Field(min_length=1, max_length=4096)]
-
-
-class Table(BaseModel):
-    """A table of the config: unknown keys are errors, and nothing changes after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AuthSettings(Table):
@@ -201,6 +196,7 @@ class LobbySettings(Table):
     name: Annotated[str, AfterValidator(_one_line)] = Field(min_length=1, max_length=80)
     source: Source = Field(discriminator="kind")
     renditions: tuple[Rendition, ...] = Field((), max_length=64)
+    encoders: EncodePolicy = Field(EncodePolicy(), description="How it wants to be encoded, where it differs.")
 
 
 class Settings(Table):
@@ -220,6 +216,8 @@ class Settings(Table):
     egress: EgressSettings = Field(default_factory=EgressSettings)
     renditions: RenditionSettings = Field(default_factory=RenditionSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
+    encoders: EncoderSettings = Field(default_factory=EncoderSettings)
+    vendors: VendorsSettings = Field(default_factory=VendorsSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     lobbies: tuple[LobbySettings, ...] = Field((), description="Lobbies the host starts with.")

@@ -150,7 +150,9 @@ class Stage(Holder):
 
     async def open(self, rendition: Rendition) -> TrackInfo:
         """Start a rendition; answers with its first packet. Raises SteadycastError."""
-        body = await self.worker.request(OpenRendition(rendition), deadline=self.settings.workers.request_s)
+        body = await self.worker.request(
+            OpenRendition(rendition, rendition.name), deadline=self.settings.workers.request_s
+        )
         try:
             return from_plain(TrackInfo, body["track"])
         except (KeyError, CodecError) as error:

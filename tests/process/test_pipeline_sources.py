@@ -117,7 +117,7 @@ async def test_orders_that_cannot_be_followed(tmp_path: Path) -> None:
         with pytest.raises(ConflictError):
             await lobby.worker.request(ShowSource("lobby", TestSource()))
         with pytest.raises(CallerError, match="raw pictures"):
-            await lobby.worker.request(OpenRendition(Rendition("passed on", codec="copy")))
+            await lobby.worker.request(OpenRendition(Rendition("passed on", codec="copy"), "passed on"))
         with pytest.raises(ConflictError):
             await lobby.open(Rendition("audio"))
         with pytest.raises(NotFoundError):

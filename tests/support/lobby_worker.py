@@ -144,7 +144,7 @@ class Lobby:
         return next(track for track in self.ready[-1].tracks if track.name == name)
 
     async def open(self, rendition: Rendition) -> TrackInfo:
-        answer = await self.worker.request(OpenRendition(rendition), deadline=GENEROUS_S)
+        answer = await self.worker.request(OpenRendition(rendition, rendition.name), deadline=GENEROUS_S)
         return from_plain(TrackInfo, answer["track"])
 
     async def read(self, track: str, reader: str = "reader") -> Reader:

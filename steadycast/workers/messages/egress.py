@@ -45,12 +45,14 @@ class OpenBus:
     """Read a track from the Unix stream socket that comes with this message (one descriptor).
 
     `track` is `<lobby id>/<track name>`. For a track that is open already the viewers are switched to the new bus at
-    its first keyframe, with timestamps and sequence numbers that go on. Buses of one lobby worker share `epoch`.
+    its first keyframe, with timestamps and sequence numbers that go on; `BusTaken` says so. Buses of one lobby worker
+    share `epoch`. `bus` is the asker's name for it.
     """
 
     track: str
     epoch: str
     info: TrackInfo
+    bus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,14 @@ class KeyframeWanted:
     """A viewer of this track needs a keyframe."""
 
     track: str
+
+
+@dataclass(frozen=True, slots=True)
+class BusTaken:
+    """The first keyframe of a bus came: its track goes on with it, and any bus before it is let go."""
+
+    track: str
+    bus: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steadycast.model import Rendition, Source, TrackInfo
+from steadycast.model import EncoderOrder, EncoderReport, Rendition, Source, TrackInfo
 
 # --- control plane -> lobby worker ---
 
@@ -28,17 +28,21 @@ class ShowSource:
 
 @dataclass(frozen=True, slots=True)
 class OpenRendition:
-    """Start a rendition. Answered with `{"track": TrackInfo}` when its first packet is made.
+    """Start a rendition. Answered with `{"track": TrackInfo, "report": EncoderReport or None}` when its first packet
+    is made, or with `Failed` of an `EncoderError`; then nothing of it stays.
 
-    Opening twice is no error.
+    `instance` names this try in all later messages in place of the rendition's name: a rendition that moves to another
+    encoder is open twice for a moment. `order` is None for a copy. Opening an instance twice is no error.
     """
 
     rendition: Rendition
+    instance: str
+    order: EncoderOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CloseRendition:
-    """End a rendition. Answered when its elements are gone."""
+    """End an instance of a rendition. Answered when its elements are gone."""
 
     name: str
 
@@ -94,3 +98,21 @@ class SourceFailed:
     why: str | None = None
     hint: str | None = None
     retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionFailed:
+    """An instance that was open failed by itself, and is closed. `code` is a value of `EncoderFault`."""
+
+    instance: str
+    code: str
+    what: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderReported:
+    """More is known of an instance's encoder than when it was opened (its negotiated memory)."""
+
+    instance: str
+    report: EncoderReport
