@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from steadycast.lobbies.device_views import PlaceView, SeatView
 from steadycast.model import LobbyState, Protocol, Receipt, Rendition, TrackInfo
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ class RenditionView:
     viewers: int
     track: TrackInfo | None
     closes_at: float | None  # when it ends if no viewer comes
+    seat: SeatView | None = None  # where it encodes
+    place: PlaceView | None = None  # where it stands in the line for hardware
 
 
 @dataclass(frozen=True, slots=True)
