@@ -149,7 +149,7 @@ class Lobbies:
         """Answer a browser's offer with a new viewer.
 
         Raises CallerError (`sdp.*`; status 406 `codec.none` with what is possible), NotFoundError (`lobby.unknown`,
-        `rendition.unknown`), RefusedError (`limit.viewers`, `limit.offers` with status 429, `lobby.not_streaming`),
+        `rendition.unknown`), RefusedError (`viewers`, `limit.offers` with status 429, `lobby.not_streaming`),
         SourceError (in the words of the source), DeadlineError.
         """
         with self._counting():

@@ -20,6 +20,7 @@ from steadycast.errors import (
     WorkerError,
 )
 from steadycast.leases.budget import Budget
+from steadycast.leases.decisions import Denial
 from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies.choose import Choice, choose
 from steadycast.lobbies.egresses import Egress, Egresses
@@ -198,7 +199,7 @@ class Viewers:
         if lease is None:
             limit = self._settings.limits.viewers
             why = f"{limit} watch already (`limits.viewers`)."
-            raise RefusedError("limit.viewers", "Too many viewers.", why=why, retry_after=5)
+            raise RefusedError(Denial.VIEWERS, "Too many viewers.", why=why, retry_after=5)
         hold = self._holds[name] = Hold(name, lobby, egress, lease)
         egress.viewers += 1
         return hold

@@ -284,7 +284,7 @@ async def test_limits(open_room: OpenRoom) -> None:
     await describe(room, "k")
     with pytest.raises(RefusedError) as full:
         await room.lobbies.whep_offer("k", OFFER)
-    assert full.value.code == "limit.viewers" and full.value.why is not None and "2" in full.value.why
+    assert full.value.code == "viewers" and full.value.why is not None and "2" in full.value.why
     await room.lobbies.end_viewer(first.viewer, "left")
     await room.lobbies.whep_offer("k", OFFER)
 
