@@ -7,7 +7,7 @@ a copy wherever it can take it, since that costs no encoder, else the first H.26
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from steadycast.egress.webrtc.profiles import browsers_play
@@ -18,6 +18,9 @@ COPY = "copy"
 AUDIO = "audio"
 MAIN = Rendition("main")
 MADE = (Rendition(COPY, codec="copy"), MAIN)
+# What a lobby that declares nothing has besides, for players that do not take H.264. The cheaper to make come first.
+EXTRAS = tuple(Rendition(f"main-{codec.value}", codec=codec.value) for codec in
+               (Codec.VP8, Codec.VP9, Codec.H265, Codec.AV1))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,14 @@ def offered(declared: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo]) ->
     return MADE if COPY in tracks else (MAIN,)
 
 
+def shown(
+    declared: tuple[Rendition, ...], tracks: Mapping[str, TrackInfo], is_open: Callable[[str], bool]
+) -> tuple[Rendition, ...]:
+    """The renditions to show: those offered, and the extras that somebody watches."""
+    extras = () if declared else tuple(extra for extra in EXTRAS if is_open(extra.name))
+    return (*offered(declared, tracks), *extras)
+
+
 def choose(
     protocol: Protocol,
     codecs: Collection[Codec] | None,
@@ -53,7 +64,8 @@ def choose(
     """
     renditions = offered(declared, tracks)
     if asked is not None:
-        renditions = tuple(rendition for rendition in renditions if rendition.name == asked)
+        known = renditions if declared else (*renditions, *EXTRAS)
+        renditions = tuple(rendition for rendition in known if rendition.name == asked)
         if not renditions:
             names = ", ".join(rendition.name for rendition in offered(declared, tracks))
             raise NotFoundError(
@@ -61,12 +73,14 @@ def choose(
             )
     if codecs is not None and asked is None and set(codecs) == {Codec.OPUS} and AUDIO in tracks:
         return Choice(AUDIO, None, None, True)
+    if asked is None and not declared:
+        renditions = (*renditions, *EXTRAS)
     wanted = [r for r in renditions if r.codec == "copy"] + [r for r in renditions if r.codec != "copy"]
     for rendition in wanted:
         if rendition.codec == "copy":
             if takes(protocol, codecs, tracks.get(COPY)):
                 return Choice(rendition.name, COPY, None, _audio(codecs, tracks))
-        elif codecs is None or Codec.H264 in codecs:
+        elif codecs is None or Codec(rendition.codec) in codecs:
             return Choice(rendition.name, rendition.name, rendition, _audio(codecs, tracks))
     raise _none(codecs, renditions, tracks)
 
@@ -93,24 +107,29 @@ def _none(
             "codec.none",
             "This lobby has no sound.",
             why="The player asked for sound only.",
-            hint="Offer to receive H.264 video (packetization mode 1), too.",
+            hint="Offer to receive video, too.",
             status=406,
         )
     only_copy = all(rendition.codec == "copy" for rendition in renditions)
     source = tracks.get(COPY)
+    made = sorted({rendition.codec for rendition in renditions if rendition.codec != "copy"})
     if only_copy and source is None:
         why = "The source sends no H.264 or H.265 that could be passed on, and no other rendition is there."
     elif only_copy and source is not None:
         why = f"The source sends {_described(source)}, which this player does not take."
     else:
-        why = "The player offered no H.264, and this lobby is encoded as H.264."
+        why = f"It can be had as {', '.join(map(_named, made))}, and the player offered none of these."
     return CallerError(
         "codec.none",
         "There is no rendition that this player can show.",
         why=why,
-        hint="Possible are H.264 video (packetization mode 1) and Opus sound; declare an h264 rendition for it.",
+        hint="Declare a rendition of a codec that it takes, or none at all: then the host makes what is asked.",
         status=406,
     )
+
+
+def _named(codec: str) -> str:
+    return {"h264": "H.264 (packetization mode 1)", "h265": "H.265"}.get(codec, codec.upper())
 
 
 def _described(source: TrackInfo) -> str:

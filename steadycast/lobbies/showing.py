@@ -51,7 +51,7 @@ def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
         source=masked_source(one.request.source),
         renditions=tuple(
             _rendition(one, rendition, bool(declared), counts[rendition.name])
-            for rendition in choose.offered(declared, tracks)
+            for rendition in choose.shown(declared, tracks, lambda name: one.feeds.get(name) is not None)
         ),
         audio=choose.AUDIO in tracks,
         viewers=len(viewers),

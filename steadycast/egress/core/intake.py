@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from steadycast.egress.core import rtp
 from steadycast.egress.core.framing import Deframer
-from steadycast.egress.core.h26x import HEAD, KEY, reader
+from steadycast.egress.core.marks import HEAD, KEY, reader
 from steadycast.model import Codec, TrackInfo
 
 UNIT_BYTES = 16_777_216  # an access unit that is larger is given up: its end got lost, or it is no picture

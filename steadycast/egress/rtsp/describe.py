@@ -10,14 +10,17 @@ from steadycast.egress.rtsp.address import TRACK_PREFIX
 from steadycast.egress.rtsp.protocol import one_line
 from steadycast.model import Codec, TrackInfo, TrackKind
 
-_ENCODINGS = {Codec.H264: "H264", Codec.H265: "H265", Codec.OPUS: "OPUS"}
 _VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e]{1,4096}\Z")  # printable, without blanks and semicolons
 
-# What a sender may say of its stream (RFC 6184, RFC 7798, RFC 7587); other keys are not for viewers.
+# What a sender may say of its stream (RFC 6184, 7798, 7741, 9628, 7587, and AV1's RTP format); other keys are not for
+# viewers.
 _PARAMETERS = {
     Codec.H264: ("packetization-mode", "profile-level-id", "sprop-parameter-sets"),
     Codec.H265: ("profile-space", "profile-id", "tier-flag", "level-id", "interop-constraints",
                  "sprop-vps", "sprop-sps", "sprop-pps", "sprop-max-don-diff"),
+    Codec.AV1: ("profile", "level-idx", "tier"),
+    Codec.VP8: ("max-fr", "max-fs"),
+    Codec.VP9: ("profile-id", "max-fr", "max-fs"),
     Codec.OPUS: ("sprop-maxcapturerate", "sprop-stereo", "stereo", "useinbandfec", "minptime"),
 }  # fmt: skip
 
@@ -51,7 +54,7 @@ def session_description(name: str, tracks: Sequence[Described], host: str, sessi
 
 def _media(index: int, track: Described) -> list[str]:
     info, number = track.info, track.payload_type
-    encoding = f"{_ENCODINGS[info.codec]}/{info.clock_rate}"
+    encoding = f"{info.codec.name}/{info.clock_rate}"
     if info.kind is TrackKind.AUDIO:
         # RFC 7587: always two channels in the SDP of Opus, whatever it carries.
         encoding += "/2" if info.codec is Codec.OPUS else f"/{info.channels or 1}"

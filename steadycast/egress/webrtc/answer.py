@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from steadycast.egress.webrtc.candidate import Candidate
 from steadycast.egress.webrtc.profiles import best_codec
-from steadycast.egress.webrtc.sdp import Offer, OfferedCodec, OfferedMedia, Transport, no_codec
+from steadycast.egress.webrtc.sdp import SPOKEN, Offer, OfferedCodec, OfferedMedia, Transport, no_codec
 from steadycast.egress.webrtc.sdp_text import malformed
 from steadycast.model import Codec, TrackInfo, TrackKind
 
@@ -67,7 +67,7 @@ def plan_answer(offer: Offer, tracks: Mapping[str, TrackInfo]) -> Plan:
 
 
 def _spoken(info: TrackInfo) -> str:
-    return {Codec.H264: "H.264 (packetization-mode 1)", Codec.H265: "H.265", Codec.OPUS: "Opus"}[info.codec]
+    return SPOKEN[info.codec]
 
 
 def _choose(
@@ -158,7 +158,7 @@ def _codec_lines(codec: OfferedCodec, choice: Choice | None) -> list[str]:
     if parameters:
         pairs = (f"{name}={value}" if value else name for name, value in parameters.items())
         lines.append(f"a=fmtp:{number} " + ";".join(pairs))
-    if codec.codec in (Codec.H264, Codec.H265):
+    if codec.codec is not None and codec.codec is not Codec.OPUS:
         lines += [f"a=rtcp-fb:{number} {wanted}" for wanted in _VIDEO_FEEDBACK if wanted in codec.feedback]
     return lines
 

@@ -17,11 +17,20 @@ MOST_CODECS = 128  # payload types of one section; there are only 128 (RFC 3551)
 MOST_CANDIDATES = 32
 MOST_FINGERPRINTS = 8
 
-PLAYABLE = "H.264 (packetization-mode 1), H.265 or Opus"
+# As people name them, with what an offer must say.
+SPOKEN = {
+    Codec.H264: "H.264 (packetization-mode 1)",
+    Codec.H265: "H.265",
+    Codec.AV1: "AV1",
+    Codec.VP8: "VP8",
+    Codec.VP9: "VP9 (profile 0)",
+    Codec.OPUS: "Opus",
+}
+PLAYABLE = f"{', '.join(text for codec, text in SPOKEN.items() if codec is not Codec.OPUS)} or Opus"
 
 _DIRECTIONS = ("sendrecv", "recvonly", "sendonly", "inactive")
 _HASHES = ("sha-256", "sha-384", "sha-512")
-_ENCODINGS = {"H264": Codec.H264, "H265": Codec.H265, "OPUS": Codec.OPUS}
+_ENCODINGS = {codec.name: codec for codec in Codec}  # the names that RTP's formats registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +226,11 @@ def _known(kind: str, encoding: str, clock_rate: int, parameters: dict[str, str]
         return None
     # Pictures are sent in fragments (FU-A), which only packetization-mode 1 takes (RFC 6184 section 6.3).
     if codec is Codec.H264 and parameters.get("packetization-mode") != "1":
+        return None
+    # 8 bits and 4:2:0 are sent: profile 0 of VP9 (RFC 9628 section 6) and of AV1 (its RTP format, section 7.2.1).
+    if codec is Codec.VP9 and parameters.get("profile-id", "0") != "0":
+        return None
+    if codec is Codec.AV1 and parameters.get("profile", "0") != "0":
         return None
     return codec
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.egress.core import h26x, rtp
+from steadycast.egress.core import rtp
 from steadycast.egress.core.framing import Deframer
-from steadycast.egress.core.h26x import HEAD, KEY
+from steadycast.egress.core.marks import HEAD, KEY, reader
 from steadycast.model import Codec
 from tests.support.bus_packets import frame
 
@@ -95,7 +95,7 @@ def stap(*units: bytes) -> bytes:
     ],
 )
 def test_h264(payload: bytes, marks: int) -> None:
-    assert h26x.reader(Codec.H264)(payload) == marks
+    assert reader(Codec.H264)(payload) == marks
 
 
 def unit(kind: int) -> bytes:
@@ -120,10 +120,41 @@ def unit(kind: int) -> bytes:
     ],
 )
 def test_h265(payload: bytes, marks: int) -> None:
-    assert h26x.reader(Codec.H265)(payload) == marks
+    assert reader(Codec.H265)(payload) == marks
 
 
 @given(st.binary(max_size=60))
 def test_any_payload_is_read_without_error(payload: bytes) -> None:
     for codec in Codec:
-        assert h26x.reader(codec)(payload) in (0, 1, 2, 3)
+        assert reader(codec)(payload) in (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("codec", "payload", "expected"),
+    [
+        (Codec.VP8, "10 00", KEY | HEAD),  # start of partition 0; P is 0: a keyframe
+        (Codec.VP8, "10 01", HEAD),
+        (Codec.VP8, "00 00", 0),  # goes on with a partition
+        (Codec.VP8, "11 00", 0),  # starts partition 1
+        (Codec.VP8, "90 80 05 00", KEY | HEAD),  # a picture id of 7 bits
+        (Codec.VP8, "90 80 85 05 01", HEAD),  # one of 15 bits
+        (Codec.VP8, "b0 f0 85 05 07 60 00", KEY | HEAD),  # all of the extension
+        (Codec.VP8, "90", HEAD),  # cut short: nothing is promised
+        (Codec.VP9, "88 12", KEY | HEAD),  # B without P
+        (Codec.VP9, "c8 12", HEAD),
+        (Codec.VP9, "80 12", 0),
+        (Codec.AV1, "08 0a", KEY | HEAD),  # N
+        (Codec.AV1, "00 0a", 0),
+        (Codec.AV1, "88 0a", 0),  # goes on with an element: no start, whatever N says
+        (Codec.AV1, "", 0),
+        (Codec.VP8, "", 0),
+        (Codec.VP9, "", 0),
+    ],
+)
+def test_marks_of_the_codecs_of_the_web(codec: Codec, payload: str, expected: int) -> None:
+    assert reader(codec)(bytes.fromhex(payload)) == expected
+
+
+@given(st.sampled_from(Codec), st.binary(max_size=12))
+def test_no_payload_upsets_a_reader(codec: Codec, payload: bytes) -> None:
+    assert reader(codec)(payload) in (0, HEAD, KEY, KEY | HEAD)

@@ -25,14 +25,14 @@ TRACKS = st.builds(
     st.sampled_from([None, SOUND]),
 )
 DECLARED = st.sampled_from(
-    [(), (Rendition("low"),), (Rendition("c", "copy"), Rendition("x")), (Rendition("c", "copy"),)]
+    [(), (Rendition("low"),), (Rendition("c", "copy"), Rendition("x", "vp9")), (Rendition("c", "copy"),)]
 )
 
 
 @given(
     st.sampled_from(Protocol),
     st.none() | st.frozensets(st.sampled_from(Codec)),
-    st.sampled_from([None, "main", "copy", "low", "c", "x", "none"]),
+    st.sampled_from([None, "main", "main-av1", "copy", "low", "c", "x", "none"]),
     DECLARED,
     TRACKS,
 )
@@ -54,8 +54,8 @@ def test_nothing_is_sent_that_the_viewer_cannot_show(
         assert choice.encode is None and (codecs is None or track.codec in codecs)
         assert protocol is not Protocol.WHEP or track.reorders is False
     elif choice.track is not None:
-        assert choice.encode is not None and choice.encode.codec == "h264"
-        assert codecs is None or Codec.H264 in codecs
+        assert choice.encode is not None
+        assert codecs is None or Codec(choice.encode.codec) in codecs
     else:
         assert choice.audio and codecs == frozenset({Codec.OPUS})
     assert asked is None or choice.rendition == asked
@@ -112,8 +112,29 @@ def test_declared_renditions_are_all_there_is() -> None:
     assert unknown.value.hint is not None and "low" in unknown.value.hint
 
 
-@pytest.mark.parametrize("codecs", [frozenset(), frozenset({Codec.OPUS}), frozenset({Codec.H265})])
-def test_406_says_what_is_possible(codecs: frozenset[Codec]) -> None:
+@pytest.mark.parametrize(
+    ("codecs", "declared", "words"),
+    [
+        (frozenset(), (), "H.264 (packetization mode 1)"),
+        (frozenset({Codec.OPUS}), (), "sound only"),
+        (frozenset({Codec.H265}), (Rendition("low"), Rendition("web", "vp9")), "VP9"),
+    ],
+)
+def test_406_says_what_is_possible(codecs: frozenset[Codec], declared: tuple[Rendition, ...], words: str) -> None:
     with pytest.raises(CallerError) as none:
-        choose(Protocol.WHEP, codecs, None, (), {})
-    assert none.value.status == 406 and none.value.hint is not None and "H.264" in none.value.hint
+        choose(Protocol.WHEP, codecs, None, declared, {})
+    assert none.value.status == 406 and none.value.hint is not None
+    assert none.value.why is not None and words in none.value.why
+
+
+@pytest.mark.parametrize("codec", [Codec.VP8, Codec.VP9, Codec.AV1, Codec.H265])
+def test_a_player_without_h264_gets_what_it_takes(codec: Codec) -> None:
+    choice = choose(Protocol.WHEP, {codec, Codec.OPUS}, None, (), {})
+    assert choice.encode is not None and Codec(choice.encode.codec) is codec
+    assert choose(Protocol.RTSP, None, choice.rendition, (), {}) == choice
+
+
+def test_declared_codecs_are_taken_in_their_order() -> None:
+    declared = (Rendition("new", "av1"), Rendition("old"))
+    assert choose(Protocol.WHEP, {Codec.H264, Codec.AV1}, None, declared, {}).rendition == "new"
+    assert choose(Protocol.WHEP, {Codec.H264, Codec.VP8}, None, declared, {}).rendition == "old"

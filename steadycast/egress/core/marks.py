@@ -1,4 +1,5 @@
-"""Where a keyframe starts, read from RTP payloads of H.264 (RFC 6184) and H.265 (RFC 7798)."""
+"""Where a picture and where a keyframe starts, read from RTP payloads: H.264 (RFC 6184), H.265 (RFC 7798), VP8
+(RFC 7741), VP9 (RFC 9628), AV1 (RTP Payload Format For AV1 1.0, section 4)."""
 
 from __future__ import annotations
 
@@ -50,6 +51,34 @@ def h265(payload: bytes) -> int:
     return _H265.get(kind, 0)
 
 
+def vp8(payload: bytes) -> int:
+    """The marks of a VP8 payload: a picture starts with S set and partition 0 (RFC 7741 4.2)."""
+    if not payload or payload[0] & 0x17 != 0x10:
+        return 0
+    at = 1
+    if payload[0] & 0x80:  # extension: I picture id (two bytes with M), L one byte, T or K one byte
+        flags = payload[1] if len(payload) > 1 else 0
+        at = 2
+        if flags & 0x80:
+            at += 2 if len(payload) > 2 and payload[2] & 0x80 else 1
+        at += (flags >> 6 & 1) + (1 if flags & 0x30 else 0)
+    if len(payload) <= at:
+        return HEAD
+    return HEAD if payload[at] & 0x01 else KEY | HEAD  # P: the inverse key frame flag (RFC 7741 4.3)
+
+
+def vp9(payload: bytes) -> int:
+    """The marks of a VP9 payload: B starts a frame, P says that it refers to others (RFC 9628 4.2)."""
+    if not payload or not payload[0] & 0x08:
+        return 0
+    return HEAD if payload[0] & 0x40 else KEY | HEAD
+
+
+def av1(payload: bytes) -> int:
+    """The marks of an AV1 payload: N starts a coded video sequence. Other pictures do not tell where they start."""
+    return KEY | HEAD if payload and payload[0] & 0x88 == 0x08 else 0
+
+
 def sound(payload: bytes) -> int:
     """Each packet of Opus stands for itself."""
     return KEY | HEAD
@@ -57,7 +86,7 @@ def sound(payload: bytes) -> int:
 
 def reader(codec: Codec) -> Callable[[bytes], int]:
     """The function that reads payloads of a codec."""
-    return {Codec.H264: h264, Codec.H265: h265, Codec.OPUS: sound}[codec]
+    return _READERS[codec]
 
 
 def _aggregate(payload: bytes, start: int, mark: Callable[[int], int]) -> int:
@@ -71,3 +100,13 @@ def _aggregate(payload: bytes, start: int, mark: Callable[[int], int]) -> int:
         first = False
         start += 2 + (payload[start] << 8 | payload[start + 1])
     return marks
+
+
+_READERS = {
+    Codec.H264: h264,
+    Codec.H265: h265,
+    Codec.VP8: vp8,
+    Codec.VP9: vp9,
+    Codec.AV1: av1,
+    Codec.OPUS: sound,
+}
