@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.workers.canary import Canary, judge
+from steadycast.workers.canary import Canary
+from steadycast.workers.throwaway import judge
 
 SOON = 30
 
