@@ -15,9 +15,9 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstVideo", "1.0")
 
-from gi.repository import Gio, GLib, Gst, GstRtsp, GstVideo  # noqa: E402
+from gi.repository import Gio, GLib, GObject, Gst, GstRtsp, GstVideo  # noqa: E402
 
-__all__ = ["GLib", "Gio", "Gst", "GstRtsp", "GstVideo", "missing", "preload", "version"]
+__all__ = ["GLib", "GObject", "Gio", "Gst", "GstRtsp", "GstVideo", "missing", "preload", "version"]
 
 log = logging.getLogger("pipelines")
 

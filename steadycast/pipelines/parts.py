@@ -31,6 +31,15 @@ class Part:
 
 Chain = tuple[Part, ...]
 
+PAYLOADERS = {
+    Codec.H264: "rtph264pay",
+    Codec.H265: "rtph265pay",
+    Codec.AV1: "rtpav1pay",
+    Codec.VP8: "rtpvp8pay",
+    Codec.VP9: "rtpvp9pay",
+    Codec.OPUS: "rtpopuspay",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -82,6 +91,13 @@ def guard() -> Part:
 
 
 def parse(codec: Codec) -> Part:
+    """What brings an encoder's output into the form that payloaders take; VP8 needs nothing."""
+    if codec is Codec.VP8:
+        return Part("identity", {"silent": "true"})
+    if codec is Codec.VP9:
+        return Part("vp9parse", optional=True)
+    if codec is Codec.AV1:
+        return Part("av1parse", why="whole temporal units")
     return Part(
         "h265parse" if codec is Codec.H265 else "h264parse",
         {"config-interval": "-1"},
@@ -107,11 +123,20 @@ def packets(codec: Codec, limits: Limits) -> Chain:
         "seqnum-offset": "0",
         "perfect-rtptime": "false",
     }
-    factory = {Codec.H264: "rtph264pay", Codec.H265: "rtph265pay", Codec.OPUS: "rtpopuspay"}[codec]
-    if codec is not Codec.OPUS:
+    factory = PAYLOADERS[codec]
+    if codec in (Codec.H264, Codec.H265):
         properties["aggregate-mode"] = "zero-latency"
+    if codec in (Codec.VP8, Codec.VP9):
+        properties["picture-id-mode"] = "15-bit"  # browsers tell by it which pictures are missing
+    ours = ("steadycastrtpav1pay",) if codec is Codec.AV1 else ()
     return (
-        Part(factory, properties, "perfect-rtptime counts samples instead of following timestamps", name="payloader"),
+        Part(
+            factory,
+            properties,
+            "perfect-rtptime counts samples instead of following timestamps",
+            name="payloader",
+            instead=ours,
+        ),
         Part("rtpstreampay"),
         sink(codec),
     )
