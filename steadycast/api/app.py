@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from steadycast import __version__
-from steadycast.api import errors, events, lobbies, metrics, page, receipts, system, viewers, whep
+from steadycast.api import devices, errors, events, lobbies, metrics, page, receipts, system, viewers, whep
 from steadycast.api.guard import Guard
 from steadycast.api.intake import Intake, Outgo
 from steadycast.api.security import rules_from
@@ -52,6 +52,9 @@ def create_app(
     app.include_router(lobbies.router(rooms))
     app.include_router(viewers.router(rooms))
     app.include_router(receipts.router(rooms))
+    app.include_router(devices.devices_router(rooms))
+    app.include_router(devices.leases_router(rooms))
+    app.include_router(devices.admissions_router(rooms))
     app.include_router(events.router(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
     app.include_router(metrics.router(rooms, started))

@@ -1,8 +1,8 @@
 """`/api/v1/events`: what happens, as server-sent events (WHATWG HTML 9.2).
 
-Each event has the id to come back with, its kind as event name (`lobby`, `viewer`, `worker`, `receipt`, `host`) and
-the whole event as JSON. `missed` says that events between the asked id and the first one sent are lost; `dropped` that
-the listener was too slow and should come back.
+Each event has the id to come back with, its kind as event name (`lobby`, `viewer`, `worker`, `receipt`, `encoder`,
+`host`) and the whole event as JSON. `missed` says that events between the asked id and the first one sent are lost;
+`dropped` that the listener was too slow and should come back.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from steadycast import __version__
+from steadycast.api.encoder_metrics import encoder_families
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics, LobbyView
 from steadycast.model import LobbyState, WorkerKind
@@ -40,6 +41,7 @@ class LobbiesCollector(Collector):
         yield from _gauges(statistics)
         yield from _counters(statistics)
         yield from _lobbies(self._lobbies.list(None, LOBBIES).items)
+        yield from encoder_families(self._lobbies.encoders_statistics())
 
 
 def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Response
 from steadycast import __version__
 from steadycast.config.settings import SourceSettings
 from steadycast.errors import SteadycastError
+from steadycast.lobbies.device_views import GpuStatus
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics
 from steadycast.model import LobbyState, WorkerKind
@@ -120,6 +121,14 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             file_folders=tuple(str(folder) for folder in facts.sources.file_folders),
             statistics=lobbies.statistics(),
         )
+
+    @api.get("/gpu-status")
+    async def gpu_status() -> GpuStatus:
+        """Encoder sessions used and allowed, whether somebody encodes in software for want of one, and every device.
+
+        What is not known is null, never 0.
+        """
+        return lobbies.gpu_status()
 
     @api.get("/health", responses={503: {"model": Health, "description": "A part is not well."}})
     async def health(response: Response) -> Health:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from steadycast import __version__
-from steadycast.cli import doctor, lobby, serve, token, viewers
+from steadycast.cli import devices, doctor, lobby, serve, token, viewers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.add_typer(lobby.app, name="lobby")
 app.add_typer(viewers.app, name="viewers")
+app.add_typer(devices.app, name="devices")
 app.add_typer(token.app, name="token")
 
 

@@ -26,15 +26,18 @@ from steadycast.lobbies.views import (
 )
 from steadycast.model import Check, LobbyState, Protocol, Receipt, Rung, WorkerKind
 from steadycast.workers.codec import to_plain
+from tests.support.memory_devices import MemoryDevices
 
 ETAG = "session-1"
 
 
-class MemoryLobbies(Lobbies):
+class MemoryLobbies(MemoryDevices, Lobbies):
     """`hold`: while it is not set, offers wait (a client may hang up meanwhile)."""
 
     def __init__(self) -> None:
+        MemoryDevices.__init__(self)
         self.events = EventLog()
+        self.denial: RefusedError | None = None  # what every offer is refused with
         self.hold = asyncio.Event()
         self.hold.set()
         self.waiting = asyncio.Event()
@@ -132,6 +135,8 @@ class MemoryLobbies(Lobbies):
             error.status = 429
             raise error
         self.offers_left -= 1
+        if self.denial is not None:
+            raise self.denial
         if rendition == "nope":
             raise NotFoundError("rendition.unknown", "No such rendition.")
         if "m=" not in sdp:

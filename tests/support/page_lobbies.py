@@ -34,6 +34,7 @@ from steadycast.model import (
     TrackKind,
     WorkerKind,
 )
+from tests.support.memory_devices import MemoryDevices
 
 T = TypeVar("T")
 PICTURE = TrackInfo("main", TrackKind.VIDEO, Codec.H264, 90_000, width=1280, height=720, fps=30.0, encoder="x264enc")
@@ -58,10 +59,11 @@ def rendition(declared: Rendition | None, viewers: int = 0) -> RenditionView:
     return RenditionView(name, declared, viewers > 0, viewers, track, None)
 
 
-class PageLobbies:
+class PageLobbies(MemoryDevices):
     """Answers like `steadycast.lobbies.lobbies.Lobbies`. All calls come from the server's event loop."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.events = EventLog()
         self.views: dict[str, LobbyView] = {}
         self.viewers: dict[str, ViewerView] = {}

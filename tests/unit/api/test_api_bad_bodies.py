@@ -42,7 +42,7 @@ def source(**fields: Any) -> dict[str, Any]:
         (a_lobby(source={"kind": "rtsp", "url": "rtsp://a/", "transport": "pigeon"}), "source.transport", "auto"),
         (a_lobby(key="../etc"), "key", "1 to 80"),
         (a_lobby(name=""), "name", "1 to 80"),
-        (a_lobby(renditions=[{"name": "a", "codec": "av1"}]), "renditions.0.codec", "h264, copy"),
+        (a_lobby(renditions=[{"name": "a", "codec": "mpeg2"}]), "renditions.0.codec", "h264, h265, av1"),
         (a_lobby(renditions=[{"name": "a", "bitrate_kbps": 1}]), "renditions.0.bitrate_kbps", "50 to 100000"),
         ({"source": {"kind": "test"}}, "name", None),
         ([1, 2], "body", None),
