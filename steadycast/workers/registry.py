@@ -35,7 +35,9 @@ except (ImportError, ValueError) as error:
     sys.exit(str(error))
 Gst.init(None)
 missing = [name for name in {_ELEMENTS!r} if Gst.ElementFactory.find(name) is None]
-sys.exit("no element " + ", ".join(missing) if missing else 0)
+if missing:
+    sys.exit("no element " + ", ".join(missing))
+print(".".join(str(part) for part in Gst.version()[:3]))
 """
 
 
@@ -60,8 +62,8 @@ def _start(output: IO[bytes], registry: Path) -> subprocess.Popen[bytes]:
     )
 
 
-async def build_registry(runtime: Path) -> None:
-    """Build it, or bring it up to date. Raises ConfigError where GStreamer or a part of it is missing."""
+async def build_registry(runtime: Path) -> str | None:
+    """Build it, or bring it up to date; the version of GStreamer. Raises ConfigError where a part of it is missing."""
     with tempfile.TemporaryFile(dir=runtime) as output:
         process = Process.of_child(_start(output, registry_path(runtime)))
         try:
@@ -78,3 +80,4 @@ async def build_registry(runtime: Path) -> None:
     if process.exit_code != 0:
         why = said[-1] if said else f"the check ended with {process.exit_code}"
         raise ConfigError("gstreamer.missing", f"GStreamer missing: {why}", hint=HINT)
+    return next((line for line in reversed(said) if line.replace(".", "").isdigit()), None)  # among warnings

@@ -77,6 +77,7 @@ class Supervisor:
         self._spares: Spares | None = None
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
+        self.gstreamer_version: str | None = None  # known once it is open
         self._strays: dict[Identity, float] = {}
         self.receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
 
@@ -85,7 +86,7 @@ class Supervisor:
         records.folder(self._runtime).mkdir(mode=0o700, parents=True, exist_ok=True)
         become_subreaper()
         if self._gstreamer:
-            await build_registry(self._runtime)
+            self.gstreamer_version = await build_registry(self._runtime)
         self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
         self._sweep.add_done_callback(_sweep_ended)
         self._spares = Spares(self._settings.spares, self._start_spare)
