@@ -25,7 +25,10 @@ class Bus:
         intake: Intake,
         on_data: Callable[[Bus, memoryview], None],
         on_end: Callable[[Bus], None],
+        name: str = "",
     ) -> None:
+        self.name = name  # who opened it calls it so
+        self.taken = False  # its track went on with it
         self.intake = intake
         self._sock = sock
         self._on_data = on_data

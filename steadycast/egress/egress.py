@@ -33,7 +33,9 @@ class Egress:
 
     def __init__(self, options: EgressOptions, listener: socket.socket, events: EgressEvents) -> None:
         """`listener` is the listening RTSP socket, taken over. Raises RefusedError where no UDP port is free."""
-        self._fanout = Fanout(options.history_bytes, options.gop_bytes, events.keyframe_wanted, events.bus_lost)
+        self._fanout = Fanout(
+            options.history_bytes, options.gop_bytes, events.keyframe_wanted, events.bus_lost, events.bus_taken
+        )
         queue_bytes = _QUEUE_BUDGETS * options.viewer_budget_bytes
         self._port = UdpPort.open(options.host, options.udp_ports, self._received, queue_bytes)
         self._webrtc = WebrtcPeers(self._fanout, self._port, options, events)
@@ -48,9 +50,9 @@ class Egress:
         """Take RTSP players from now on; raises RefusedError where no pair of UDP ports is free."""
         await self._rtsp.start()
 
-    def open_bus(self, key: str, epoch: str, info: TrackInfo, sock: socket.socket) -> None:
+    def open_bus(self, key: str, epoch: str, info: TrackInfo, sock: socket.socket, bus: str = "") -> None:
         """As `Fanout.open_bus`."""
-        self._fanout.open_bus(key, epoch, info, sock)
+        self._fanout.open_bus(key, epoch, info, sock, bus)
 
     def close_track(self, key: str) -> None:
         """Forget a track; its viewers end, and are told of as gone."""

@@ -62,6 +62,10 @@ class EgressEvents(Protocol):
         """At most twice a second a track."""
         ...
 
+    def bus_taken(self, track: str, bus: str) -> None:
+        """A track goes on with this bus, by the name it was opened with."""
+        ...
+
     def bus_lost(self, track: str) -> None:
         """A track has no bus any more; its viewers wait for a new one."""
         ...

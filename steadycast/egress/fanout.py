@@ -48,25 +48,29 @@ class Fanout:
         gop_bytes: int,
         on_keyframe_wanted: Callable[[str], None],
         on_bus_lost: Callable[[str], None],
+        on_bus_taken: Callable[[str, str], None] = lambda key, bus: None,
     ) -> None:
         self._history_bytes = history_bytes
         self._gop_bytes = gop_bytes
         self._on_keyframe_wanted = on_keyframe_wanted
         self._on_bus_lost = on_bus_lost
+        self._on_bus_taken = on_bus_taken
         self._flows: dict[str, Outflow] = {}
         # One axis of time for each lobby, for as long as one of its tracks is open.
         self._timelines: WeakValueDictionary[str, Timeline] = WeakValueDictionary()
         self._wall_offset = time.time() - asyncio.get_running_loop().time()
         self._failures = 0  # of tracks that are closed
 
-    def open_bus(self, key: str, epoch: str, info: TrackInfo, sock: socket.socket) -> None:
+    def open_bus(self, key: str, epoch: str, info: TrackInfo, sock: socket.socket, bus: str = "") -> None:
         """Read a track from `sock`, which is taken over. A track that is open switches to it at its first keyframe.
+
+        `on_bus_taken` is called with the key and `bus` when the track goes on with it.
 
         Raises ConflictError (`track.codec_changed`) if the open track has another codec; `sock` is closed then.
         """
         flow = self._flows.get(key) or self._open(key, info)
         try:
-            flow.open_bus(epoch, info, sock)
+            flow.open_bus(epoch, info, sock, bus)
         except ValueError as error:
             sock.close()
             raise ConflictError(
@@ -134,5 +138,5 @@ class Fanout:
         if timeline is None:
             timeline = self._timelines[lobby] = Timeline(self._wall_offset)
         track = Track(key, info, timeline, self._history_bytes, self._gop_bytes)
-        flow = self._flows[key] = Outflow(track, self._on_keyframe_wanted, self._on_bus_lost)
+        flow = self._flows[key] = Outflow(track, self._on_keyframe_wanted, self._on_bus_lost, self._on_bus_taken)
         return flow

@@ -33,10 +33,15 @@ class Subscriber(Protocol):
 
 
 class Outflow:
-    """A track with its buses and subscribers. `on_keyframe_wanted` and `on_bus_lost` get the track's key."""
+    """A track with its buses and subscribers. `on_keyframe_wanted` and `on_bus_lost` get the track's key,
+    `on_bus_taken` the name of the bus too."""
 
     def __init__(
-        self, track: Track, on_keyframe_wanted: Callable[[str], None], on_bus_lost: Callable[[str], None]
+        self,
+        track: Track,
+        on_keyframe_wanted: Callable[[str], None],
+        on_bus_lost: Callable[[str], None],
+        on_bus_taken: Callable[[str, str], None],
     ) -> None:
         self.track = track
         self.subscribers: dict[Subscriber, int] = {}  # and the index of the first packet that each gets
@@ -45,17 +50,18 @@ class Outflow:
         self.keyframe_requests = 0
         self._on_keyframe_wanted = on_keyframe_wanted
         self._on_bus_lost = on_bus_lost
+        self._on_bus_taken = on_bus_taken
         self._loop = asyncio.get_running_loop()
         self._frames: deque[Frame] = deque()  # of one read at most: reading pauses until they are handed out
         self._turn: asyncio.Handle | None = None
         self._keyframe_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def open_bus(self, epoch: str, info: TrackInfo, sock: socket.socket) -> None:
+    def open_bus(self, epoch: str, info: TrackInfo, sock: socket.socket, name: str = "") -> None:
         """Read from `sock` too; raises ValueError as `Track.open_bus` does."""
         intake = self.track.open_bus(epoch, info)
         self._close_ended()
-        self.buses.append(Bus(sock, intake, self._data, self._bus_ended))
+        self.buses.append(Bus(sock, intake, self._data, self._bus_ended, name))
         if self._frames:
             self.buses[-1].pause()
 
@@ -94,6 +100,9 @@ class Outflow:
 
     def _data(self, bus: Bus, data: memoryview) -> None:
         self._frames += self.track.feed(bus.intake, data, self._loop.time())
+        if not bus.taken and self.track.goes_on_with(bus.intake):
+            bus.taken = True
+            self._on_bus_taken(self.track.key, bus.name)
         self._close_ended()
         self._hand_out()
 

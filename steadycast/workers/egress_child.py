@@ -20,6 +20,7 @@ from steadycast.workers.child import Parent, run_child
 from steadycast.workers.codec import CodecError, from_plain
 from steadycast.workers.messages import (
     BusLost,
+    BusTaken,
     CloseTrack,
     ConfigureEgress,
     KeyframeWanted,
@@ -70,6 +71,10 @@ class Told:
     def keyframe_wanted(self, track: str) -> None:
         self._parent.post(KeyframeWanted(track))
 
+    def bus_taken(self, track: str, bus: str) -> None:
+        if bus:  # else nobody waits for it
+            self._parent.post(BusTaken(track, bus))
+
     def bus_lost(self, track: str) -> None:
         self._parent.post(BusLost(track))
 
@@ -91,8 +96,8 @@ class EgressBody:
             case ConfigureEgress():
                 return await self._configure(message, fds)
             case OpenBus():
-                egress = self._running
-                egress.open_bus(message.track, message.epoch, message.info, socket.socket(fileno=fds.take()))
+                egress, sock = self._running, socket.socket(fileno=fds.take())
+                egress.open_bus(message.track, message.epoch, message.info, sock, message.bus)
             case CloseTrack():
                 self._running.close_track(message.track)
             case WhepOffer():

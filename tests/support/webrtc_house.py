@@ -56,6 +56,8 @@ class Told:
     def keyframe_wanted(self, track: str) -> None:
         self.keyframes.append(track)
 
+    def bus_taken(self, track: str, bus: str) -> None: ...
+
     def bus_lost(self, track: str) -> None: ...
 
 

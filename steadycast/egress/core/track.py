@@ -58,6 +58,8 @@ class Track:
         self.next_index = 0
         self._offset = 0  # added to the stamps of the current bus
         self._own = 0  # part of the offset that only this track has
+        self._epoch: str | None = None  # of the bus that `latest` came from
+        self._floor: int | None = None  # the next frame may not be before this, as long as frames of two buses overlap
         self._highest = 0  # timestamp
         self._duration: int | None = None  # of the last frame
         self._frames = self._keyframes = self._packets = self._bytes = self._switches = 0
@@ -75,6 +77,10 @@ class Track:
             self._retire(self._next)
         self._next = Intake(epoch, info)
         return self._next
+
+    def goes_on_with(self, intake: Intake) -> bool:
+        """Whether the frames come from this intake now."""
+        return intake is self._current
 
     def end_bus(self, intake: Intake) -> bool:
         """The bus is gone. True if the track has none left."""
@@ -126,10 +132,14 @@ class Track:
     def _make(self, intake: Intake, unit: Unit, now: float) -> Frame:
         if intake is not self._current:
             self._switch(intake, unit, now)
-        stamp = unit.stamp + self._offset
+        stamp = self._after_floor(unit.stamp + self._offset)
         frame = Frame(self.next_index, stamp, unit.payloads, unit.keyframe, unit.marker, now)
         frame.wall = self._timeline.note((stamp - self._own) / self.info.clock_rate, now)
-        if self.latest is not None and 0 < stamp - self._highest <= self.info.clock_rate / _SLOWEST_FPS:
+        if (
+            self._floor is None
+            and self.latest is not None
+            and 0 < stamp - self._highest <= self.info.clock_rate / _SLOWEST_FPS
+        ):
             self._duration = stamp - self._highest
         self._highest = stamp if self.latest is None else max(stamp, self._highest)
         self.next_index = frame.next_index
@@ -152,6 +162,8 @@ class Track:
         self.info = intake.info
         rate = self.info.clock_rate
         last = self.latest
+        goes_on = last is not None and intake.epoch == self._epoch
+        self._epoch = intake.epoch
         if last is None:
             expected = self._timeline.expected(now)
             target = unit.stamp / rate if expected is None else expected
@@ -162,10 +174,24 @@ class Track:
             target = (max(last.timestamp + elapsed, floor) - self._own) / rate
         shift = self._timeline.shift(intake.epoch, unit.stamp / rate, target, now)
         self._offset = round(shift * rate)
-        self._own = 0
+        if goes_on:  # the same clock: nothing is moved, but for frames that both buses have
+            self._offset += self._own
+            self._floor = self._highest + 1
+            return
+        self._own, self._floor = 0, None
         if last is not None:
             self._own = max(0, floor - unit.stamp - self._offset)
             self._offset += self._own
+
+    def _after_floor(self, stamp: int) -> int:
+        """The timestamp of a frame, which is a tick later than the last where the bus before had the same moment."""
+        if self._floor is None:
+            return stamp
+        if stamp >= self._floor:
+            self._floor = None
+            return stamp
+        self._floor += 1
+        return self._floor - 1
 
     def _frame_duration(self) -> int:
         """Of the last frame, in clock-rate units; as declared or usual where it is not known."""

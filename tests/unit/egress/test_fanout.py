@@ -47,12 +47,15 @@ class House:
     def __init__(self) -> None:
         self.wanted: list[str] = []
         self.lost: list[str] = []
-        self.fanout = Fanout(1_000_000, 1_000_000, self.wanted.append, self.lost.append)
+        self.taken: list[str] = []
+        self.fanout = Fanout(
+            1_000_000, 1_000_000, self.wanted.append, self.lost.append, lambda key, bus: self.taken.append(bus)
+        )
 
-    def open(self, epoch: str, key: str = KEY) -> tuple[socket.socket, BusWriter]:
+    def open(self, epoch: str, key: str = KEY, bus: str = "") -> tuple[socket.socket, BusWriter]:
         ours, theirs = socket.socketpair()
         ours.settimeout(DEADLINE_S)
-        self.fanout.open_bus(key, epoch, VIDEO, theirs)
+        self.fanout.open_bus(key, epoch, VIDEO, theirs, bus)
         return ours, BusWriter()
 
 
@@ -236,3 +239,20 @@ async def test_nothing_stays_open_after_many_tracks(house: House) -> None:
     before = open_files()
     await rounds(200)
     assert open_files() == before
+
+
+async def test_a_bus_is_said_to_be_taken_once_at_its_keyframe(house: House) -> None:
+    old, writer = house.open("a", bus="one")
+    watcher = Watcher()
+    house.fanout.subscribe(KEY, watcher)
+    old.sendall(writer.picture(0, True) + writer.picture(3000, False))
+    await until(lambda: len(watcher.frames) == 2)
+    new, other = house.open("a", bus="two")
+    new.sendall(other.picture(3000, False))
+    old.sendall(writer.picture(6000, False))
+    await until(lambda: len(watcher.frames) == 3)
+    assert house.taken == ["one"]
+    new.sendall(other.picture(9000, True) + other.picture(12000, False))
+    await until(lambda: len(watcher.frames) == 5)
+    assert house.taken == ["one", "two"] and old.recv(1) == b"" and not house.lost
+    assert [frame.timestamp for frame in watcher.frames] == [0, 3000, 6000, 9000, 12000]
