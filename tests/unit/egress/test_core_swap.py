@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +37,8 @@ class Show:
 
     def check(self) -> None:
         stamps = self.stamps()
-        assert all(after > before for before, after in zip(stamps, stamps[1:], strict=False)), "never back"
-        for before, after in zip(self.frames, self.frames[1:], strict=False):
+        assert all(after > before for before, after in pairwise(stamps)), "never back"
+        for before, after in pairwise(self.frames):
             assert after.index == before.next_index, "numbers go on"
 
 
