@@ -16,6 +16,7 @@ class Denial(StrEnum):
     VRAM = "vram"  # too little video memory (or BAR1)
     CPU_BUDGET = "cpu_budget"  # software encoders use all they may
     GPU_QUARANTINED = "gpu_quarantined"  # the breaker is open, or the driver does not answer
+    DRIVER_REFUSED = "driver_refused"  # a device said no to this very request, and nothing above explains it
     NO_ENCODER = "no_encoder"  # nothing here encodes this codec as the policy asks
     DESCRIPTORS = "descriptors"
     VIEWERS = "viewers"
@@ -106,11 +107,15 @@ Trail = tuple[Step, ...]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """This device (hardware, or software that the policy asked for). `takes`: what is reserved, by quota."""
+    """This device (hardware, or software that the policy asked for). `takes`: what is reserved, by quota.
+
+    `gives_up`: devices with an idle encoder, one of which has to be closed first; empty: nothing is in the way.
+    """
 
     device: str
     takes: Mapping[str, float]
     trail: Trail = ()
+    gives_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

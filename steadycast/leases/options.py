@@ -1,0 +1,175 @@
+"""One option of admission: whether a device would do for a request now, and if not, why. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steadycast.leases import cost
+from steadycast.leases.decisions import Denial, DeviceFacts, EncodeRequest, Snapshot, Step
+
+SOFTWARE = "software"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A device that was looked at. `code` None: it would do. `never`: not even later, as things are; `waiting_helps`:
+    it may do when somebody ends. `gives_up`: devices with an idle encoder, one of which has to be closed first."""
+
+    device: str
+    pool: str
+    code: Denial | None
+    why: str
+    never: bool = False
+    waiting_helps: bool = False
+    gives_up: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> Step:
+        """For the trail."""
+        return Step(self.device, "ok" if self.code is None else self.code, self.why)
+
+
+def hardware(request: EncodeRequest, snapshot: Snapshot, pinned: DeviceFacts | None) -> tuple[Option, ...]:
+    """All hardware devices that the request may use, the least loaded for its weight first, ties by id."""
+    devices = [device for device in snapshot.devices if device.hardware and (pinned is None or device is pinned)]
+    devices.sort(key=lambda device: (_load(device, request), device.id))
+    return tuple(_look(request, snapshot, device) for device in devices)
+
+
+def hardware_takes(request: EncodeRequest, option: Option) -> dict[str, float]:
+    """What is reserved for it, by quota."""
+    return {
+        f"sessions:{option.pool}": 1.0,
+        f"vram:{option.device}": float(cost.vram_bytes(request.codec, request.width, request.height)),
+        f"bar1:{option.device}": float(cost.bar1_bytes()),
+    }
+
+
+def software_takes(request: EncodeRequest, snapshot: Snapshot) -> dict[str, float]:
+    """What is reserved for it, by quota."""
+    return {"cpu": _cpu(request, snapshot)}
+
+
+def software(request: EncodeRequest, snapshot: Snapshot) -> Option:
+    """The CPU."""
+    devices = [device for device in snapshot.devices if not device.hardware]
+    devices.sort(key=lambda device: (request.codec not in device.codecs, device.id != SOFTWARE, device.id))
+    name = devices[0].id if devices else SOFTWARE
+
+    def no(code: Denial, why: str, never: bool = False) -> Option:
+        return Option(name, name, code, why, never)
+
+    if request.codec not in snapshot.software_codecs:
+        return no(Denial.NO_ENCODER, f"No software encoder for {request.codec} works here.", never=True)
+    if name in request.refused:
+        return no(Denial.DRIVER_REFUSED, f"{name} failed for this request already.")
+    if devices and devices[0].quarantined is not None:
+        return no(Denial.GPU_QUARANTINED, f"{name} gets no new work: {devices[0].quarantined}")
+    if short := _descriptors(request, snapshot, cost.SOFTWARE_DESCRIPTORS):
+        return no(Denial.DESCRIPTORS, short)
+    needs = _cpu(request, snapshot)
+    size = f"{request.codec} at {request.width}x{request.height}, {request.fps:g} frames a second, needs {_mega(needs)}"
+    if needs > snapshot.cpu_total:
+        return no(
+            Denial.CPU_BUDGET, f"{size}; all software encoders together may use {_mega(snapshot.cpu_total)}.", True
+        )
+    if needs > snapshot.cpu_free:
+        return no(Denial.CPU_BUDGET, f"{size}; {_mega(snapshot.cpu_free)} of {_mega(snapshot.cpu_total)} are free.")
+    return Option(name, name, None, f"{size}; {_mega(snapshot.cpu_free)} are free.")
+
+
+def _look(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Option:
+    """The first thing that is in the way, or nothing."""
+
+    def no(code: Denial, why: str, never: bool = False, waiting_helps: bool = False) -> Option:
+        return Option(device.id, device.pool, code, f"{device.name}: {why}", never, waiting_helps)
+
+    if device.none_because is not None:
+        return no(Denial.NO_ENCODER, device.none_because, never=True)
+    if request.codec not in device.codecs:
+        doubt = device.doubts.get(request.codec, "nothing is known of an encoder for it")
+        return no(Denial.NO_ENCODER, f"{request.codec}: {doubt}", never=True)
+    if device.quarantined is not None:
+        return no(Denial.GPU_QUARANTINED, device.quarantined, waiting_helps=True)
+    if (why := _sessions(snapshot, device)) is not None:
+        zero = device.sessions_limit == 0
+        return no(Denial.ENCODER_SESSIONS, why, never=zero, waiting_helps=not zero)
+    if (why := _memory(request, snapshot, device)) is not None:
+        return no(Denial.VRAM, why, waiting_helps=True)
+    if device.id in request.refused:
+        return no(Denial.DRIVER_REFUSED, "it refused or failed this request already.", waiting_helps=True)
+    if short := _descriptors(request, snapshot, cost.HARDWARE_DESCRIPTORS):
+        return no(Denial.DESCRIPTORS, short)
+    return _free(request, snapshot, device)
+
+
+def _free(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Option:
+    gives_up: tuple[str, ...] = ()
+    if _short_of_sessions(device, snapshot.ahead):
+        gives_up = _parked_in_pool(snapshot, device)
+    elif _memory_why(request, device) is not None:
+        gives_up = (device.id,)
+    sessions = "no session cap is known" if device.sessions_free is None else f"{device.sessions_free} sessions free"
+    parked = ", an idle encoder is given up" if gives_up else ""
+    why = f"{device.name}: {sessions}{parked}, load {_mega(device.load)}, weight {device.weight:g}."
+    return Option(device.id, device.pool, None, why, gives_up=gives_up)
+
+
+def _sessions(snapshot: Snapshot, device: DeviceFacts) -> str | None:
+    """Why there is no session for a newcomer: those in the line come first."""
+    if not _short_of_sessions(device, snapshot.ahead - len(_parked_in_pool(snapshot, device))):
+        return None
+    limit = "" if device.sessions_limit is None else f" of {device.sessions_limit}"
+    foreign = f", {device.sessions_foreign} are held by other programs" if device.sessions_foreign else ""
+    ahead = f", {snapshot.ahead} wait before this one" if snapshot.ahead else ""
+    return f"{max(0, device.sessions_free or 0)}{limit} sessions of {device.pool} are free{foreign}{ahead}."
+
+
+def _short_of_sessions(device: DeviceFacts, ahead: int) -> bool:
+    return device.sessions_free is not None and device.sessions_free - ahead < 1
+
+
+def _parked_in_pool(snapshot: Snapshot, device: DeviceFacts) -> tuple[str, ...]:
+    """The devices of the idle encoders in this pool, one for each encoder, the device itself first."""
+    if not snapshot.parked:
+        return ()
+    pool = sorted((d.id for d in snapshot.devices if d.pool == device.pool), key=lambda name: (name != device.id, name))
+    return tuple(name for name in pool for _ in range(snapshot.parked.get(name, 0)))
+
+
+def _memory(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> str | None:
+    """Why memory is short, unless an idle encoder of the device can be given up: how much that frees is known when
+    it is closed."""
+    return None if snapshot.parked.get(device.id, 0) > 0 else _memory_why(request, device)
+
+
+def _memory_why(request: EncodeRequest, device: DeviceFacts) -> str | None:
+    needs = cost.vram_bytes(request.codec, request.width, request.height)
+    if device.vram_free is not None and needs > device.vram_free:
+        return f"{_mib(device.vram_free)} of video memory are free, {_mib(needs)} are needed."
+    if device.bar1_free is not None and cost.bar1_bytes() > device.bar1_free:
+        return f"{_mib(device.bar1_free)} of BAR1 are free, {_mib(cost.bar1_bytes())} are needed."
+    return None
+
+
+def _descriptors(request: EncodeRequest, snapshot: Snapshot, needs: int) -> str | None:
+    free = request.descriptors_free
+    if free is None or free - snapshot.descriptors_reserve >= needs:
+        return None
+    return f"Its process has {free} descriptors free; {needs} are needed and {snapshot.descriptors_reserve} kept back."
+
+
+def _cpu(request: EncodeRequest, snapshot: Snapshot) -> float:
+    return cost.cpu_pixels(request.codec, request.pixels_per_s, snapshot.cpu_factors)
+
+
+def _load(device: DeviceFacts, request: EncodeRequest) -> float:
+    return (device.load + request.pixels_per_s) / device.weight if device.weight > 0 else float("inf")
+
+
+def _mega(pixels: float) -> str:
+    return f"{pixels / 1e6:.1f} Mpixel/s"
+
+
+def _mib(size: int) -> str:
+    return f"{max(0, size) / (1 << 20):.0f} MiB"
