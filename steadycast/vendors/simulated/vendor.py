@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from steadycast.config.encoder_settings import SimulatedSettings
-from steadycast.errors import CallerError, ConfigError
+from steadycast.errors import CallerError, ConfigError, WorkerError
 from steadycast.model import Codec
 from steadycast.vendors.protocol import (
     Device,
@@ -27,6 +28,8 @@ from steadycast.vendors.simulated.slots import Holder
 NAME = "simulated"
 DRIVER = "simulated 1"
 POOL = "simulated"
+_SILENT = "The simulated driver does not answer"
+_RESTART = "Its folder in the runtime folder was changed: restart the host."
 
 
 class SimulatedVendor:
@@ -56,8 +59,7 @@ class SimulatedVendor:
                 held = self._driver.sessions()
                 lost = self._news(bool(self._driver.faults().get("driver_lost")))
             except OSError as error:
-                hint = "The driver's folder in the runtime folder was changed: restart the host."
-                raise VendorError(f"The simulated driver does not answer: {error.strerror}.", hint) from None
+                raise VendorError(f"{_SILENT}: {error.strerror}.", _RESTART) from None
         gpus = range(self._settings.gpus)
         return VendorLook(
             tuple(self._device(gpu) for gpu in gpus),
@@ -65,14 +67,14 @@ class SimulatedVendor:
         )
 
     def faults(self) -> dict[str, int]:
-        """All faults that there are, with their values now; 0 is off."""
-        with self._busy:
+        """All faults that there are, with their values now; 0 is off. Raises WorkerError."""
+        with self._busy, _spoken():
             return dict.fromkeys(FAULTS, 0) | self._driver.faults()
 
     def set_faults(self, faults: Mapping[str, float]) -> dict[str, int]:
-        """Change these faults, leave the others, and answer with all. Blocks. Raises CallerError."""
+        """Change these faults, leave the others, and answer with all. Blocks. Raises CallerError, WorkerError."""
         wanted = checked(faults)
-        with self._busy:
+        with self._busy, _spoken():
             self._driver.set_faults(wanted)
             if "foreign_sessions" in wanted:
                 self._want_foreign()
@@ -144,6 +146,15 @@ class SimulatedVendor:
             memory_by_pid=dict(memory),
             faults=(DeviceFault("driver_lost", what, fatal=True),) if lost else (),
         )
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """What the file system says of the driver's folder, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkerError("simulated.driver", f"{_SILENT}.", why=error.strerror, hint=_RESTART) from None
 
 
 def _facts(settings: SimulatedSettings) -> DriverFacts:
