@@ -76,5 +76,8 @@ class Encoding(Protocol):
     def give_back(self, seat: Seat) -> None:
         """It is closed, or its process is gone."""
 
+    def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
+        """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
+
     def place(self, holder: str) -> Place | None:
         """Where a holder stands in the line."""
