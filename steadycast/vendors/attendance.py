@@ -39,7 +39,7 @@ class _Call(Generic[_T]):
         self.began = time.monotonic()
         self.ended: float | None = None
         self.value: _T | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._function = function
@@ -56,11 +56,9 @@ class _Call(Generic[_T]):
         return self.is_over
 
     def _run(self) -> None:
-        self.error = VendorError("it ended its thread without an answer")  # sys.exit() in a plug-in, say
         try:
             self.value = self._function()
-            self.error = None
-        except Exception as error:  # noqa: BLE001 - somebody else's code: judged, logged and told by the attendance
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code: judged, logged and told below
             self.error = error
         finally:
             self.ended = time.monotonic()
@@ -111,11 +109,11 @@ class _Post:
 
     def _hung(self, call: _Call[VendorLook | None]) -> VendorReport:
         hung = time.monotonic() - call.began
-        why = f"no answer for {hung:.0f} s; it is not asked again before it answered"
+        why = f"no answer for {hung:.1f} s; it is not asked again before it answered"
         hint = "Its driver may hang: see the kernel's log (dmesg). Other devices go on."
         return replace(self.report, state=VendorState.HUNG, why=why, hint=hint, took_s=hung)
 
-    def _enter(self, report: VendorReport, error: Exception | None = None) -> None:
+    def _enter(self, report: VendorReport, error: BaseException | None = None) -> None:
         before, self.report = self.report, report
         if before.state is report.state:
             return
@@ -126,7 +124,7 @@ class _Post:
         tell(f"vendor {report.state}", vendor=report.vendor, before=before.state, why=report.why, **trace)
 
 
-def _explained(error: Exception) -> tuple[str, str | None]:
+def _explained(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, VendorError):
         return str(error.what), error.hint and str(error.hint)
     return f"{type(error).__name__}: {error}", None
