@@ -42,6 +42,13 @@ _H264 = Gst.Caps.from_string("video/x-h264,stream-format={byte-stream,avc},align
 _READ_WRITE = GObject.ParamFlags.READWRITE
 _PLAYING = _READ_WRITE | GObject.ParamFlags(int(Gst.PARAM_MUTABLE_PLAYING))
 _ZEROLATENCY = 4  # x264enc's `tune`
+_VBV_MS = 600  # x264enc's own
+# Cheap, because no GPU helps; no B-frames and no keyframes at scene cuts, because nobody can ask for them here.
+_X264 = {"speed-preset": "ultrafast", "bframes": 0, "option-string": "scenecut=0", "bitrate": 2048, "key-int-max": 75}
+_DEFAULTS: dict[str, Any] = {
+    "bitrate": 2048, "vbv-buffer-size": 0, "gop-size": 75, "zerolatency": False, "driver-folder": "", "gpu": 0,
+    "style": "modern",
+}  # fmt: skip
 
 
 def _template(name: str, direction: Any, caps: Any) -> Any:
@@ -88,6 +95,15 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
     __gsttemplates__ = (_SINK, _SRC)
     __gproperties__ = {  # noqa: RUF012 - PyGObject reads it from the class
         "bitrate": (GObject.TYPE_UINT, "Bitrate", "kbit/s", 1, 2_048_000, 2048, _PLAYING),
+        "vbv-buffer-size": (
+            GObject.TYPE_UINT,
+            "VBV",
+            "kbit that the decoder buffers, 0: 600 ms",
+            0,
+            2_048_000,
+            0,
+            _PLAYING,
+        ),
         "gop-size": (int, "GOP size", "Frames from keyframe to keyframe, -1: automatic", -1, 1 << 30, 75, _READ_WRITE),
         "zerolatency": (bool, "Zero latency", "No frame waits for a later one", False, _READ_WRITE),
         "driver-folder": (str, "Driver", "Folder of the simulated driver", "", _READ_WRITE),
@@ -104,9 +120,7 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._values: dict[str, Any] = {
-            "bitrate": 2048, "gop-size": 75, "zerolatency": False, "driver-folder": "", "gpu": 0, "style": "modern"
-        }  # fmt: skip
+        self._values = dict(_DEFAULTS)
         self._session: SimulatedSession | None = None
         self._size: tuple[int, int] | None = None
         self._broken = False  # refused or failed: said once, until READY or NULL
@@ -114,9 +128,8 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
         self._codec = Gst.ElementFactory.make("x264enc", None)
         if self._codec is None:
             raise EncoderError(EncoderFault.MISSING, "GStreamer's element x264enc is not installed")
-        self._codec.set_property("speed-preset", "ultrafast")
-        self._codec.set_property("bitrate", 2048)
-        self._codec.set_property("key-int-max", 75)
+        for name, value in _X264.items():
+            self._codec.set_property(name, value)
         self.add(gate)
         self.add(self._codec)
         gate.link(self._codec)
@@ -131,12 +144,17 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
 
     def do_set_property(self, spec: Any, value: Any) -> None:
         self._values[spec.name] = value
-        if spec.name == "bitrate":
-            self._codec.set_property("bitrate", value)
+        if spec.name in ("bitrate", "vbv-buffer-size"):
+            self._rate()
         elif spec.name == "gop-size":
             self._codec.set_property("key-int-max", max(value, 0))  # 0 is x264enc's word for automatic
         elif spec.name == "zerolatency":
             self._codec.set_property("tune", _ZEROLATENCY if value else 0)
+
+    def _rate(self) -> None:
+        kbps, kbit = self._values["bitrate"], self._values["vbv-buffer-size"]
+        self._codec.set_property("bitrate", kbps)
+        self._codec.set_property("vbv-buf-capacity", min(kbit * 1000 // kbps, 10_000) or _VBV_MS)  # it takes ms
 
     def do_change_state(self, change: Any) -> Any:
         legacy = self._values["style"] == "legacy"
