@@ -22,6 +22,7 @@ class Branch:
         self._tee = tee
         self._tail = tail
         self._pad: Any = None
+        self._closed = False
         self.bin = Gst.Bin.new(f"track-{name}")  # a rendition may have any name
         elements = put(chain, self.bin)
         ghost("sink", elements[0].get_static_pad("sink"), self.bin)
@@ -32,16 +33,19 @@ class Branch:
         """The element of this name in the plan."""
         return self.bin.get_by_name(name)
 
-    def open(self) -> None:
-        """Start, then take data. May be called from a streaming thread of what is before the tee."""
-        self.start()
+    def open(self) -> bool:
+        """Start, then take data. May be called from a streaming thread of what is before the tee. False where an
+        element refuses, and then says so on the bus."""
+        if not self.start():
+            return False
         self.link()
+        return True
 
-    def start(self) -> None:
+    def start(self) -> bool:
         self._pipeline.add(self.bin)
         if self._tail is not None:
             link_pads(self.bin.get_static_pad("src"), self._tail)
-        self.bin.sync_state_with_parent()
+        return bool(self.bin.sync_state_with_parent())
 
     def link(self) -> None:
         self._pad = self._tee.request_pad_simple("src_%u")
@@ -49,11 +53,15 @@ class Branch:
 
     async def close(self) -> None:
         """Let go of the tee, end the elements and forget them. Raises DeadlineError; then the process must end."""
-        pad, self._pad = self._pad, None
-        if pad is None:
+        if self._closed:
             return
-        await unlink_from_tee(self._tee, pad, IDLE_S)
+        self._closed = True
+        pad, self._pad = self._pad, None
+        if pad is not None:
+            await unlink_from_tee(self._tee, pad, IDLE_S)
         await to_null(self.bin, NULL_S)
+        if self.bin.get_parent() is None:
+            return
         if self._tail is not None:
             self.bin.get_static_pad("src").unlink(self._tail)
         self._pipeline.remove(self.bin)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from steadycast.errors import WorkerError
+from steadycast.errors import EncoderError, WorkerError
+from steadycast.model import EncoderFault
 from steadycast.pipelines import av1
-from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.gst import GLib, Gst, log
 from steadycast.pipelines.parts import Chain, Part
 
 # Elements of our own. They are made without a factory: GStreamer finds fault with those that a factory makes of Python.
@@ -16,6 +17,8 @@ _OURS = {av1.FACTORY: av1.Av1Payloader}
 
 def make(part: Part) -> Any:
     """The element of a part; None where it is optional and not installed. Raises WorkerError."""
+    if part.launch is not None:
+        return _parse(part, part.launch)
     for factory in (part.factory, *part.instead):
         if factory in _OURS:
             element = _OURS[factory]()
@@ -33,6 +36,22 @@ def make(part: Part) -> Any:
         f"GStreamer's element {part.factory} is not installed",
         hint="run `steadycast doctor`, or install the GStreamer plugins (base, good, bad, ugly, libav)",
     )
+
+
+def _parse(part: Part, launch: str) -> Any:
+    """A bin with the pads `sink` and `src`. Raises EncoderError: only encoders are written by an operator."""
+    try:
+        made = Gst.parse_bin_from_description(launch, True)
+    except GLib.Error as error:
+        raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment cannot be built", why=error.message) from None
+    if made.get_static_pad("sink") is None or made.get_static_pad("src") is None:
+        raise EncoderError(
+            EncoderFault.SETTINGS,
+            "the encoder fragment has no way in or no way out",
+            why="it must take raw video at its beginning and give encoded video at its end",
+        )
+    made.set_name(part.name)
+    return made
 
 
 def _set_properties(element: Any, part: Part) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from steadycast.errors import ConflictError, DeadlineError, NotFoundError, SteadycastError
-from steadycast.model import Rendition, TrackInfo
+from steadycast.errors import ConflictError, DeadlineError, EncoderError, NotFoundError, SteadycastError
+from steadycast.model import EncoderOrder, EncoderReport, Rendition, TrackInfo
 from steadycast.pipelines.bus import BusReader
 from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
 from steadycast.pipelines.faults import fault_of
@@ -38,16 +38,23 @@ class Ready:
 
 
 class LobbyPipeline:
-    """`play` once, `close` once. `on_ready` comes again when more is known; `on_failed` once, and then nothing runs."""
+    """`play` once, `close` once. `on_ready` comes again when more is known; `on_failed` once, and then nothing runs.
+
+    `on_encoder`: an instance of a rendition that was open failed and is closed, or more is known of its encoder.
+    """
 
     def __init__(
-        self, order: SourceOrder, on_ready: Callable[[Ready], None], on_failed: Callable[[Failure], None]
+        self,
+        order: SourceOrder,
+        on_ready: Callable[[Ready], None],
+        on_failed: Callable[[Failure], None],
+        on_encoder: Callable[[str, EncoderError | EncoderReport], None],
     ) -> None:
         self._order = order
         self._on_ready = on_ready
         self._on_failed = on_failed
         self._stage = Stage(order.limits, self._look, self._ended, self._fail)
-        self._renditions = Renditions(self._stage)
+        self._renditions = Renditions(self._stage, on_encoder, on_encoder, self._stuck)
         self._source = make_source(order)
         self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
         self._ready: Ready | None = None
@@ -76,21 +83,25 @@ class LobbyPipeline:
         self._stage.stop_tasks()
         if not self._source.can_end:
             raise DeadlineError("gstreamer.stuck", "a thread of the source is known to be stuck")
+        self._renditions.let_go()
         for track in self._all_tracks():
             track.let_go()
         self._stage.disposer.dispose()
         self._bus.stop()
         await to_null(self._stage.pipeline, NULL_S)
         self._stage.forget()
+        self._renditions.forget()
         gc.collect()  # cycles of Python objects would keep elements until whenever
 
     # --- renditions and readers
 
-    async def open_rendition(self, rendition: Rendition) -> TrackInfo:
+    async def open_rendition(
+        self, rendition: Rendition, instance: str, order: EncoderOrder | None
+    ) -> tuple[TrackInfo, EncoderReport | None]:
         """See `Renditions.open`. Raises ConflictError before the source shows."""
         if self._ready is None or self._failed:
             raise ConflictError("source.not_ready", "the source does not show yet", hint="wait for it")
-        return await self._renditions.open(rendition)
+        return await self._renditions.open(rendition, instance, order)
 
     async def close_rendition(self, name: str) -> bool:
         """False where it is not open. Raises DeadlineError, and the source counts as failed: its worker must end."""
@@ -163,6 +174,7 @@ class LobbyPipeline:
         while not self._failed:
             await asyncio.sleep(WATCH_S)
             self._look()
+            self._renditions.look()
             last = self._stage.meter.last
             if time.monotonic() - (self._began if last is None else last) > self._order.timeout_s:
                 phase = self._source.phase() if last is None else Phase.SHOWN
@@ -180,20 +192,14 @@ class LobbyPipeline:
     def _error(self, message: Any) -> None:
         fault = fault_of(message)
         log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
-        rendition = self._renditions.culprit(message)
         if self._stage.is_sound(message):
             log.warning("the lobby goes on without sound")
-        elif rendition is not None:
-            self._stage.run(self._drop(rendition))
-        else:
+        elif not self._renditions.hears(message):
             self._fail(explain(self._source.subject(), fault))
 
-    async def _drop(self, rendition: str) -> None:
-        """One rendition failed: its readers see their sockets close, the others go on."""
-        try:
-            await self.close_rendition(rendition)
-        except DeadlineError as error:
-            log.error("%s", error.what)
+    def _stuck(self) -> None:
+        """A part of this process hangs. Said after the answer to whoever asked for that part."""
+        self._stage.loop.call_soon(self._fail, stuck())
 
     def _fail(self, failure: Failure) -> None:
         if self._failed or self._closing is not None:

@@ -27,6 +27,7 @@ class Part:
     name: str | None = None
     optional: bool = False  # left out where it is not installed
     instead: tuple[str, ...] = ()  # factories that do as well, where the first is not installed
+    launch: str | None = None  # a piece of a pipeline in place of one element; `factory` names it
 
 
 Chain = tuple[Part, ...]
@@ -43,12 +44,14 @@ PAYLOADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Settings that a plan follows. `mtu` in bytes; `cpus` are those that this process may use."""
+    """Settings that a plan follows. `mtu` in bytes; `bits_per_pixel` is for H.264; `cpus` are those that this process
+    may use; an encoder that is not open after `open_s` counts as hung."""
 
     mtu: int = 1200
     keyframe_s: float = 2.0
     bits_per_pixel: float = 0.09
     cpus: int = 1
+    open_s: float = 5.0
 
 
 def raw_queue() -> Part:

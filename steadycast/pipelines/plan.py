@@ -1,151 +1,167 @@
-"""What a rendition becomes: sizes, frame rate, bitrate, threads, and the parts that encode it. Pure."""
+"""The parts that encode a rendition: from the raw tee to what the payloader takes, for an ordered encoder. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steadycast.errors import CallerError
-from steadycast.model import Codec, Rendition
+from steadycast.errors import EncoderError
+from steadycast.model import Codec, EncoderFault, EncoderOrder, Rendition
+from steadycast.pipelines import fragment
+from steadycast.pipelines.fit import Elements, FittedEncoder, Wanted, fit
 from steadycast.pipelines.parts import Chain, Limits, Part, parse, raw_queue
+from steadycast.pipelines.work import FPS_MAX, FPS_WHERE_UNKNOWN, Picture, Work, even, fraction, wanted, work
+from steadycast.vendors.table import ROWS, MemoryPath, Row, row
 
-FPS_WHERE_UNKNOWN = 25  # for the bitrate and keyframe interval of a source that does not tell its frame rate
-FPS_MAX = 240
-KBPS_MIN = 150
-KBPS_MAX = 50_000
-KEYFRAME_EVERY_MAX = 600  # frames
+__all__ = [
+    "FPS_MAX", "FPS_WHERE_UNKNOWN", "FRAGMENT", "Picture", "RenditionPlan", "Work", "even", "plan_rendition", "work",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What is known of a source's picture; unknown is None."""
-
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
+FRAGMENT = "fragment"  # the entry of an operator's own encoder
+_SOFTWARE_SCALER = ("videoscale", "videoconvert")
 
 
 @dataclass(frozen=True, slots=True)
 class RenditionPlan:
-    """An encoding that is worked out: sizes are even, `fps` is None where the source does not tell its own."""
+    """An encoding that is worked out. `memory` is the caps feature planned at the encoder's input (None: system
+    memory), `element` the encoder's name, `notes` what differs from the table of encoders and why."""
 
     name: str
-    width: int
-    height: int
-    fps: float | None
-    bitrate_kbps: int
-    keyframe_every: int
-    threads: int
+    codec: Codec
+    work: Work
+    wanted: Wanted
+    element: str
+    memory: str | None
+    notes: tuple[str, ...]
     chain: Chain
 
     def shown(self) -> Picture:
         """What a viewer of it sees."""
-        return Picture(self.width, self.height, self.fps)
+        return Picture(self.work.width, self.work.height, self.work.fps)
 
 
-def even(value: float) -> int:
-    """The even number at or below, at least 2: I420 has one colour sample for two by two pixels."""
-    return max(2, int(value) // 2 * 2)
+def plan_rendition(
+    rendition: Rendition, picture: Picture, limits: Limits, order: EncoderOrder, elements: Elements
+) -> RenditionPlan:
+    """Work out a rendition of this picture on the ordered encoder.
+
+    Raises CallerError where nobody tells a size, and EncoderError (`encoder.missing`, `encoder.settings`).
+    """
+    made = work(rendition, picture, limits)
+    asked = wanted(rendition, made, limits)
+    caps: str | None
+    if order.entry == FRAGMENT:
+        fitted, encoder = _fragment(order, asked, elements)
+        caps, memory = None, fitted.memory
+    else:
+        found = _row(order)
+        fitted = _fitted(found, order, asked, elements)
+        encoder = Part(fitted.element, fitted.properties, "; ".join(fitted.notes), name="encoder")
+        caps, memory = found.caps, found.pretends or fitted.memory
+    chain = (*_feed(picture, made, fitted, order, elements), encoder, *_asked(caps), parse(order.codec))
+    return RenditionPlan(rendition.name, order.codec, made, asked, fitted.element, memory, fitted.notes, chain)
 
 
-def plan_rendition(rendition: Rendition, picture: Picture, limits: Limits) -> RenditionPlan:
-    """Work out a rendition of this picture. Raises CallerError where neither of them tells a size."""
-    width, height = _size(rendition, picture)
-    fps = _fps(rendition, picture)
-    rate = fps or FPS_WHERE_UNKNOWN
-    bitrate = rendition.bitrate_kbps or _clamp(limits.bits_per_pixel * width * height * rate / 1000, KBPS_MIN, KBPS_MAX)
-    keyframe_s = rendition.keyframe_s or limits.keyframe_s
-    every = _clamp(rate * keyframe_s, 1, KEYFRAME_EVERY_MAX)
-    threads = _threads(width, height, limits.cpus)
-    chain = (
-        *_to_rendition(picture, width, height, fps),
-        _x264(bitrate, every, threads),
-        Part(
-            "capsfilter",
-            {"caps": "video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"},
-            "the profile that every browser decodes; no B-frames, no CABAC",
-        ),
-        parse(Codec.H264),
+def _row(order: EncoderOrder) -> Row:
+    found = row(order.entry)
+    if found is None or found.codec is not order.codec:
+        raise EncoderError(
+            EncoderFault.SETTINGS, f"the table of encoders has no row '{order.entry}' for {order.codec.value}"
+        )
+    return found
+
+
+def _fitted(found: Row, order: EncoderOrder, asked: Wanted, elements: Elements) -> FittedEncoder:
+    for element in order.elements:
+        described = elements.describe(element)
+        if described is not None:
+            return fit(found, asked, described, elements, order.options)
+    names = " or ".join(order.elements) or "any element"
+    raise EncoderError(
+        EncoderFault.MISSING,
+        f"there is no {names} in this process",
+        why="its plugin is not installed, or the driver refused the session that the plugin tries when it is loaded",
+        hint="`steadycast doctor` tells which; where other sessions are open, end one",
     )
-    return RenditionPlan(rendition.name, width, height, fps, bitrate, every, threads, chain)
 
 
-def _size(rendition: Rendition, picture: Picture) -> tuple[int, int]:
-    if rendition.width and rendition.height:
-        return even(rendition.width), even(rendition.height)
-    if not picture.width or not picture.height:
-        raise CallerError(
-            "rendition.size_unknown",
-            f"the source does not tell the size of its picture, so '{rendition.name}' needs one",
-            hint="give the rendition a width and a height",
-        )
-    if rendition.width:  # the other side keeps the shape of the picture
-        return even(rendition.width), even(rendition.width * picture.height / picture.width)
-    if rendition.height:
-        return even(rendition.height * picture.width / picture.height), even(rendition.height)
-    return even(picture.width), even(picture.height)
+def _fragment(order: EncoderOrder, asked: Wanted, elements: Elements) -> tuple[FittedEncoder, Part]:
+    text = fragment.render(order.fragment or "", asked.quantities())
+    fragment.check(text, elements)
+    path = _path_to(order.memory, elements)
+    raw = "{I420,NV12}" if path.feature is None else path.formats[0]
+    name = fragment.encoder_of(text)
+    fitted = FittedEncoder(name, {}, path.feature, raw, path.front, path.behind, (), ())
+    return fitted, Part(name, why="the operator's own", name="encoder", launch=text)
 
 
-def _fps(rendition: Rendition, picture: Picture) -> float | None:
-    if rendition.fps and picture.fps:
-        return min(float(rendition.fps), picture.fps)  # frames that the source does not have would only cost bits
-    return float(rendition.fps) if rendition.fps else picture.fps
+def _path_to(memory: str | None, elements: Elements) -> MemoryPath:
+    """A way into this memory. Raises EncoderError where there is none."""
+    if memory is None:
+        return MemoryPath(None, ("I420",), _SOFTWARE_SCALER)
+    every = {path: None for one in ROWS for path in one.paths if path.feature == memory}
+    named = [_first_device(path) for path in every]
+    for path in named:
+        if all(elements.has(name) for name in (*path.front, *path.behind)):
+            return path
+    if not named:
+        known = sorted({path.feature for one in ROWS for path in one.paths if path.feature})
+        why = f"only these are known: {', '.join(known)}"
+    else:
+        why = f"it needs {', '.join((*named[0].front, *named[0].behind))}, which are not all installed"
+    raise EncoderError(EncoderFault.SETTINGS, f"nothing brings pictures into {memory} for the fragment", why=why)
 
 
-def _threads(width: int, height: int, cpus: int) -> int:
-    """Encoder threads: a thread for each started 1280x720 at 30 fps or so, so that many lobbies share few cores."""
-    return max(1, min(cpus, round(width * height / (1280 * 720)), 4))
+def _first_device(path: MemoryPath) -> MemoryPath:
+    front, behind = (tuple(name.replace("{node}", "") for name in names) for names in (path.front, path.behind))
+    return MemoryPath(path.feature, path.formats, front, behind)
 
 
-def _to_rendition(picture: Picture, width: int, height: int, fps: float | None) -> Iterator[Part]:
+def _feed(
+    picture: Picture, made: Work, fitted: FittedEncoder, order: EncoderOrder, elements: Elements
+) -> Iterator[Part]:
+    """From the raw tee to raw pictures as the encoder is to have them."""
     yield raw_queue()
-    if fps is not None and fps != picture.fps:
-        slower = picture.fps is not None
-        yield Part(
-            "videorate",
-            {"skip-to-first": "true", **({"drop-only": "true"} if slower else {"max-duplication-time": "1000000000"})},
-            "before scaling, so that dropped frames cost nothing; only drops where the source is faster. It "
-            "must begin at the first frame it sees, or it owes all frames since the source began",
-        )
-        yield Part("capsfilter", {"caps": f"video/x-raw,framerate={_fraction(fps)}"})
-    yield Part("videoscale", {"add-borders": "true", "n-threads": "1"}, "borders keep the picture's shape")
-    yield Part("videoconvert", {"n-threads": "1"})
+    yield from _rate(picture, made)
+    for name in fitted.front:
+        yield Part(name, _converter(name, order, elements))
+    feature = f"({fitted.memory})" if fitted.memory is not None and not fitted.behind else ""
     yield Part(
         "capsfilter",
-        {"caps": f"video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1"},
+        {
+            "caps": f"video/x-raw{feature},format={fitted.format},width={made.width},height={made.height},"
+            "pixel-aspect-ratio=1/1"
+        },
         "4:2:0 with 8 bits is what browsers take",
     )
+    for name in fitted.behind:
+        yield Part(name, _converter(name, order, elements))
 
 
-def _x264(bitrate: int, every: int, threads: int) -> Part:
-    return Part(
-        "x264enc",
-        {
-            "bitrate": str(bitrate),
-            "key-int-max": str(every),
-            "threads": str(threads),
-            "tune": "zerolatency",
-            "speed-preset": "superfast",
-            "bframes": "0",
-            "byte-stream": "true",
-            "vbv-buf-capacity": "400",
-            "option-string": "scenecut=0",
-        },
-        "zerolatency: no look-ahead, slices for threads. 400 ms of buffer bound a keyframe's size. No keyframes at "
-        "scene changes: they come when asked for and at the interval, so that the bitrate stays even",
-        name="encoder",
+def _rate(picture: Picture, made: Work) -> Iterator[Part]:
+    if made.fps is None or made.fps == picture.fps:
+        return
+    slower = picture.fps is not None
+    yield Part(
+        "videorate",
+        {"skip-to-first": "true", **({"drop-only": "true"} if slower else {"max-duplication-time": "1000000000"})},
+        "before scaling, so that dropped frames cost nothing; only drops where the source is faster. It "
+        "must begin at the first frame it sees, or it owes all frames since the source began",
     )
+    yield Part("capsfilter", {"caps": f"video/x-raw,framerate={fraction(made.fps)}"})
 
 
-def _fraction(fps: float) -> str:
-    """A frame rate as caps spell it: 25 is 25/1, 29.97 is 30000/1001."""
-    if fps == int(fps):
-        return f"{int(fps)}/1"
-    ntsc = round(fps * 1001 / 1000)
-    if abs(ntsc * 1000 / 1001 - fps) < 0.005:
-        return f"{ntsc * 1000}/1001"
-    return f"{round(fps * 1000)}/1000"
+def _converter(name: str, order: EncoderOrder, elements: Elements) -> dict[str, str]:
+    """Properties of an element that scales or converts; borders keep the picture's shape."""
+    if name in _SOFTWARE_SCALER:
+        return {"n-threads": "1", **({"add-borders": "true"} if name == "videoscale" else {})}
+    described = elements.describe(name)
+    properties = described.properties if described is not None else {}
+    chosen = {"add-borders": "true"} if "add-borders" in properties else {}
+    mine = {key: value for key, value in order.options.items() if key in properties and properties[key].writable}
+    return {**chosen, **mine}
 
 
-def _clamp(value: float, low: int, high: int) -> int:
-    return max(low, min(high, round(value)))
+def _asked(caps: str | None) -> Iterator[Part]:
+    if caps is not None:
+        yield Part("capsfilter", {"caps": caps}, "what browsers decode")

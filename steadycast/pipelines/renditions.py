@@ -1,82 +1,113 @@
-"""The renditions of a stage: opened and closed while it plays."""
+"""The renditions of a stage: opened and closed while it plays, by the names of their instances."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from steadycast.errors import CallerError, ConflictError, DeadlineError, WorkerError
-from steadycast.model import Codec, Rendition, TrackInfo
+from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, TrackInfo
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
-from steadycast.pipelines.parts import encoded_queue, guard, packets
-from steadycast.pipelines.plan import plan_rendition
+from steadycast.pipelines.encoder import Attempt, is_hang
+from steadycast.pipelines.encoder_faults import Evidence, refusal
+from steadycast.pipelines.gst import log
+from steadycast.pipelines.parts import encoded_queue, packets
 from steadycast.pipelines.stage import AUDIO, COPY, Stage
 from steadycast.pipelines.tap import Tap
-from steadycast.pipelines.track import Track
+from steadycast.pipelines.track import Face, Track
 
-FIRST_PACKET_S = 13.0  # from opening a rendition until its first packet; a little less than the asker's patience
+COPY_FIRST_PACKET_S = 13.0  # a little less than the asker's patience
 RENDITIONS_MAX = 64
+Opened = tuple[TrackInfo, EncoderReport | None]
 
 
 class Renditions:
-    """Tracks that are open because somebody asked. A source that sends H.264 or H.265 is decoded only while needed."""
+    """Tracks that are open because somebody asked. A source that sends H.264 or H.265 is decoded only while needed.
 
-    def __init__(self, stage: Stage) -> None:
+    `on_failed(instance, error)`: one that was open failed, and is closed. `on_report(instance, report)`: more is known
+    of its encoder. `on_stuck`: a part of this process hangs, so it must end.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        on_failed: Callable[[str, EncoderError], None],
+        on_report: Callable[[str, EncoderReport], None],
+        on_stuck: Callable[[], None],
+    ) -> None:
         self._stage = stage
+        self._on_failed = on_failed
+        self._on_report = on_report
+        self._on_stuck = on_stuck
+        self._opening: dict[str, asyncio.Task[Opened]] = {}
         self._tracks: dict[str, Track] = {}
-        self._encoding: set[str] = set()
+        self._attempts: dict[str, Attempt] = {}
         self._tap: Tap | None = None
         self._changing = asyncio.Lock()
 
-    def track(self, name: str) -> Track | None:
-        return self._tracks.get(name)
+    def track(self, instance: str) -> Track | None:
+        return self._tracks.get(instance)
 
     def all(self) -> tuple[Track, ...]:
         return tuple(self._tracks.values())
 
-    async def open(self, rendition: Rendition) -> TrackInfo:
+    # --- opening
+
+    async def open(self, rendition: Rendition, instance: str, order: EncoderOrder | None) -> Opened:
         """Answers when its first packet was made; opening twice gives the same. Raises SteadycastError."""
-        name = rendition.name
-        async with self._changing:
-            track = self._tracks.get(name)
-            if track is None:
-                track = await self._start(rendition)
-        await asyncio.wait({track.first}, timeout=FIRST_PACKET_S)
-        if track.first.done() and not track.first.cancelled():
-            return track.info()
-        if self._tracks.get(name) is not track:
-            raise WorkerError("rendition.failed", f"the rendition '{name}' ended before it began", retry_after=1)
-        await self.close(name)
-        raise DeadlineError(
-            "rendition.no_packet",
-            f"the rendition '{name}' made no picture within {FIRST_PACKET_S:g} s",
-            hint="the source may be stalled, or this machine too slow for one more encoder",
-        )
+        task = self._opening.get(instance)
+        if task is None:
+            if (track := self._tracks.get(instance)) is not None:
+                return track.info(), self._report(instance)
+            task = self._stage.loop.create_task(self._open(rendition, instance, order))
+            self._opening[instance] = task
+            task.add_done_callback(lambda done: self._opening.pop(instance, None))
+        return await asyncio.shield(task)
 
-    async def _start(self, rendition: Rendition) -> Track:
-        name = rendition.name
-        if name in (COPY, AUDIO):
-            raise ConflictError("rendition.name_taken", f"'{name}' is the name of a track of the source itself")
-        if len(self._tracks) >= RENDITIONS_MAX:
+    def _report(self, instance: str) -> EncoderReport | None:
+        attempt = self._attempts.get(instance)
+        return attempt.report() if attempt is not None else None
+
+    async def _open(self, rendition: Rendition, instance: str, order: EncoderOrder | None) -> Opened:
+        if {instance, rendition.name} & {COPY, AUDIO}:
+            raise ConflictError("rendition.name_taken", f"'{rendition.name}' is the name of a track of the source")
+        if len(self._tracks) + len(self._opening) > RENDITIONS_MAX:
             raise ConflictError("rendition.too_many", f"a lobby has at most {RENDITIONS_MAX} renditions open")
-        track = self._start_copy(name) if rendition.codec == "copy" else self._start_encoder(rendition)
-        self._tracks[name] = track
-        track.branch.open()
-        if name in self._encoding and self._tap is None and self._stage.codec is not None:
-            await self._open_tap(name, self._stage.codec)
-        return track
-
-    async def _open_tap(self, name: str, codec: Codec) -> None:
-        self._tap = Tap(self._stage, codec)
+        if rendition.codec == "copy":
+            return await self._open_copy(rendition.name, instance)
+        if order is None:
+            raise CallerError("rendition.no_order", f"'{rendition.name}' needs an encoder, and none was ordered")
         try:
-            await self._tap.open()
-        except DeadlineError:
-            self._tap = None
-            await self._close(name)
+            return await self._open_encoder(Attempt(self._stage, rendition, instance, order), instance)
+        except SteadycastError as error:
+            if isinstance(error, EncoderError) and is_hang(error):
+                self._on_stuck()
+            else:
+                await self._close_failed(instance)
             raise
 
-    def _start_copy(self, name: str) -> Track:
+    async def _open_encoder(self, attempt: Attempt, instance: str) -> Opened:
+        self._stage.make_raw_tee()
+        track = await attempt.prepare()
+        self._tracks[instance] = track
+        self._attempts[instance] = attempt
+        async with self._changing:
+            await attempt.start()
+            if self._tap is None and self._stage.codec is not None:
+                await self._open_tap()
+        await attempt.first_packet()
+        attempt.intake.changed = lambda: self._on_report(instance, attempt.report())
+        return track.info(), attempt.report()
+
+    async def _open_tap(self) -> None:
+        assert self._stage.codec is not None
+        tap = Tap(self._stage, self._stage.codec)
+        await tap.open()
+        self._tap = tap
+
+    async def _open_copy(self, name: str, instance: str) -> Opened:
         stage = self._stage
         if stage.encoded is None or stage.codec is None:
             raise CallerError(
@@ -86,37 +117,106 @@ class Renditions:
                 hint="give the rendition the codec h264",
             )
         chain = (encoded_queue(), *packets(stage.codec, stage.limits))
-        branch = Branch(stage.pipeline, stage.encoded, name, chain)
-        return Track(stage.loop, stage.codec, branch, stage.picture, stage.meter)
+        branch = Branch(stage.pipeline, stage.encoded, instance, chain)
+        track = Track(stage.loop, stage.codec, branch, Face(name, stage.picture), stage.meter)
+        self._tracks[instance] = track
+        branch.open()
+        await asyncio.wait({track.first}, timeout=COPY_FIRST_PACKET_S)
+        if track.first.done() and not track.first.cancelled():
+            return track.info(), None
+        if self._tracks.get(instance) is not track:
+            raise WorkerError("rendition.failed", f"the rendition '{name}' ended before it began", retry_after=1)
+        await self.close(instance)
+        raise DeadlineError("source.stalled", f"the source sent nothing for {COPY_FIRST_PACKET_S:g} s", retry_after=2)
 
-    def _start_encoder(self, rendition: Rendition) -> Track:
-        stage = self._stage
-        plan = plan_rendition(rendition, stage.picture(), stage.limits)
-        stage.make_raw_tee()
-        chain = (guard(), *plan.chain, *packets(Codec.H264, stage.limits))
-        branch = Branch(stage.pipeline, stage.raw, plan.name, chain)
-        self._encoding.add(plan.name)
-        return Track(stage.loop, Codec.H264, branch, plan.shown, None)
+    # --- the end
 
-    async def close(self, name: str) -> bool:
-        """False where no such rendition is open. Raises DeadlineError; then the process must end."""
+    async def close(self, instance: str) -> bool:
+        """False where it is not open. One that is being opened ends first. Raises DeadlineError; then the process must
+        end."""
+        task = self._opening.get(instance)
+        if task is not None and instance not in self._tracks:  # in the hands of a thread, which has a deadline
+            await asyncio.wait({task})
         async with self._changing:
-            return await self._close(name)
+            return await self._close(instance)
 
-    async def _close(self, name: str) -> bool:
-        track = self._tracks.pop(name, None)
+    async def _close(self, instance: str) -> bool:
+        track = self._tracks.pop(instance, None)
+        attempt = self._attempts.pop(instance, None)
         if track is None:
             return False
-        self._encoding.discard(name)
+        if attempt is not None:
+            attempt.let_go()
         await track.close()
-        if not self._encoding and self._tap is not None:
+        if not self._attempts and self._tap is not None:
             tap, self._tap = self._tap, None
             await tap.close()
         return True
 
-    def culprit(self, message: Any) -> str | None:
-        """The name of the rendition whose element sent this message of the bus."""
-        for name, track in self._tracks.items():
-            if is_from(message, track.branch.bin):
-                return name
-        return None
+    async def _close_failed(self, instance: str) -> None:
+        """After a refusal. Raises EncoderError where its elements do not end: then the process must."""
+        attempt = self._attempts.get(instance)
+        try:
+            await self.close_held(instance)
+        except DeadlineError as error:
+            self._on_stuck()
+            element = attempt.plan.element if attempt is not None else instance
+            raise refusal(element, Evidence(hung=True), error.what) from None
+
+    async def close_held(self, instance: str) -> bool:
+        """As `close`, by the task that is opening it."""
+        async with self._changing:
+            return await self._close(instance)
+
+    def let_go(self) -> None:
+        """Everything but the elements; enough where the whole pipeline ends."""
+        for task in tuple(self._opening.values()):
+            task.cancel()
+        for attempt in self._attempts.values():
+            attempt.let_go()
+
+    def forget(self) -> None:
+        """Drop what Python holds of the elements; the pipeline is in NULL."""
+        self._tracks.clear()
+        self._attempts.clear()
+        self._tap = None
+
+    # --- failures of what is open
+
+    def hears(self, message: Any) -> bool:
+        """Whether an error of the bus is one of a rendition, and then what follows from it."""
+        instance = next((name for name, track in self._tracks.items() if is_from(message, track.branch.bin)), None)
+        if instance is None:
+            return False
+        attempt = self._attempts.get(instance)
+        if attempt is None:
+            self._fail(instance, EncoderError(EncoderFault.FAILED, f"the rendition '{instance}' failed"))
+            return True
+        attempt.note(message)
+        if attempt.opened:
+            self._fail(instance, attempt.explain())
+        return True
+
+    def look(self) -> None:
+        """Whether all that is open still makes pictures."""
+        for instance, attempt in tuple(self._attempts.items()):
+            if attempt.opened and (error := attempt.look()) is not None:
+                self._fail(instance, error)
+
+    def _fail(self, instance: str, error: EncoderError) -> None:
+        if (attempt := self._attempts.get(instance)) is not None:
+            if attempt.failed:
+                return
+            attempt.failed = True
+        log.warning("the instance %s: %s (%s)", instance, error.what, error.why)
+        self._stage.run(self._drop(instance, error))
+
+    async def _drop(self, instance: str, error: EncoderError) -> None:
+        """Its readers see their sockets close, the others go on."""
+        try:
+            if not await self.close(instance):
+                return
+        except DeadlineError as stuck:
+            log.error("%s", stuck.what)
+            self._on_stuck()
+        self._on_failed(instance, error)

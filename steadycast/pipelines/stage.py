@@ -24,7 +24,7 @@ from steadycast.pipelines.meter import FrameMeter
 from steadycast.pipelines.parts import Chain, Limits, Part, encoded_queue, guard, opus, packets, parsed, tee
 from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.teardown import Disposer, tell
-from steadycast.pipelines.track import Track
+from steadycast.pipelines.track import Face, Track
 
 COPY = "copy"
 AUDIO = "audio"
@@ -117,7 +117,7 @@ class Stage:
         self._measure(self.encoded)
         self.gop.watch(self.encoded.get_static_pad("sink"), self.disposer)
         branch = Branch(self.pipeline, self.encoded, COPY, (encoded_queue(), *packets(codec, self.limits)))
-        self._add(Track(self.loop, codec, branch, self.picture, self.meter))
+        self._add(Track(self.loop, codec, branch, Face(COPY, self.picture), self.meter))
         start(elements)
         link_pads(pad, elements[0].get_static_pad("sink"))
 
@@ -130,9 +130,10 @@ class Stage:
 
     def _take_sound(self, pad: Any, before: Chain, chain: Chain) -> None:
         elements = put((*before, tee(AUDIO)), self.pipeline)
+        encoder = next((part.factory for part in chain if part.name == "encoder"), None)
         chain = (guard(), encoded_queue(), *chain, *packets(Codec.OPUS, self.limits))
         branch = Branch(self.pipeline, elements[-1], AUDIO, chain)
-        self._add(Track(self.loop, Codec.OPUS, branch, Picture, None))
+        self._add(Track(self.loop, Codec.OPUS, branch, Face(AUDIO, Picture, encoder), None))
         start(elements)
         link_pads(pad, elements[0].get_static_pad("sink"))
 

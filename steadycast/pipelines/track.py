@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from steadycast.model import Codec, TrackInfo, TrackKind
@@ -26,6 +27,15 @@ FMTP = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What is told of a track: its rendition's name, what of a picture a viewer sees, and the encoder's element."""
+
+    name: str
+    picture: Callable[[], Picture]
+    encoder: str | None = None
+
+
 class Track:
     """A branch that ends in a sink with readers. `first` is done when the first packet was made.
 
@@ -37,14 +47,14 @@ class Track:
         loop: asyncio.AbstractEventLoop,
         codec: Codec,
         branch: Branch,
-        picture: Callable[[], Picture],
+        face: Face,
         source: FrameMeter | None,
     ) -> None:
         self.name = branch.name
         self.first: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._codec = codec
-        self._picture = picture
+        self._face = face
         self._branch = branch
         self._disposer = Disposer()
         self._payloader = branch.element("payloader").get_static_pad("src")
@@ -62,17 +72,22 @@ class Track:
     def branch(self) -> Branch:
         return self._branch
 
+    @property
+    def made(self) -> int:
+        """Frames so far."""
+        return self._meter.frames
+
     def info(self) -> TrackInfo:
         """Complete when `first` is done; before it, without `fmtp`."""
         caps = self._payloader.get_current_caps()
         fmtp = complete(self._codec, _fmtp(first_of(caps))) if caps is not None else {}
-        name = self._encoder.get_factory().get_name() if self._encoder is not None else None
+        face, name = self._face, self._face.encoder
         if self._codec is Codec.OPUS:
-            return TrackInfo(self.name, TrackKind.AUDIO, self._codec, AUDIO_CLOCK, 2, encoder=name, fmtp=fmtp)
+            return TrackInfo(face.name, TrackKind.AUDIO, self._codec, AUDIO_CLOCK, 2, encoder=name, fmtp=fmtp)
         known = reorders(self._codec, fmtp)
-        picture = self._picture()
+        picture = face.picture()
         return TrackInfo(
-            self.name, TrackKind.VIDEO, self._codec, VIDEO_CLOCK,
+            face.name, TrackKind.VIDEO, self._codec, VIDEO_CLOCK,
             width=picture.width, height=picture.height, fps=picture.fps,
             reorders=self._meter.order.reorders if known is None else known, encoder=name, fmtp=fmtp,
         )  # fmt: skip

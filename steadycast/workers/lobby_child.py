@@ -6,7 +6,8 @@ import logging
 import os
 from typing import Any
 
-from steadycast.errors import ConflictError, DeadlineError, WorkerError
+from steadycast.errors import ConflictError, DeadlineError, EncoderError, WorkerError
+from steadycast.model import EncoderReport
 from steadycast.pipelines.failures import Failure
 from steadycast.pipelines.gst import preload
 from steadycast.pipelines.lobby import LobbyPipeline, Ready
@@ -45,7 +46,9 @@ class LobbyBody:
                 await self._show(message)
                 return {}
             case messages.OpenRendition():
-                return {"track": to_plain(await self._showing().open_rendition(message.rendition))}
+                opened = self._showing().open_rendition(message.rendition, message.instance, message.order)
+                track, report = await opened
+                return {"track": to_plain(track), "report": to_plain(report)}
             case messages.CloseRendition():
                 return {"closed": await self._showing().close_rendition(message.name)}
             case messages.AttachReader():
@@ -73,9 +76,10 @@ class LobbyBody:
     async def _show(self, message: messages.ShowSource) -> None:
         if self._pipeline is not None:
             raise ConflictError("source.shown", "this worker shows a source already")
-        limits = Limits(message.mtu, message.keyframe_s, message.bits_per_pixel, len(os.sched_getaffinity(0)))
+        cpus = len(os.sched_getaffinity(0))
+        limits = Limits(message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s)
         order = SourceOrder(message.source, limits, message.display, message.xauthority, message.timeout_s)
-        self._pipeline = LobbyPipeline(order, self._ready, self._failed)
+        self._pipeline = LobbyPipeline(order, self._ready, self._failed, self._encoder)
         await self._pipeline.play()
 
     def _ready(self, ready: Ready) -> None:
@@ -84,6 +88,12 @@ class LobbyBody:
 
     def _failed(self, failure: Failure) -> None:
         self._parent.post(messages.SourceFailed(failure.code, failure.what, failure.why, failure.hint, failure.retry))
+
+    def _encoder(self, instance: str, news: EncoderError | EncoderReport) -> None:
+        if isinstance(news, EncoderError):
+            self._parent.post(messages.RenditionFailed(instance, news.code, news.what, news.why))
+        else:
+            self._parent.post(messages.EncoderReported(instance, news))
 
 
 if __name__ == "__main__":

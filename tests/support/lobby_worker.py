@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import socket
 import struct
@@ -13,10 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from steadycast.config.settings import WorkerSettings
-from steadycast.model import Codec, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.model import Codec, EncoderOrder, EncoderReport, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.vendors.table import row
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import from_plain
-from steadycast.workers.messages import AttachReader, OpenRendition, ShowSource, SourceFailed, SourceReady
+from steadycast.workers.messages import (
+    AttachReader,
+    EncoderReported,
+    OpenRendition,
+    RenditionFailed,
+    ShowSource,
+    SourceFailed,
+    SourceReady,
+)
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
@@ -30,6 +40,20 @@ class Packet:
     timestamp: int
     marker: bool
     payload: bytes
+
+
+def software(codec: Codec) -> EncoderOrder:
+    """A software encoder that tests may count on."""
+    entry = {Codec.H264: "x264", Codec.H265: "x265", Codec.AV1: "aom", Codec.VP8: "vp8", Codec.VP9: "vp9"}[codec]
+    return ordered(entry)
+
+
+def ordered(entry: str, **more: Any) -> EncoderOrder:
+    """An order for a row of the table."""
+    found = row(entry)
+    assert found is not None, entry
+    order = EncoderOrder(found.family, found.family, found.codec, entry, found.elements)
+    return dataclasses.replace(order, **more)
 
 
 class Reader:
@@ -110,6 +134,7 @@ class Lobby:
         self.worker: Worker
         self.ready: list[SourceReady] = []
         self.failed: SourceFailed | None = None
+        self.encoders: list[RenditionFailed | EncoderReported] = []
         self._news = asyncio.Event()
 
     def heard(self, message: Any, _fds: Descriptors) -> None:
@@ -117,6 +142,8 @@ class Lobby:
             self.ready.append(message)
         elif isinstance(message, SourceFailed):
             self.failed = message
+        elif isinstance(message, RenditionFailed | EncoderReported):
+            self.encoders.append(message)
         self._news.set()
 
     async def show(self, source: Source, **more: Any) -> None:
@@ -143,9 +170,21 @@ class Lobby:
         await self.until(lambda: self.failed or any(t.name == name for r in self.ready for t in r.tracks))
         return next(track for track in self.ready[-1].tracks if track.name == name)
 
-    async def open(self, rendition: Rendition) -> TrackInfo:
-        answer = await self.worker.request(OpenRendition(rendition, rendition.name), deadline=GENEROUS_S)
-        return from_plain(TrackInfo, answer["track"])
+    async def open(
+        self, rendition: Rendition, instance: str | None = None, order: EncoderOrder | None = None
+    ) -> TrackInfo:
+        """The instance has the rendition's name where none is given, and an encoder in software unless ordered."""
+        return (await self.open_reported(rendition, instance, order))[0]
+
+    async def open_reported(
+        self, rendition: Rendition, instance: str | None = None, order: EncoderOrder | None = None
+    ) -> tuple[TrackInfo, EncoderReport | None]:
+        if order is None and rendition.codec != "copy":
+            order = software(Codec(rendition.codec))
+        message = OpenRendition(rendition, instance or rendition.name, order)
+        answer = await self.worker.request(message, deadline=GENEROUS_S)
+        report = answer["report"]
+        return from_plain(TrackInfo, answer["track"]), report and from_plain(EncoderReport, report)
 
     async def read(self, track: str, reader: str = "reader") -> Reader:
         ours, theirs = socket.socketpair()

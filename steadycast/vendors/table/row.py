@@ -78,7 +78,8 @@ class Row:
     """One way to encode one codec. `elements` are names, the best first; `{node}` stands for a device other than the
     first (`device1` for nvcodec, `renderD129` for va) and is empty for the first.
 
-    `caps` is what the encoder is asked to make.
+    `caps` is what the encoder is asked to make. `pretends` is a memory that the element only tells of, by its property
+    `memory`, while its caps are those of system memory.
     """
 
     entry: str
@@ -89,6 +90,7 @@ class Row:
     paths: tuple[MemoryPath, ...]
     caps: str
     hardware: bool = True
+    pretends: str | None = None
 
 
 def one(want: Want, name: str, *values: str, live: bool = False, needed: bool = True, latency: bool = False) -> Setting:

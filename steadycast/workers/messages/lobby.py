@@ -24,6 +24,7 @@ class ShowSource:
     keyframe_s: float = 2.0
     bits_per_pixel: float = 0.09
     timeout_s: float = 8.0
+    open_s: float = 5.0  # from opening an encoder until it is open; then it counts as hung
 
 
 @dataclass(frozen=True, slots=True)

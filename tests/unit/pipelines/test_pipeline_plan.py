@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadycast.errors import CallerError
-from steadycast.model import Codec, DesktopSource, Rendition, RtspSource, TestSource
+from steadycast.model import Codec, DesktopSource, EncoderOrder, Rendition, RtspSource, TestSource
 from steadycast.pipelines.parts import Chain, Limits, Part, packets
-from steadycast.pipelines.plan import Picture, even, plan_rendition
+from steadycast.pipelines.plan import Picture, RenditionPlan, even
+from steadycast.pipelines.plan import plan_rendition as plan_order
+from steadycast.pipelines.recorded import RecordedElements
 from steadycast.pipelines.source_plan import (
     desktop_picture,
     leads_away,
@@ -19,6 +21,12 @@ from steadycast.pipelines.source_plan import (
 )
 
 HD = Picture(1280, 720, 30.0)
+ELEMENTS = RecordedElements("1.22")
+X264 = EncoderOrder("software", "software", Codec.H264, "x264", ("x264enc",))
+
+
+def plan_rendition(rendition: Rendition, picture: Picture, limits: Limits) -> RenditionPlan:
+    return plan_order(rendition, picture, limits, X264, ELEMENTS)
 
 
 def part(chain: Chain, factory: str) -> Part:
@@ -29,12 +37,21 @@ def part(chain: Chain, factory: str) -> Part:
 
 def test_a_bare_rendition_follows_source_and_settings() -> None:
     plan = plan_rendition(Rendition("main"), HD, Limits(keyframe_s=2, bits_per_pixel=0.1))
-    assert (plan.width, plan.height, plan.fps) == (1280, 720, 30)
-    assert plan.bitrate_kbps == round(0.1 * 1280 * 720 * 30 / 1000)
-    assert plan.keyframe_every == 60
-    encoder = part(plan.chain, "x264enc")
-    assert encoder.properties["tune"] == "zerolatency"
-    assert encoder.properties["bframes"] == "0"
+    assert (plan.work.width, plan.work.height, plan.work.fps) == (1280, 720, 30)
+    assert plan.work.bitrate_kbps == round(0.1 * 1280 * 720 * 30 / 1000)
+    assert plan.wanted.keyframe_frames == 60
+    assert part(plan.chain, "x264enc").properties == {
+        "bitrate": str(plan.work.bitrate_kbps),
+        "key-int-max": "60",
+        "threads": "1",
+        "tune": "zerolatency",
+        "speed-preset": "superfast",
+        "bframes": "0",
+        "byte-stream": "true",
+        "vbv-buf-capacity": "400",
+        "option-string": "scenecut=0",
+    }
+    assert (plan.memory, plan.notes) == (None, ())
     assert "videorate" not in [one.factory for one in plan.chain]
 
 
@@ -49,36 +66,36 @@ def test_a_bare_rendition_follows_source_and_settings() -> None:
 )
 def test_sizes_are_even_and_keep_the_shape(rendition: Rendition, size: tuple[int, int]) -> None:
     plan = plan_rendition(rendition, HD, Limits())
-    assert (plan.width, plan.height) == size
+    assert (plan.work.width, plan.work.height) == size
 
 
 def test_an_odd_source_is_rounded_down() -> None:
     plan = plan_rendition(Rendition("r"), Picture(1367, 769, 25), Limits())
-    assert (plan.width, plan.height) == (1366, 768)
+    assert (plan.work.width, plan.work.height) == (1366, 768)
 
 
 def test_a_source_without_a_size_needs_one() -> None:
     with pytest.raises(CallerError, match="size"):
         plan_rendition(Rendition("r"), Picture(), Limits())
-    assert plan_rendition(Rendition("r", width=320, height=180), Picture(), Limits()).fps is None
+    assert plan_rendition(Rendition("r", width=320, height=180), Picture(), Limits()).work.fps is None
 
 
 def test_a_slower_rendition_only_drops_frames() -> None:
     plan = plan_rendition(Rendition("r", fps=10), HD, Limits())
-    assert plan.fps == 10
+    assert plan.work.fps == 10
     rate = part(plan.chain, "videorate").properties
     assert rate["drop-only"] == "true"
     assert rate["skip-to-first"] == "true"
 
 
 def test_frames_that_the_source_has_not_are_not_made() -> None:
-    assert plan_rendition(Rendition("r", fps=60), HD, Limits()).fps == 30
-    assert plan_rendition(Rendition("r", fps=60), Picture(640, 480), Limits()).fps == 60
+    assert plan_rendition(Rendition("r", fps=60), HD, Limits()).work.fps == 30
+    assert plan_rendition(Rendition("r", fps=60), Picture(640, 480), Limits()).work.fps == 60
 
 
 def test_ntsc_rates_stay_fractions() -> None:
     plan = plan_rendition(Rendition("r", fps=30), Picture(640, 480, 29.97), Limits())
-    assert plan.fps == 29.97
+    assert plan.work.fps == 29.97
     assert "videorate" not in [one.factory for one in plan.chain]
 
 
@@ -102,13 +119,13 @@ def test_ntsc_rates_stay_fractions() -> None:
 )  # fmt: skip
 def test_every_plan_is_within_bounds(rendition: Rendition, picture: Picture, limits: Limits) -> None:
     plan = plan_rendition(rendition, picture, limits)
-    assert plan.width % 2 == 0
-    assert plan.height % 2 == 0
-    assert plan.width >= 2
-    assert plan.height >= 2
-    assert 50 <= plan.bitrate_kbps <= 100_000
-    assert 1 <= plan.keyframe_every <= 600
-    assert 1 <= plan.threads <= min(4, limits.cpus)
+    assert plan.work.width % 2 == 0
+    assert plan.work.height % 2 == 0
+    assert plan.work.width >= 2
+    assert plan.work.height >= 2
+    assert 50 <= plan.work.bitrate_kbps <= 100_000
+    assert 1 <= plan.wanted.keyframe_frames <= 600
+    assert 1 <= plan.wanted.threads <= min(4, limits.cpus)
 
 
 @given(st.floats(0, 100_000))

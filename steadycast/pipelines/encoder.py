@@ -1,0 +1,233 @@
+"""One try at an encoder: made and opened in a thread with a deadline, watched, and explained where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from steadycast.errors import DeadlineError, EncoderError, WorkerError
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition
+from steadycast.pipelines import debug_log, simulated
+from steadycast.pipelines.branch import Branch
+from steadycast.pipelines.describe import InstalledElements, feature_of
+from steadycast.pipelines.encoder_faults import Evidence, refusal
+from steadycast.pipelines.failures import Fault
+from steadycast.pipelines.faults import fault_of
+from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.parts import guard, packets
+from steadycast.pipelines.plan import RenditionPlan, plan_rendition
+from steadycast.pipelines.stage import Stage
+from steadycast.pipelines.teardown import Disposer, in_thread, tell
+from steadycast.pipelines.track import Face, Track
+
+FIRST_PACKET_S = 13.0  # from the order until the first packet; a little less than the asker's patience
+LOOK_S = 0.1  # between looks at an encoder that has made nothing yet
+STALL_S = 5.0  # that an open encoder may take frames and make none
+FAULTS_KEPT = 8
+STUCK_SOURCE_FRAMES = 5  # that the source made while the encoder sat on its first
+
+SIMULATED = "simulated"  # a row of the table
+ELEMENTS = InstalledElements()
+
+
+class Attempt:
+    """One encoder of one rendition. `open` once; then `look` from time to time, and `explain` after a failure."""
+
+    def __init__(self, stage: Stage, rendition: Rendition, instance: str, order: EncoderOrder) -> None:
+        self.order = order
+        self.plan: RenditionPlan
+        self.branch: Branch
+        self.track: Track
+        self._stage = stage
+        self._rendition = rendition
+        self._instance = instance
+        self._began = time.monotonic()
+        self._faults: list[Fault] = []
+        self._news = asyncio.Event()
+        self._disposer = Disposer()
+        self.intake: Intake
+        self.failed = False  # after it was open; said once
+        self._opened = False
+        self._progress = (0, time.monotonic(), 0, 0)  # frames made, when, and what was taken and shown by then
+
+    # --- opening
+
+    async def prepare(self) -> Track:
+        """Plan, make and open the device as far as a state change does. Raises EncoderError; nothing stays then."""
+        debug_log.install()
+        await self._within("opened", self._make)
+        self.track = Track(
+            self._stage.loop,
+            self.order.codec,
+            self.branch,
+            Face(self.plan.name, self.plan.shown, self.plan.element),
+            None,
+        )
+        self.intake = Intake(self.branch.element("encoder").get_static_pad("sink"), self._disposer, self._stage.loop)
+        return self.track
+
+    async def start(self) -> None:
+        """Take pictures. Raises EncoderError."""
+        started: list[bool] = []
+        await self._within("started", lambda: started.append(self.branch.open()))
+        if not started[0]:
+            await asyncio.sleep(0)  # the bus is read on this loop
+            raise self.explain()
+
+    async def _within(self, what: str, work: Callable[[], None]) -> None:
+        left = self._began + self._stage.limits.open_s - time.monotonic()
+        try:
+            await in_thread(f"the encoder, until it {what},", max(0.1, left), work)
+        except DeadlineError as error:
+            raise refusal(self._element(), Evidence(hung=True), error.what) from None
+
+    def _make(self) -> None:
+        """In a thread: everything here may load a driver."""
+        if self.order.entry == SIMULATED:
+            simulated.register(self.order.options)
+        self.plan = plan_rendition(self._rendition, self._stage.picture(), self._stage.limits, self.order, ELEMENTS)
+        chain = (guard(), *self.plan.chain, *packets(self.order.codec, self._stage.limits))
+        self.branch = Branch(self._stage.pipeline, self._stage.raw, self._instance, chain)
+        self._open_device()
+
+    def _open_device(self) -> None:
+        """Before the branch is part of the pipeline, so that a refusal, or a hang, touches nobody else."""
+        bus = Gst.Bus.new()
+        self.branch.bin.set_bus(bus)
+        if self.branch.bin.set_state(Gst.State.READY) != Gst.StateChangeReturn.FAILURE:
+            return
+        while (message := bus.pop_filtered(Gst.MessageType.ERROR)) is not None:
+            self._faults.append(fault_of(message))
+        self.branch.bin.set_state(Gst.State.NULL)
+        raise self.explain()
+
+    async def first_packet(self) -> None:
+        """Wait for it. Raises EncoderError; DeadlineError where the source gives nothing to encode."""
+        shown = self._stage.meter.frames
+        while not self.track.first.done():
+            if self._faults:
+                raise self.explain()
+            self._check_first(shown)
+            self._news.clear()
+            waiter = asyncio.ensure_future(self._news.wait())
+            every: set[asyncio.Future[Any]] = {self.track.first, waiter}
+            await asyncio.wait(every, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            waiter.cancel()
+        if self.track.first.cancelled():
+            raise WorkerError(
+                "rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1
+            )
+        self._opened = True
+        self._progress = (self.track.made, time.monotonic(), self.intake.frames, self._stage.meter.frames)
+
+    def _check_first(self, shown: int) -> None:
+        now, first = time.monotonic(), self.intake.first
+        if first is not None and now - first > self._stage.limits.open_s:
+            moved = self._stage.meter.frames - shown >= STUCK_SOURCE_FRAMES
+            if self.intake.frames <= 1 and moved:
+                raise refusal(self._element(), Evidence(hung=True), "it did not come back from its first frame")
+            if self.intake.frames > 1:
+                raise self._silent(f"it took {self.intake.frames} frames and made nothing of them")
+        if now - self._began > FIRST_PACKET_S:
+            raise DeadlineError(
+                "rendition.no_packet",
+                f"the rendition '{self.plan.name}' made no picture within {FIRST_PACKET_S:g} s",
+                hint="the source may be stalled, or this machine too slow for one more encoder",
+            )
+
+    # --- while it is open
+
+    def look(self) -> EncoderError | None:
+        """An error where it takes frames and makes none, although the source goes on."""
+        made, now = self.track.made, time.monotonic()
+        if made != self._progress[0]:
+            self._progress = (made, now, self.intake.frames, self._stage.meter.frames)
+            return None
+        _, since, taken, shown = self._progress
+        goes_on = self._stage.meter.frames - shown >= STUCK_SOURCE_FRAMES
+        if now - since > STALL_S and self.intake.frames > taken and goes_on:
+            return self._silent(f"it takes frames and has made none for {STALL_S:g} s")
+        return None
+
+    def note(self, message: Any) -> None:
+        """An error of the bus that an element of this try posted."""
+        if len(self._faults) < FAULTS_KEPT:
+            self._faults.append(fault_of(message))
+        self._news.set()
+
+    @property
+    def opened(self) -> bool:
+        """Whether it made a packet."""
+        return self._opened
+
+    def report(self) -> EncoderReport:
+        """What was built, and the memory that was negotiated so far."""
+        memory = self.intake.memory
+        if self.order.entry == SIMULATED:  # its memory is as little real as the rest: no caps tell it
+            memory = self.branch.element("encoder").get_property("memory") or None
+        return EncoderReport(self.order.device, self.plan.element, self.plan.memory, memory, self.plan.notes)
+
+    # --- the end
+
+    def explain(self) -> EncoderError:
+        """Why it does not work (any more)."""
+        return refusal(self._element(), self._evidence())
+
+    def _silent(self, detail: str) -> EncoderError:
+        return refusal(self._element(), self._evidence(silent=True), detail)
+
+    def _evidence(self, *, silent: bool = False) -> Evidence:
+        since = self._progress[1] if self._opened else self._began
+        lines = debug_log.since(since)
+        for fault in self._faults:
+            log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
+        for line in lines:
+            log.warning("%s", line)
+        return Evidence(tuple(self._faults), lines, opened=self._opened, silent=silent)
+
+    def _element(self) -> str:
+        return self.plan.element if hasattr(self, "plan") else " or ".join(self.order.elements) or self.order.entry
+
+    def let_go(self) -> None:
+        self._disposer.dispose()
+
+
+class Intake:
+    """What goes into an encoder: how many frames, since when, and in which memory. Holds no element.
+
+    `changed` is called on the loop when the memory became another one.
+    """
+
+    def __init__(self, pad: Any, disposer: Disposer, loop: asyncio.AbstractEventLoop) -> None:
+        self.frames = 0
+        self.first: float | None = None  # monotonic seconds
+        self.memory: str | None = None
+        self.changed: Callable[[], None] = lambda: None
+        self._loop = loop
+        disposer.probe(pad, Gst.PadProbeType.BUFFER, self._frame)
+        disposer.probe(pad, Gst.PadProbeType.EVENT_DOWNSTREAM, self._event)
+
+    def _frame(self, _pad: Any, _info: Any) -> Any:
+        self.frames += 1
+        if self.first is None:
+            self.first = time.monotonic()
+        return Gst.PadProbeReturn.OK
+
+    def _event(self, _pad: Any, info: Any) -> Any:
+        event = info.get_event()
+        if event.type == Gst.EventType.CAPS:
+            memory = feature_of(event.parse_caps())
+            if memory != self.memory:
+                self.memory = memory
+                tell(self._loop, self._told)
+        return Gst.PadProbeReturn.OK
+
+    def _told(self) -> None:
+        self.changed()
+
+
+def is_hang(error: WorkerError) -> bool:
+    """Whether the process must end after this."""
+    return error.code == EncoderFault.HUNG

@@ -1,0 +1,109 @@
+"""An operator's own encoder, a piece of a pipeline as `gst-launch` takes it: filled in and looked at. Pure.
+
+GStreamer would refuse the whole text with few words; here the wrong word is named, and the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from steadycast.errors import EncoderError
+from steadycast.model import EncoderFault
+from steadycast.pipelines.fit import ElementDescription, Elements
+
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")  # lists in caps are upper case or have commas: {NV12,I420}
+_ASSIGNED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def render(text: str, quantities: Mapping[str, str]) -> str:
+    """The fragment with its placeholders filled in. Raises EncoderError."""
+    for name in PLACEHOLDER.findall(text):
+        if name not in quantities:
+            raise _wrong(f"the encoder fragment has an unknown placeholder {{{name}}}", name, quantities)
+    return PLACEHOLDER.sub(lambda found: quantities[found.group(1)], text)
+
+
+def check(text: str, elements: Elements) -> None:
+    """Raises EncoderError for a word that GStreamer would not take: an element, a property, or a property's value."""
+    empty = True
+    for words in _pieces(text):
+        empty = False
+        first = words[0].strip("\"'")
+        if not _ELEMENT.fullmatch(first):  # caps, a pad of a named element, a bin
+            continue
+        described = _described(first, elements)
+        for word in words[1:]:
+            if (assigned := _ASSIGNED.fullmatch(word.strip("\"'"))) is not None:
+                _check_property(described, assigned.group(1), assigned.group(2).strip("\"'"))
+    if empty:
+        raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment is empty")
+
+
+def encoder_of(text: str) -> str:
+    """The name of the element that encodes, as far as its name tells; else of the first."""
+    names = [words[0] for words in _pieces(text) if _ELEMENT.fullmatch(words[0])]
+    return next((name for name in names if "enc" in name), names[0] if names else "fragment")
+
+
+def _pieces(text: str) -> Iterator[list[str]]:
+    """The words between exclamation marks; never an empty list."""
+    lexer = shlex.shlex(text, posix=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    piece: list[str] = []
+    try:
+        for word in lexer:
+            if word != "!":
+                piece.append(word)
+            elif piece:
+                yield piece
+                piece = []
+    except ValueError as error:
+        raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment cannot be read", why=str(error)) from None
+    if piece:
+        yield piece
+
+
+def _described(name: str, elements: Elements) -> ElementDescription:
+    if not elements.has(name):
+        raise _wrong(f"the encoder fragment has an unknown element '{name}'", name, elements.names())
+    described = elements.describe(name)
+    if described is None:
+        raise EncoderError(
+            EncoderFault.MISSING,
+            f"the element {name} of the encoder fragment cannot be made in this process",
+            hint="`steadycast doctor` looks at its plugin and driver",
+        )
+    return described
+
+
+def _check_property(described: ElementDescription, name: str, value: str) -> None:
+    found = described.properties.get(name)
+    if found is None:
+        raise _wrong(f"{described.factory} has no property '{name}'", name, described.properties)
+    if not found.writable:
+        raise EncoderError(EncoderFault.SETTINGS, f"the property {name} of {described.factory} cannot be set")
+    numeric = value.lstrip("+-").isdigit()
+    if found.kind == "enum" and not numeric and value.lower() not in {nick.lower() for nick in found.nicks}:
+        raise _wrong(f"{described.factory} has no {name} '{value}'", value, found.nicks)
+    if found.kind in ("int", "float") and _is_out_of_range(value, found.low, found.high):
+        why = f"it goes from {found.low:g} to {found.high:g}"
+        raise EncoderError(EncoderFault.SETTINGS, f"{described.factory} does not take {name}={value}", why=why)
+
+
+def _is_out_of_range(value: str, low: float | None, high: float | None) -> bool:
+    """Whether it is a number that does not fit; what is no number is left to GStreamer."""
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    return low is not None and high is not None and not low <= number <= high
+
+
+def _wrong(what: str, word: str, known: Iterable[str]) -> EncoderError:
+    near = difflib.get_close_matches(word, list(known), 1, 0.4)
+    return EncoderError(EncoderFault.SETTINGS, what, hint=f"did you mean {near[0]}?" if near else None)
