@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from steadycast import __version__
-from steadycast.api import devices, errors, events, lobbies, metrics, page, receipts, system, viewers, whep
+from steadycast.api import devices, errors, events, lobbies, metrics, page, receipts, simulated, system, viewers, whep
 from steadycast.api.guard import Guard
 from steadycast.api.intake import Intake, Outgo
 from steadycast.api.security import rules_from
 from steadycast.config.settings import LobbySettings, Settings
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.workers.canary import Canary
+
+if TYPE_CHECKING:
+    from steadycast.vendors.simulated.vendor import SimulatedVendor
 
 _TEXT = """Lobbies and their viewers. A lobby is named by its id or its key everywhere. Errors are
 `application/problem+json` (RFC 9457) with a stable `code`, and `why`, `hint` and `retry_after` where they help."""
@@ -29,8 +32,11 @@ def create_app(
     files: page.PageFiles | None = None,
     state: Path | None = None,
     canary: Canary | None = None,
+    simulated_vendor: SimulatedVendor | None = None,
 ) -> FastAPI:
     """The ASGI application. `files` are those of the page, `state` the folder of the store. Raises ConfigError.
+
+    Faults can be set only where there is a `simulated_vendor`.
 
     `canary` is closed by whoever starts the host; the event stream ends with `rooms.events.close()`, which has to be
     called before a server waits for its connections to end.
@@ -60,6 +66,8 @@ def create_app(
     app.include_router(metrics.router(rooms, started))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
+    if simulated_vendor is not None:
+        app.include_router(simulated.router(simulated_vendor))
     if files is not None:
         app.include_router(page.router(files))
     errors.install(app, body_schema())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Body
 from pydantic import Field
 
-from steadycast.vendors.simulated.vendor import SimulatedVendor
+if TYPE_CHECKING:  # no host loads it that has not switched it on
+    from steadycast.vendors.simulated.vendor import SimulatedVendor
 
 Faults = dict[str, Annotated[float, Field(strict=True)]]
 
