@@ -82,8 +82,8 @@ class SimulatedSession:
             lost = self._faults.read().get("driver_lost", 0)
         except FileNotFoundError:
             lost = 1  # the driver was taken away
-        except OSError:
-            lost = 0  # out of descriptors, say: nothing is known of a fault
+        except (OSError, ValueError):
+            lost = 0  # out of descriptors, or somebody wrote into the folder: nothing is known of a fault
         if lost:
             raise SimulatedFailure(DEVICE_NOT_EXIST)
         if self._frames_left is not None:
@@ -157,7 +157,7 @@ class SimulatedDriver:
             raise SimulatedRefusal(DEVICE_NOT_EXIST) from None
         except TimeoutError:
             raise SimulatedRefusal(ENCODER_BUSY) from None
-        except OSError as error:
+        except (OSError, ValueError, TypeError) as error:  # no descriptors, or somebody wrote into the folder
             raise SimulatedRefusal(GENERIC) from error
 
     def facts(self) -> DriverFacts:

@@ -75,14 +75,14 @@ class SlotTable:
         """The first free slot; None: all are held. Raises OSError."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            for index in range(SLOTS):
-                if _lock(fd, index * RECORD_BYTES, RECORD_BYTES):
-                    return Slot(fd, index, holder)
+            free = next((n for n in range(SLOTS) if _lock(fd, n * RECORD_BYTES, RECORD_BYTES)), None)
         except BaseException:
             os.close(fd)
             raise
-        os.close(fd)
-        return None
+        if free is None:
+            os.close(fd)
+            return None
+        return Slot(fd, free, holder)  # which closes it from now on
 
     def held(self) -> tuple[Holder, ...]:
         """Who holds slots now, the lowest slot first. Raises OSError."""

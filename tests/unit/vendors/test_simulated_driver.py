@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -306,6 +307,37 @@ def test_nothing_is_left_after_the_end(vendor_of: Callable[..., SimulatedVendor]
         again.faults()
     with pytest.raises(SimulatedRefusal):
         SimulatedDriver(tmp_path / "simulated").open_session(0, "h264")
+
+
+def test_a_folder_that_cannot_be_used_is_a_refusal_and_keeps_no_descriptor(
+    vendor_of: Callable[..., SimulatedVendor], tmp_path: Path
+) -> None:
+    vendor = vendor_of()
+    folder, before = tmp_path / "simulated", len(list(Path("/proc/self/fd").iterdir()))
+    session = open_one(vendor)
+    facts = (folder / "driver.json").read_text()
+    for damage in ("", "{}", "[1]", '{"gpus": 1}'):
+        (folder / "driver.json").write_text(damage)
+        assert refusal(vendor) == 20
+    (folder / "driver.json").write_text(facts)
+    faults = (folder / "faults.json").read_text()
+    (folder / "faults.json").write_text("{")
+    session.frame()
+    (folder / "faults.json").write_text(faults)
+    session.close()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    driver = driver_of(vendor)
+    try:
+        for spare in range(6):  # somewhere on the way there is no descriptor left
+            resource.setrlimit(resource.RLIMIT_NOFILE, (before + spare, limits[1]))
+            try:
+                driver.open_session(0, "h264").close()
+            except SimulatedRefusal as error:
+                assert error.code == 20
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    open_one(vendor).close()
 
 
 @pytest.mark.parametrize(
