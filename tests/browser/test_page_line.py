@@ -62,7 +62,7 @@ def test_the_page_works_without_a_mouse(server: PageServer, page: Page) -> None:
     expect(page.locator(".row")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to content")).to_be_focused()
-    for _ in range(4):
+    for _ in range(5):
         page.keyboard.press("Tab")
     expect(page.locator(".row")).to_be_focused()
     page.keyboard.press("Enter")

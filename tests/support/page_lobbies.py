@@ -74,6 +74,9 @@ class PageLobbies(MemoryDevices):
         self.refusing: str | None = None  # why no viewer and no lobby is taken now
         self._may_delete = asyncio.Event()
         self._may_delete.set()
+        self.denial: RefusedError | None = None  # what every offer is refused with
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
         self._number = 0
 
     def number(self) -> int:
@@ -122,6 +125,14 @@ class PageLobbies(MemoryDevices):
     def release_delete(self) -> None:
         """The deletes that are held may go on."""
         self._may_delete.set()
+
+    def hold_offers(self) -> None:
+        """Offers are not answered until `release_offers`, as if they stood in a line."""
+        self._may_answer.clear()
+
+    def release_offers(self) -> None:
+        """The offers that are held are answered."""
+        self._may_answer.set()
 
     def pause(self, paused: bool) -> None:
         """Pictures stop, sessions stay; or they go on."""
@@ -173,6 +184,9 @@ class PageLobbies(MemoryDevices):
         self.offers += 1
         self._check_refusing()
         view = self.get(id_or_key)
+        await self._may_answer.wait()
+        if self.denial is not None:
+            raise self.denial
         peer = RTCPeerConnection()
         peer.addTrack(VideoStreamTrack())
         await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))

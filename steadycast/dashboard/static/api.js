@@ -125,6 +125,11 @@ async function all(path) {
   return items;
 }
 
+// A query without what is null or empty.
+function query(wanted) {
+  return new URLSearchParams(Object.entries(wanted).filter(([, value]) => value !== null && value !== ""));
+}
+
 const one = (noun, id) => `/api/v1/${noun}/${encodeURIComponent(id)}`;
 
 export const system = () => json("/api/v1/system");
@@ -132,10 +137,16 @@ export const lobbies = () => all("/api/v1/lobbies");
 export const lobby = (id) => json(one("lobbies", id));
 export const viewers = () => all("/api/v1/viewers");
 export const receipts = async () => (await json("/api/v1/receipts?limit=100")).items;
+export const gpuStatus = () => json("/api/v1/system/gpu-status");
+export const leases = (limit, after) => json(`/api/v1/leases?${query({ limit, after })}`);
+export const admissions = (wanted) => json(`/api/v1/admissions?${query(wanted)}`);
 export const stopLobby = (id) => json(one("lobbies", id), { method: "DELETE", deadline: STOP_MS });
 export const kick = (id) => json(one("viewers", id), { method: "DELETE" });
 
-export function createLobby(body) {
+function post(path, body) {
   const headers = { "Content-Type": "application/json" };
-  return json("/api/v1/lobbies", { method: "POST", headers, body: JSON.stringify(body), deadline: STOP_MS });
+  return json(path, { method: "POST", headers, body: JSON.stringify(body), deadline: STOP_MS });
 }
+
+export const createLobby = (body) => post("/api/v1/lobbies", body);
+export const retryDevice = (id) => post(`${one("devices", id)}/retry`, {});

@@ -2,6 +2,7 @@
 import { onTokenWanted } from "./api.js";
 import { CreateForm } from "./create.js";
 import { LobbyDetail } from "./detail.js";
+import { Devices } from "./devices.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
 import { count } from "./format.js";
 import { icon } from "./icons.js";
@@ -38,6 +39,7 @@ class App {
     ]);
     byId("theme").append(icon("theme"), icon("sun"), icon("moon"));
     byId("new").prepend(icon("plus"));
+    byId("devices").prepend(icon("worker"));
   }
 
   start() {
@@ -49,7 +51,7 @@ class App {
     this.store.start();
   }
 
-  // #/ , #/new , #/lobby/<id or key>
+  // #/ , #/new , #/devices , #/lobby/<id or key>
   route(moved) {
     const [, noun, name] = /^#\/(\w*)\/?(.*)$/.exec(location.hash) ?? [];
     let id = null;
@@ -61,8 +63,11 @@ class App {
     this.player.watch(null);
     if (id) this.pane = new LobbyDetail(id, this.store, this.player);
     else if (noun === "new") this.pane = new CreateForm(this.store, (lobby) => this.created(lobby));
+    else if (noun === "devices") this.pane = new Devices(this.store);
     else this.pane = new Overview(this.store);
-    setAttr(this.frame.panes, "data-view", id ? "lobby" : noun === "new" ? "new" : "overview");
+    setAttr(this.frame.panes, "data-view", id ? "lobby" : ["new", "devices"].includes(noun) ? noun : "overview");
+    setAttr(byId("devices"), "aria-current", noun === "devices" ? "page" : null);
+    this.store.devicesWatched = noun === "devices";
     add(clear(this.frame.main), [this.pane.element]);
     this.frame.main.scrollTop = 0;
     this.draw();
@@ -109,7 +114,7 @@ class App {
     this.late ??= setTimeout(() => show(this.frame.banner, !this.store.connected), LATE_MS);
   }
 
-  // "/" filters, "n" makes a lobby, Escape goes back. Never while a person types.
+  // "/" filters, "n" makes a lobby, "d" shows the devices, Escape goes back. Never while a person types.
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target.matches("input, select, textarea")) return;
@@ -120,6 +125,8 @@ class App {
     } else if (event.key === "n") {
       event.preventDefault();
       location.hash = "#/new";
+    } else if (event.key === "d") {
+      location.hash = "#/devices";
     } else if (
       event.key === "Escape" &&
       !event.defaultPrevented &&

@@ -1,5 +1,6 @@
 // Everything about one lobby: the player, why it is as it is, addresses, renditions, viewers, history.
 import { Activity } from "./activity.js";
+import { LobbyDecisions } from "./decisions.js";
 import { CopyField } from "./copy.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
 import { count, soon, sourceSummary } from "./format.js";
@@ -24,6 +25,7 @@ export class LobbyDetail {
     this.#head();
     this.viewers = new Viewers();
     this.renditions = new Renditions();
+    this.decisions = new LobbyDecisions();
     this.activity = new Activity();
     this.receipts = new Receipts();
     this.whep = new CopyField("WHEP");
@@ -40,7 +42,7 @@ export class LobbyDetail {
     this.columns = h(
       "div.columns",
       {},
-      h("div.column", {}, this.renditions.element, addresses),
+      h("div.column", {}, this.renditions.element, this.decisions.element, addresses),
       h("div.column", {}, this.viewers.element),
       h("div.column", {}, this.activity.element),
       h("div.column", {}, this.receipts.element),
@@ -113,6 +115,7 @@ export class LobbyDetail {
     setMoment(this.created, lobby.created);
     this.#drawTrouble(lobby);
     this.renditions.draw(lobby);
+    this.decisions.draw(lobby.id, this.#store.gpu);
     this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);
     this.#player.draw(lobby);
     this.whep.set(new URL(lobby.whep, location.origin).href);

@@ -1,5 +1,6 @@
 // The list of lobbies: one row each, trouble first, updated in place.
 import { h, keyed, setAttr, setText, show } from "./dom.js";
+import { lobbyEncoders } from "./encoders.js";
 import { count, kindWord, sourceSubject, sourceSummary } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
@@ -17,6 +18,8 @@ class LobbyRow {
     this.viewers.append(icon("viewer"), this.number);
     this.source = h("span.row-source");
     this.why = h("span.row-why");
+    this.encoderText = h("span");
+    this.encoder = h("span.row-encoder", {}, icon("worker"), this.encoderText);
     this.since = moment();
     this.link = h(
       "a.row",
@@ -25,6 +28,7 @@ class LobbyRow {
       h("span.row-head", {}, this.name, this.viewers),
       this.source,
       h("span.row-state", {}, this.chip.element, this.since),
+      this.encoder,
       this.why,
     );
     this.element = h("li", {}, this.link);
@@ -42,6 +46,10 @@ class LobbyRow {
     setMoment(this.since, lobby.since);
     setText(this.why, lobby.state === "STREAMING" ? "" : lobby.why);
     show(this.why, this.why.textContent !== "");
+    const { text, tone } = lobbyEncoders(lobby);
+    setText(this.encoderText, text);
+    setAttr(this.encoder, "data-tone", tone);
+    show(this.encoder, text !== "");
   }
 }
 

@@ -1,5 +1,6 @@
 // What is seen when no lobby is chosen: the host in a few figures, and what happened lately.
 import { Activity } from "./activity.js";
+import { Caution } from "./caution.js";
 import { h, setAttr, setText } from "./dom.js";
 import { Receipts } from "./receipts.js";
 
@@ -24,7 +25,9 @@ export class Overview {
       h("div.column", {}, this.activity.element),
       h("div.column", {}, this.receipts.element),
     );
-    this.element = h("div.page.overview", {}, h("h1", { tabindex: "-1" }, "Overview"), figures, columns);
+    this.caution = new Caution(h("a", { href: "#/devices" }, "Devices"));
+    const title = h("h1", { tabindex: "-1" }, "Overview");
+    this.element = h("div.page.overview", {}, title, this.caution.element, figures, columns);
   }
 
   #figure(label) {
@@ -35,7 +38,7 @@ export class Overview {
   }
 
   draw() {
-    const { lobbies, events, receipts, loaded } = this.#store;
+    const { lobbies, events, receipts, loaded, gpu } = this.#store;
     const all = [...lobbies.values()];
     const numbers = {
       Streaming: all.filter((lobby) => lobby.state === "STREAMING").length,
@@ -49,7 +52,20 @@ export class Overview {
     for (const [label, number] of Object.entries(numbers))
       setText(this.#figures.get(label).value, loaded ? String(number) : "–");
     setAttr(this.#figures.get("In trouble").box, "data-tone", loaded && numbers["In trouble"] ? "warn" : null);
+    this.caution.set(softwareMode(gpu));
     this.activity.draw(events, SHOWN, (id) => lobbies.get(id)?.name ?? id);
     this.receipts.draw(receipts, SHOWN);
   }
+}
+
+// The host in one sentence where its hardware is not enough; empty where it is.
+function softwareMode(gpu) {
+  const waiting = gpu?.waiting.filter((place) => !place.promotion).length ?? 0;
+  const many = waiting === 1 ? "One request waits for an encoder." : `${waiting} requests wait for an encoder.`;
+  return [
+    gpu?.software_mode ? "Some pictures are encoded in software, though hardware is preferred." : null,
+    waiting ? many : null,
+  ]
+    .filter(Boolean)
+    .join(" ");
 }

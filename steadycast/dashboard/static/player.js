@@ -1,6 +1,7 @@
 // Plays one lobby over WHEP and keeps it playing: a session that ends is followed by a new one, with bounded back-off.
+import { isDenial, softwareText, waitingFor } from "./encoders.js";
 import { isEnding, stateLook } from "./format.js";
-import { ATTEMPTS, backoff, isFinal, judge } from "./recovery.js";
+import { ATTEMPTS, backoff, isFinal, judge, refusal } from "./recovery.js";
 import { Screen } from "./screen.js";
 import { figures, packets, snapshot } from "./stats.js";
 import { WhepSession } from "./whep.js";
@@ -19,6 +20,7 @@ export class Player {
   #stats = null; // {opened, count, heard, snap, shownAt} of the session
   #attempt = 0;
   #retry = null;
+  #countdown = null; // while a refusal counts the seconds
   #ticker = null;
   #ticking = false;
   #gone = null; // why the host ended the session
@@ -28,6 +30,7 @@ export class Player {
     this.#store = store;
     this.screen = new Screen({
       toggle: () => (this.#running() ? this.stop() : this.play()),
+      again: () => this.play(),
       rendition: (name) => this.#choose(name),
     });
     store.onEvent((event) => this.#event(event));
@@ -69,9 +72,18 @@ export class Player {
       lobby.renditions.map((rendition) => rendition.name),
       this.#rendition,
     );
+    if (this.#session && !this.#stats) this.#sayConnecting(); // its place in the line may have changed
+    if (this.#stats) this.screen.caution.set(softwareText(this.#watched(lobby) ?? {}));
     if (!isEnding(lobby.state) || !this.#running()) return;
     this.#gone = "The lobby ends.";
     this.stop({ title: `This lobby is ${stateLook(lobby.state).word.toLowerCase()}` });
+  }
+
+  // The rendition that is seen: what the host says, else what was chosen, else the first that runs.
+  #watched(lobby) {
+    const name = this.#store.viewers.get(this.viewer)?.rendition ?? this.#rendition;
+    const running = lobby?.renditions.filter((rendition) => rendition.running) ?? [];
+    return running.find((rendition) => rendition.name === name) ?? running[0] ?? null;
   }
 
   #running() {
@@ -86,8 +98,10 @@ export class Player {
   #end() {
     clearTimeout(this.#retry);
     clearInterval(this.#ticker);
+    clearInterval(this.#countdown);
     this.#session?.close({ tell: !this.#gone });
-    this.#retry = this.#ticker = this.#session = this.#stats = this.#gone = null;
+    this.screen.caution.set("");
+    this.#retry = this.#ticker = this.#countdown = this.#session = this.#stats = this.#gone = null;
   }
 
   async #open() {
@@ -146,8 +160,7 @@ export class Player {
 
   #facts(session, snap, moment) {
     const lobby = this.#store.lobbies.get(this.#lobby);
-    const running = lobby?.renditions.filter((rendition) => rendition.running) ?? [];
-    const track = (running.find((rendition) => rendition.name === this.#rendition) ?? running[0])?.track;
+    const track = this.#watched(lobby)?.track;
     return {
       state: session.pc.connectionState,
       sinceOpen: moment - this.#stats.opened,
@@ -189,8 +202,32 @@ export class Player {
       hint: problem.hint ?? "",
     };
     this.#end();
-    if (isFinal(problem)) this.screen.say({ tone: "bad", ...text });
+    if (isDenial(problem.code)) this.#refused(problem, text);
+    else if (isFinal(problem)) this.screen.say({ tone: "bad", ...text });
     else this.#next(text, problem.retryAfter);
+  }
+
+  // The host has no encoder for this now. Somebody may try again as soon as the host allows; the player does so by
+  // itself a little later, so that a crowd that was refused does not come back all at once.
+  #refused(problem, text) {
+    const began = now();
+    const { ready, itself } = refusal(this.#attempt, problem.retryAfter, Math.random());
+    const last = itself === null || this.#attempt >= ATTEMPTS;
+    this.#attempt += 1;
+    const say = () => {
+      const left = (until) => Math.ceil(until - (now() - began));
+      const wait = left(ready);
+      this.screen.say({
+        tone: last ? "bad" : "wait",
+        ...text,
+        code: problem.code,
+        badge: last ? "" : `tries by itself in ${Math.max(0, left(itself))} s`,
+        again: { text: wait > 0 ? `Try again in ${wait} s` : "Try again", ready: wait <= 0 },
+      });
+    };
+    say();
+    this.#countdown = setInterval(say, 1000);
+    if (!last) this.#retry = setTimeout(() => this.#open(), itself * 1000);
   }
 
   #next(text, retryAfter) {
@@ -211,6 +248,11 @@ export class Player {
   #sayConnecting() {
     const lobby = this.#store.lobbies.get(this.#lobby);
     const trouble = lobby && lobby.state !== "STREAMING" ? lobby : null;
+    const place = waitingFor(this.#store.gpu, this.#lobby, this.#rendition);
+    if (place) {
+      this.screen.say({ tone: "busy", title: `Waiting for an encoder: place ${place.position}`, why: place.why });
+      return;
+    }
     const title = this.#lost ? "Connecting again" : "Connecting";
     this.screen.say({ tone: "busy", title, why: trouble?.why ?? this.#lost ?? "" });
   }

@@ -17,6 +17,13 @@ export function backoff(attempt, retryAfter) {
   return Math.min(30, Math.max(step, retryAfter ?? 0));
 }
 
+// After a refusal by the limits of the host: `ready`, seconds until somebody may ask again; `itself`, until the player
+// does, null where waiting is no help. `chance` (0 to 1) spreads the players.
+export function refusal(attempt, retryAfter, chance) {
+  if (retryAfter === null) return { ready: 0, itself: null };
+  return { ready: retryAfter, itself: Math.min(60, retryAfter + 3 + Math.min(attempt, 6) * 4 + chance * 3) };
+}
+
 // `facts`: {state: connectionState, sinceOpen, silent (seconds without a packet, null before the first), fps,
 // lobby: state of the lobby or null, lobbyFor: seconds in that state, hostConnected, gone: the host ended this viewer}.
 // Answers {act: "keep" | "wait" | "renew", why}.

@@ -1,5 +1,7 @@
 // The renditions of a lobby: what each is, whether it runs, what makes it, who watches.
-import { h, keyed, setAttr, setText } from "./dom.js";
+import { Caution } from "./caution.js";
+import { h, keyed, setAttr, setText, show } from "./dom.js";
+import { memoryText, placeText, seatText, softwareText } from "./encoders.js";
 import { count, encoderText, renditionText, soon } from "./format.js";
 import { moment, setMoment } from "./moment.js";
 
@@ -11,12 +13,15 @@ class RenditionRow {
     this.state = h("span.rendition-state");
     this.closes = moment();
     this.encoder = h("span.tag");
+    this.seat = h("span.faint.wrap");
+    this.caution = new Caution();
     this.element = h(
       "li.rendition",
       {},
       this.dot,
-      h("span.person-text", {}, this.name, this.about),
+      h("span.person-text", {}, this.name, this.about, this.seat),
       h("span.rendition-side", {}, this.encoder, h("span.faint", {}, this.state, this.closes)),
+      this.caution.element,
     );
   }
 
@@ -28,6 +33,10 @@ class RenditionRow {
     setText(this.about, renditionText(rendition) || "follows the source");
     setText(this.encoder, encoder ?? "");
     this.encoder.hidden = !encoder;
+    setText(this.seat, seatText(rendition.seat));
+    show(this.seat, this.seat.textContent !== "");
+    const waits = rendition.seat ? "" : placeText(rendition.place);
+    this.caution.set([softwareText(rendition), memoryText(rendition.seat), waits].filter(Boolean).join(" "));
     const closing = rendition.running && Number.isFinite(rendition.closes_at);
     const watched = rendition.viewers ? count(rendition.viewers, "viewer") : "no viewer";
     setText(this.state, !rendition.running ? "starts with its first viewer" : closing ? "ends " : watched);

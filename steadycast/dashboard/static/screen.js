@@ -1,4 +1,5 @@
 // What a person sees of the player: the video, what is going on, and the controls. Decides nothing.
+import { Caution } from "./caution.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
 import { icon } from "./icons.js";
 import { StatsPanel } from "./stats.js";
@@ -18,7 +19,7 @@ function savedVolume() {
 
 export class Screen {
   #delays = { shown: [], glass: [] }; // seconds, of the frames painted since they were last asked for
-  // `actions`: {toggle(), rendition(name)}.
+  // `actions`: {toggle(), again(), rendition(name)}.
   constructor(actions) {
     this.actions = actions;
     this.video = h("video", {
@@ -43,7 +44,14 @@ export class Screen {
       this.cover,
       this.bar,
     );
-    this.element = h("section.player", { "aria-label": "Player" }, this.box, this.stats.element);
+    this.caution = new Caution(h("a", { href: "#/devices" }, "Devices"));
+    this.element = h(
+      "section.player",
+      { "aria-label": "Player" },
+      this.box,
+      this.caution.element,
+      this.stats.element,
+    );
     this.video.addEventListener("volumechange", () => this.#showSound());
     this.#showSound();
     this.#watchFrames();
@@ -53,12 +61,14 @@ export class Screen {
     this.title = h("p.cover-title");
     this.why = h("p.cover-why");
     this.hint = h("p.cover-hint");
+    this.code = h("p.cover-code");
+    this.againText = h("span", {}, "Play");
     this.spin = h("span.spinner", { "aria-hidden": "true" });
     this.again = h(
       "button.button.cover-play",
-      { type: "button", onclick: () => this.actions.toggle() },
+      { type: "button", onclick: () => this.actions.again() },
       icon("play"),
-      "Play",
+      this.againText,
     );
     this.cover = h(
       "div.cover",
@@ -67,6 +77,7 @@ export class Screen {
       this.title,
       this.why,
       this.hint,
+      this.code,
       this.again,
     );
   }
@@ -106,16 +117,20 @@ export class Screen {
     );
   }
 
-  // {tone: "play" | "busy" | "wait" | "off" | "bad", title, why, hint, badge}; only the sentences that are known.
-  say({ tone, title = "", why = "", hint = "", badge = "" }) {
+  // {tone: "play" | "busy" | "wait" | "off" | "bad", title, why, hint, code, badge}; only the sentences that are known.
+  // `again`: {text, ready} of the button that tries again, where it is not the usual one.
+  say({ tone, title = "", why = "", hint = "", code = "", badge = "", again = null }) {
     setAttr(this.box, "data-tone", tone);
     setText(this.title, title);
     setText(this.why, why);
     setText(this.hint, hint);
+    setText(this.code, code);
     setText(this.badge, badge);
     show(this.cover, tone !== "play");
     show(this.spin, tone === "busy" || tone === "wait");
-    show(this.again, tone === "off" || tone === "bad");
+    show(this.again, again !== null || tone === "off" || tone === "bad");
+    setText(this.againText, again?.text ?? "Play");
+    this.again.disabled = again?.ready === false;
     const running = tone === "play" || tone === "busy" || tone === "wait";
     this.#button(this.playButton, running ? "stop" : "play", running ? "Stop playing (Space)" : "Play (Space)");
   }

@@ -8,6 +8,7 @@ const RECEIPTS_KEPT = 100;
 const SETTLE_MS = 60; // events come in bursts: what they touch is asked for once
 const FULL_AT = 6; // more lobbies than this touched at once: one list is cheaper than many gets
 const LAST_STATES = ["DESTROYED", "CLEANUP_INCOMPLETE"]; // the host has no such lobby after these
+const DEVICES_MS = 5000; // what other programs take of a device changes without an event; only while somebody looks
 const TRUTH_MS = 30_000; // statistics of viewers and deadlines change without an event
 
 export class Store {
@@ -16,6 +17,8 @@ export class Store {
   events = []; // newest first
   receipts = []; // newest first
   system = null;
+  gpu = null; // GpuStatus: devices and the line
+  devicesWatched = false; // whether somebody looks at them
   loaded = false;
   connected = false;
   problem = null; // why not connected
@@ -24,6 +27,7 @@ export class Store {
   #dirty = new Set();
   #viewersDirty = false;
   #receiptsDirty = false;
+  #gpuDirty = false;
   #allDirty = false;
   #timer = null;
   #busy = false;
@@ -38,6 +42,7 @@ export class Store {
   start() {
     this.#stream.start();
     setInterval(() => document.hidden || !this.connected || this.refresh(), TRUTH_MS);
+    setInterval(() => document.hidden || !this.connected || !this.devicesWatched || this.refreshGpu(), DEVICES_MS);
   }
 
   retryNow() {
@@ -90,6 +95,11 @@ export class Store {
     this.#plan();
   }
 
+  refreshGpu() {
+    this.#gpuDirty = true;
+    this.#plan();
+  }
+
   #opened() {
     this.connected = true;
     this.problem = null;
@@ -127,6 +137,7 @@ export class Store {
     if (event.name === "viewer.gone") this.viewers.delete(event.viewer);
     if (event.kind === "viewer" || event.kind === "host") this.#viewersDirty = true;
     if (event.kind === "receipt") this.#receiptsDirty = true;
+    if (event.kind === "encoder" || event.kind === "lobby") this.#gpuDirty = true;
     // A lobby that ends has nothing new to say than its events, and is not found any more a moment later.
     const ends = isEnding(this.lobbies.get(event.lobby)?.state);
     if (over || ends) this.#dirty.delete(event.lobby);
@@ -146,13 +157,14 @@ export class Store {
     const jobs = [all ? this.#fetchAll() : Promise.all(ids.map((id) => this.#fetchOne(id)))];
     if (all || this.#viewersDirty) jobs.push(this.#fetchViewers());
     if (all || this.#receiptsDirty) jobs.push(api.receipts().then((items) => this.addReceipts(items)));
+    if (all || this.#gpuDirty) jobs.push(api.gpuStatus().then((gpu) => (this.gpu = gpu)));
     if (all) jobs.push(api.system().then((system) => (this.system = system)));
     this.#dirty.clear();
-    this.#allDirty = this.#viewersDirty = this.#receiptsDirty = false;
+    this.#allDirty = this.#viewersDirty = this.#receiptsDirty = this.#gpuDirty = false;
     // A call that fails leaves the old picture: the line is then down too, and its return asks for everything again.
     await Promise.allSettled(jobs);
     this.#busy = false;
-    if (this.#dirty.size || this.#allDirty || this.#viewersDirty || this.#receiptsDirty) this.#plan();
+    if (this.#dirty.size || this.#allDirty || this.#viewersDirty || this.#receiptsDirty || this.#gpuDirty) this.#plan();
     this.#changed();
   }
 
