@@ -107,6 +107,12 @@ AOM = Row(
         one(Want.THREADS, "threads", "{threads}", needed=False),
         one(Want.THREADS, "row-mt", "true", needed=False),
         one(Want.BUFFER, "buf-sz", "{buffer_ms}", needed=False),
+        one(Want.BUFFER, "buf-initial-sz", "300", needed=False),
+        one(Want.BUFFER, "buf-optimal-sz", "350", needed=False),
+        # The element's own 0 leaves libaom no quantizer to choose: it aborts the process within a second or two
+        # (av1enc of 1.22 with libaom 3.6, whatever the picture). 63 is libaom's worst.
+        one(Want.EXTRA, "max-quantizer", "63"),
+        one(Want.EXTRA, "min-quantizer", "4", needed=False),
     ),
     (SYSTEM,), AV1, hardware=False,
 )  # fmt: skip
