@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,8 +24,10 @@ from steadycast.pipelines.teardown import Disposer, in_thread, tell
 from steadycast.pipelines.track import Face, Track
 
 FIRST_PACKET_S = 13.0  # from the order until the first packet; a little less than the asker's patience
+TOLD_S = 0.5  # from a refusal until the bus has said why
 LOOK_S = 0.1  # between looks at an encoder that has made nothing yet
 STALL_S = 5.0  # that an open encoder may take frames and make none
+PROGRESS_S = 1.0  # how old the last look at an open encoder may be
 FAULTS_KEPT = 8
 STUCK_SOURCE_FRAMES = 5  # that the source made while the encoder sat on its first
 
@@ -47,6 +50,7 @@ class Attempt:
         self._faults: list[Fault] = []
         self._news = asyncio.Event()
         self._disposer = Disposer()
+        self._ready = Disposer()  # what is undone when it makes packets
         self.intake: Intake
         self.failed = False  # after it was open; said once
         self._opened = False
@@ -70,10 +74,12 @@ class Attempt:
 
     async def start(self) -> None:
         """Take pictures. Raises EncoderError."""
+        self._ready.probe(self.branch.bin.get_static_pad("sink"), Gst.PadProbeType.QUERY_DOWNSTREAM, _refuse_allocation)
         started: list[bool] = []
         await self._within("started", lambda: started.append(self.branch.open()))
         if not started[0]:
-            await asyncio.sleep(0)  # the bus is read on this loop
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), TOLD_S)
             raise self.explain()
 
     async def _within(self, what: str, work: Callable[[], None]) -> None:
@@ -120,7 +126,13 @@ class Attempt:
                 "rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1
             )
         self._opened = True
+        self._offer_allocation()
         self._progress = (self.track.made, time.monotonic(), self.intake.frames, self._stage.meter.frames)
+
+    def _offer_allocation(self) -> None:
+        """From now on its queue answers at once; the source is asked to ask again."""
+        self._ready.dispose()
+        self.branch.bin.get_static_pad("sink").push_event(Gst.Event.new_reconfigure())
 
     def _check_first(self, shown: int) -> None:
         now, first = time.monotonic(), self.intake.first
@@ -179,7 +191,7 @@ class Attempt:
         return refusal(self._element(), self._evidence(silent=True), detail)
 
     def _evidence(self, *, silent: bool = False) -> Evidence:
-        since = self._progress[1] if self._opened else self._began
+        since = self._progress[1] - PROGRESS_S if self._opened else self._began
         lines = debug_log.since(since)
         for fault in self._faults:
             log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
@@ -191,11 +203,20 @@ class Attempt:
         return self.plan.element if hasattr(self, "plan") else " or ".join(self.order.elements) or self.order.entry
 
     def let_go(self) -> None:
+        self._ready.dispose()
         self._disposer.dispose()
 
 
+def _refuse_allocation(_pad: Any, info: Any) -> Any:
+    """A question for memory waits in a queue for its turn: behind an encoder that opens slowly, the source would wait
+    with it, and all other renditions."""
+    refused = info.get_query().type == Gst.QueryType.ALLOCATION
+    return Gst.PadProbeReturn.DROP if refused else Gst.PadProbeReturn.OK
+
+
 class Intake:
-    """What goes into an encoder: how many frames, since when, and in which memory. Holds no element.
+    """What goes into an encoder: how many frames, since when (caps count: many open at them), in which memory. It holds
+    no element.
 
     `changed` is called on the loop when the memory became another one.
     """
@@ -211,13 +232,13 @@ class Intake:
 
     def _frame(self, _pad: Any, _info: Any) -> Any:
         self.frames += 1
-        if self.first is None:
-            self.first = time.monotonic()
         return Gst.PadProbeReturn.OK
 
     def _event(self, _pad: Any, info: Any) -> Any:
         event = info.get_event()
         if event.type == Gst.EventType.CAPS:
+            if self.first is None:
+                self.first = time.monotonic()
             memory = feature_of(event.parse_caps())
             if memory != self.memory:
                 self.memory = memory

@@ -26,6 +26,7 @@ from steadycast.pipelines.track import Track
 
 AUDIO_WAIT_S = 1.0  # after the picture is there, the source counts as ready without its sound
 WATCH_S = 0.25  # between looks at whether frames still come
+TOLD_S = 0.1  # for an answer to be on its way before the end of all is said
 NULL_S = 2.5  # for the whole pipeline; the end of the process is behind it
 
 
@@ -61,6 +62,7 @@ class LobbyPipeline:
         self._began = time.monotonic()
         self._seen: float | None = None  # when the first picture was there
         self._failed = False
+        self._hangs = False
         self._closing: asyncio.Task[None] | None = None
 
     # --- life
@@ -81,8 +83,8 @@ class LobbyPipeline:
 
     async def _close(self) -> None:
         self._stage.stop_tasks()
-        if not self._source.can_end:
-            raise DeadlineError("gstreamer.stuck", "a thread of the source is known to be stuck")
+        if not self._source.can_end or self._hangs:
+            raise DeadlineError("gstreamer.stuck", "a thread is known to be stuck")
         self._renditions.let_go()
         for track in self._all_tracks():
             track.let_go()
@@ -199,7 +201,8 @@ class LobbyPipeline:
 
     def _stuck(self) -> None:
         """A part of this process hangs. Said after the answer to whoever asked for that part."""
-        self._stage.loop.call_soon(self._fail, stuck())
+        self._hangs = True
+        self._stage.loop.call_later(TOLD_S, self._fail, stuck())
 
     def _fail(self, failure: Failure) -> None:
         if self._failed or self._closing is not None:

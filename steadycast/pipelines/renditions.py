@@ -64,7 +64,12 @@ class Renditions:
             task = self._stage.loop.create_task(self._open(rendition, instance, order))
             self._opening[instance] = task
             task.add_done_callback(lambda done: self._opening.pop(instance, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise _ended(rendition.name) from None
 
     def _report(self, instance: str) -> EncoderReport | None:
         attempt = self._attempts.get(instance)
@@ -94,6 +99,8 @@ class Renditions:
         self._tracks[instance] = track
         self._attempts[instance] = attempt
         async with self._changing:
+            if self._tracks.get(instance) is not track:
+                raise _ended(attempt.plan.name)
             await attempt.start()
             if self._tap is None and self._stage.codec is not None:
                 await self._open_tap()
@@ -125,7 +132,7 @@ class Renditions:
         if track.first.done() and not track.first.cancelled():
             return track.info(), None
         if self._tracks.get(instance) is not track:
-            raise WorkerError("rendition.failed", f"the rendition '{name}' ended before it began", retry_after=1)
+            raise _ended(name)
         await self.close(instance)
         raise DeadlineError("source.stalled", f"the source sent nothing for {COPY_FIRST_PACKET_S:g} s", retry_after=2)
 
@@ -137,6 +144,9 @@ class Renditions:
         task = self._opening.get(instance)
         if task is not None and instance not in self._tracks:  # in the hands of a thread, which has a deadline
             await asyncio.wait({task})
+        return await self._close_held(instance)
+
+    async def _close_held(self, instance: str) -> bool:
         async with self._changing:
             return await self._close(instance)
 
@@ -157,16 +167,11 @@ class Renditions:
         """After a refusal. Raises EncoderError where its elements do not end: then the process must."""
         attempt = self._attempts.get(instance)
         try:
-            await self.close_held(instance)
+            await self._close_held(instance)
         except DeadlineError as error:
             self._on_stuck()
             element = attempt.plan.element if attempt is not None else instance
             raise refusal(element, Evidence(hung=True), error.what) from None
-
-    async def close_held(self, instance: str) -> bool:
-        """As `close`, by the task that is opening it."""
-        async with self._changing:
-            return await self._close(instance)
 
     def let_go(self) -> None:
         """Everything but the elements; enough where the whole pipeline ends."""
@@ -220,3 +225,7 @@ class Renditions:
             log.error("%s", stuck.what)
             self._on_stuck()
         self._on_failed(instance, error)
+
+
+def _ended(name: str) -> WorkerError:
+    return WorkerError("rendition.failed", f"the rendition '{name}' ended before it began", retry_after=1)
