@@ -1,0 +1,279 @@
+"""The desk: decides with admission, reserves in the same breath, keeps the line and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import structlog
+
+from steadycast.errors import RefusedError
+from steadycast.leases.admission import admit
+from steadycast.leases.decisions import Decision, Denial, Deny, EncodeRequest, Fallback, Grant, Queue
+from steadycast.leases.line import Entry, Line
+from steadycast.lobbies.encoders import words
+from steadycast.lobbies.encoders.admissions import Admissions
+from steadycast.lobbies.encoders.books import Books, Idle
+from steadycast.lobbies.encoders.parts import EncodersParts
+from steadycast.lobbies.seats import Place, Seat
+from steadycast.model import EncoderOrder, HardwareUse
+
+log = structlog.get_logger("encoders")
+
+# For an idle encoder to be closed; then the one who was to get its place is decided about without it.
+GIVE_UP_S = 6.0
+GRANTS = 4  # decisions in a row that the ledger does not bear out
+
+
+@dataclass(eq=False)
+class Waiter:
+    """Somebody in the line. `key` is its name there. `promised`: an idle encoder is being closed for it."""
+
+    key: str
+    entry: Entry
+    request: EncodeRequest
+    seat: asyncio.Future[Seat]
+    why: Queue
+    promised: bool = False
+
+
+class Desk:
+    """`take` gives seats; `free` takes them back and serves the line."""
+
+    def __init__(self, parts: EncodersParts, books: Books, admissions: Admissions) -> None:
+        self._parts = parts
+        self._books = books
+        self._said = admissions
+        self._settings = parts.settings.encoders
+        self._numbers = itertools.count(1)
+        self._line = Line(self._settings.queue_length)
+        self._waiting: dict[str, Waiter] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.closed = False
+        self.left: Counter[str] = Counter(served=0, timeout=0, left=0)
+        self.waited_s = 0.0
+
+    async def take(self, request: EncodeRequest) -> Seat:
+        """See `Encoding.take`."""
+        if self.closed:
+            raise words.closing()
+        decision = self._decide(request, self._ahead(request))
+        if isinstance(decision, Seat):
+            return decision
+        if isinstance(decision, Deny):
+            raise words.refusal(decision)
+        if isinstance(decision, Queue):
+            return await self._wait(self._join(request, decision))
+        waiter = self._join(request, Queue(0, Denial.ENCODER_SESSIONS, "An idle encoder is closed first."))
+        self._promise(waiter, decision)
+        return await self._wait(waiter)
+
+    def promote(self, request: EncodeRequest) -> Seat | None:
+        """A seat on hardware that is free now, for somebody who encodes in software."""
+        wish = replace(request, hardware=HardwareUse.REQUIRE, refused=frozenset())
+        snapshot = self._books.snapshot(wish, self._ahead(wish), True, give_up=False)
+        decision = admit(wish, snapshot, self._parts.clock())
+        return self._reserve(request, decision) if isinstance(decision, Grant) else None
+
+    def free(self, seat: Seat) -> None:
+        """It is given back; the line is served. Raises LeaseError where it is not lent (any more)."""
+        self._books.take_back(seat)
+        self.serve()
+
+    def serve(self) -> None:
+        """Everybody whose turn it is gets a seat; who waited too long is refused."""
+        self._expire()
+        self._books.refresh_sessions()
+        unserved: Counter[frozenset[str]] = Counter()  # by the pools they could use
+        for entry in self._line.order():
+            waiter = self._waiting[entry.holder]
+            pools = self._pools(waiter.request)
+            ahead = sum(number for others, number in unserved.items() if not pools.isdisjoint(others))
+            if ((ahead or waiter.promised) and not self._has_room(pools, ahead)) or not self._serve(waiter, ahead):
+                unserved[pools] += 1
+        self._wind()
+
+    def position(self, holder: str) -> Place | None:
+        """Where somebody waits."""
+        return next((place for place in self.places() if place.holder == holder), None)
+
+    def places(self) -> Iterator[Place]:
+        """The line, the next one first."""
+        for position, entry in enumerate(self._line.order(), 1):
+            waiter = self._waiting[entry.holder]
+            yield Place(waiter.request.holder, position, entry.since, waiter.why.code, waiter.why.why)
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def waiting_for(self, pool: str) -> int:
+        """How many in the line could use a session of this pool."""
+        return sum(pool in self._pools(waiter.request) for waiter in self._waiting.values())
+
+    async def close(self) -> None:
+        """Everybody in the line is refused; nothing is given any more."""
+        self.closed = True
+        for waiter in tuple(self._waiting.values()):
+            self._leave(waiter, "left")
+            waiter.seat.set_exception(words.closing())
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._closing:
+            task.cancel()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=GIVE_UP_S)
+
+    # --- deciding
+
+    def _serve(self, waiter: Waiter, ahead: int) -> bool:
+        """Whether somebody's time in the line is over."""
+        decision = self._decide(replace(waiter.request, refused=frozenset()), ahead, waiter)
+        if isinstance(decision, Seat):
+            self._leave(waiter, "served")
+            waiter.seat.set_result(decision)
+        elif isinstance(decision, Deny):
+            self._leave(waiter, "left")
+            waiter.seat.set_exception(words.refusal(decision))
+        elif isinstance(decision, Queue):
+            waiter.why = decision
+        else:
+            self._promise(waiter, decision)
+        return waiter.seat.done()
+
+    def _decide(self, request: EncodeRequest, ahead: int, waiter: Waiter | None = None) -> Seat | Grant | Queue | Deny:
+        """A seat that is reserved; a grant where an idle encoder must be closed first; or a place or a refusal."""
+        for _ in range(GRANTS):
+            give_up = waiter is None or not waiter.promised
+            snapshot = self._books.snapshot(request, ahead, self._line.full, give_up=give_up)
+            decision = admit(request, snapshot, self._parts.clock())
+            if isinstance(decision, Queue | Deny):
+                self._tell(request, decision, quiet=waiter is not None)
+                return decision
+            if isinstance(decision, Grant) and decision.gives_up:
+                return decision
+            seat = self._reserve(request, decision)
+            if seat is not None:
+                self._tell(request, decision, seat)
+                return seat
+            log.error("admission and ledger disagree", holder=request.holder, device=decision.device)
+            request = replace(request, refused=request.refused | {decision.device})
+        why = "What admission found free was not free."
+        return Deny(Denial.DRIVER_REFUSED, why, "Ask again; tell the makers if it stays so.", 5)
+
+    def _reserve(self, request: EncodeRequest, decision: Grant | Fallback) -> Seat | None:
+        """Reserved with no wait since the decision, so nobody can come between."""
+        known = self._books.roster.get(decision.device)
+        belief = self._books.beliefs.get(decision.device, request.codec)
+        if known is None or belief is None or belief.order is None:
+            return None
+        now = self._parts.clock()
+        reservation = self._books.ledger.reserve(request.holder, decision.takes, now)
+        if reservation is None:
+            return None
+        code, why = (decision.code, decision.why) if isinstance(decision, Fallback) else (None, None)
+        order: EncoderOrder = belief.order
+        seat = Seat(
+            next(self._numbers), request, decision.device, known.device.name, known.device.hardware, order, now,
+            code, why, decision.trail,
+        )  # fmt: skip
+        self._books.lend(seat, reservation)
+        return seat
+
+    def _tell(self, request: EncodeRequest, decision: Decision, seat: Seat | None = None, quiet: bool = False) -> None:
+        """Somebody in the line is asked about again and again: only its end is told."""
+        if not (quiet and isinstance(decision, Queue)):
+            self._said.add(request, decision, None if seat is None else seat.device)
+
+    # --- the line
+
+    def _join(self, request: EncodeRequest, decision: Queue) -> Waiter:
+        now = self._parts.clock()
+        key = request.holder if request.holder not in self._waiting else f"{request.holder}#{next(self._numbers)}"
+        entry = self._line.join(key, request.since, request.priority, now + self._settings.queue_s)
+        if entry is None:
+            raise words.refusal(Deny(Denial.QUEUE_FULL, "The line is full.", "Ask again when fewer wait.", 10))
+        seat: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        waiter = self._waiting[key] = Waiter(key, entry, request, seat, decision)
+        self._said.queued(request, decision, self._line.position(key) or 1)
+        self._wind()
+        return waiter
+
+    async def _wait(self, waiter: Waiter) -> Seat:
+        try:
+            return await asyncio.shield(waiter.seat)
+        except asyncio.CancelledError:
+            if self._waiting.get(waiter.key) is waiter:
+                self._leave(waiter, "left")
+                self.serve()
+            elif waiter.seat.done() and not waiter.seat.cancelled() and waiter.seat.exception() is None:
+                self.free(waiter.seat.result())  # its turn came in the moment it went
+            raise
+
+    def _leave(self, waiter: Waiter, how: str) -> None:
+        self._line.leave(waiter.key)
+        self._waiting.pop(waiter.key, None)
+        self.left[how] += 1
+        self.waited_s += max(0.0, self._parts.clock() - waiter.entry.since)
+
+    def _expire(self) -> None:
+        now = self._parts.clock()
+        for entry in self._line.order():
+            if entry.deadline is not None and entry.deadline <= now:
+                waiter = self._waiting[entry.holder]
+                position, waited = self._line.position(entry.holder) or 1, now - waiter.entry.since
+                self._leave(waiter, "timeout")
+                error = words.timed_out(position, waited, waiter.why.why)
+                self._said.refused(waiter.request, error)
+                waiter.seat.set_exception(error)
+
+    def _wind(self) -> None:
+        """Look at the line again when the next deadline is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at = self._line.next_deadline()
+        if at is not None and not self.closed:
+            self._timer = asyncio.get_running_loop().call_later(max(0.05, at - self._parts.clock()), self.serve)
+
+    def _pools(self, request: EncodeRequest) -> frozenset[str]:
+        usable = self._books.usable(request.codec, request.device, self._parts.clock())
+        return frozenset(known.device.pool for known in usable)
+
+    def _ahead(self, request: EncodeRequest) -> int:
+        """How many in the line are before this request, as far as they want the same."""
+        if not self._waiting or request.hardware is HardwareUse.FORBID:
+            return 0
+        before = self._line.order()[: self._line.ahead(request.since, request.priority)]
+        pools = self._pools(request)
+        return sum(not pools.isdisjoint(self._pools(self._waiting[entry.holder].request)) for entry in before)
+
+    # --- idle encoders
+
+    def _has_room(self, pools: frozenset[str], ahead: int) -> bool:
+        frees = [self._books.sessions(pool).free for pool in pools]
+        return not pools or any(free is None or free - ahead >= 1 for free in frees)
+
+    def _promise(self, waiter: Waiter, grant: Grant) -> None:
+        """Close an idle encoder for somebody."""
+        idle = next((i for i in self._books.idle.values() if i.seat.device in grant.gives_up), None)
+        if idle is None or waiter.promised:
+            return
+        del self._books.idle[idle.seat.number]
+        waiter.promised = True
+        task = asyncio.get_running_loop().create_task(self._close_idle(idle, waiter), name="give up an encoder")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close_idle(self, idle: Idle, waiter: Waiter) -> None:
+        try:
+            async with asyncio.timeout(GIVE_UP_S):
+                await idle.give_up()
+        except (TimeoutError, RefusedError) as error:
+            log.warning("an idle encoder was not given up", holder=idle.seat.request.holder, why=str(error))
+        finally:
+            waiter.promised = False
+            self.serve()

@@ -1,0 +1,251 @@
+"""The encoders of this host: who may encode where. What lobbies ask, and what API, page and metrics show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from steadycast.errors import EncoderError, NotFoundError
+from steadycast.leases.decisions import EncodeRequest
+from steadycast.lobbies.device_views import (
+    AdmissionView,
+    DeviceView,
+    EncodersStatistics,
+    GpuStatus,
+    LeaseView,
+    PlaceView,
+    SeatView,
+)
+from steadycast.lobbies.encoders import words
+from steadycast.lobbies.encoders.admissions import Admissions
+from steadycast.lobbies.encoders.books import KEPT, Books, Idle
+from steadycast.lobbies.encoders.desk import Desk
+from steadycast.lobbies.encoders.notes import CAP, CPU, TRIAL, Notes
+from steadycast.lobbies.encoders.outcomes import Outcomes
+from steadycast.lobbies.encoders.parts import EncodersParts
+from steadycast.lobbies.encoders.promoter import Promoter
+from steadycast.lobbies.encoders.showing import Showing
+from steadycast.lobbies.encoders.trier import Trier
+from steadycast.lobbies.encoders.watch import Watch
+from steadycast.lobbies.seats import Mover, Place, Seat
+from steadycast.lobbies.views import Page
+from steadycast.model import EncoderFault, EncoderReport
+
+log = structlog.get_logger("encoders")
+
+FIRST_LOOK_S = 3.0  # more than the deadline of a look: a vendor that hangs then is known to hang
+
+
+class Encoders:
+    """Implements `seats.Encoding`. `start` first; `move_with` before anything can be promoted; `close` when nothing
+    encodes any more."""
+
+    def __init__(self, parts: EncodersParts) -> None:
+        self._parts = parts
+        self._notes = Notes(parts.store)
+        self._books = Books(parts, self._notes)
+        self._admissions = Admissions(parts)
+        self._desk = Desk(parts, self._books, self._admissions)
+        self._outcomes = Outcomes(parts, self._books, self._look_now)
+        self._trier = Trier(parts, self._books, self._outcomes, self._notes, self._serve)
+        self._watch = Watch(parts, self._books, self._outcomes, self._trier.held)
+        self._promoter = Promoter(parts, self._books, self._desk, self._outcomes)
+        self._showing = Showing(parts, self._books, self._outcomes)
+        self._opening: dict[str, asyncio.Lock] = {}  # by pool
+        self._hurry = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+
+    def move_with(self, mover: Mover) -> None:
+        """Who moves a holder to another seat."""
+        self._promoter.mover = mover
+
+    async def start(self) -> None:
+        """Load what is known; the devices are looked at beside, and then again and again."""
+        self._books.caps.load((await self._notes.read(CAP)).get(KEPT))
+        self._books.beliefs.load(await self._notes.read(TRIAL))
+        self._books.cpu.load(await self._notes.read(CPU))
+        self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="looks at devices")
+        self._looking.add_done_callback(_ended)
+
+    async def close(self) -> None:
+        """Who waits is refused; what runs beside is ended, what was learned is written."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        await self._desk.close()
+        await self._promoter.close()
+        await self._trier.close()
+        await self._watch.close()
+        await self._notes.flush()
+
+    async def look(self) -> None:
+        """Look at the devices now, and do what follows from it."""
+        await self._watch.look()
+        self._serve()
+
+    # --- seats
+
+    async def take(self, request: EncodeRequest) -> Seat:
+        """A seat; waits in the line where the policy says so. Raises RefusedError (HTTP 503), its code a `Denial`."""
+        if not self._watch.first.is_set():
+            try:
+                async with asyncio.timeout(FIRST_LOOK_S):
+                    await self._watch.first.wait()
+            except TimeoutError:
+                self._watch.take_what_is_there()
+                if not self._books.roster.devices:
+                    raise words.not_looked(FIRST_LOOK_S) from None
+        await self._trier.needed(request)
+        return await self._desk.take(request)
+
+    @asynccontextmanager
+    async def opening(self, seat: Seat) -> AsyncIterator[None]:
+        """Around the opening of the encoder: some drivers bear only one at a time."""
+        known = self._books.roster.get(seat.device)
+        if known is None or not known.device.opens_alone:
+            yield
+            return
+        pools = {known.device.pool for known in self._books.roster}
+        self._opening = {pool: lock for pool, lock in self._opening.items() if pool in pools or lock.locked()}
+        async with self._opening.setdefault(known.device.pool, asyncio.Lock()):
+            yield
+
+    def opened(self, seat: Seat, pid: int, report: EncoderReport | None) -> None:
+        """It encodes, in this process."""
+        self._outcomes.opened(seat, pid, report)
+        self._promoter.tick()
+
+    def reported(self, seat: Seat, report: EncoderReport) -> None:
+        """More is known of its encoder."""
+        self._outcomes.reported(seat, report)
+
+    def refused(self, seat: Seat, error: EncoderError) -> None:
+        """It did not open. Learns from it and gives the seat back; ask again with the device in `refused`."""
+        self._outcomes.refused(seat, error)
+        self._free(seat)
+
+    def failed(self, seat: Seat, fault: EncoderFault, what: str) -> None:
+        """It had opened and failed later. Gives the seat back."""
+        self._outcomes.failed(seat, fault, what)
+        self._free(seat)
+        if seat.hardware:
+            self._promoter.failed(seat.request.holder)
+
+    def give_back(self, seat: Seat) -> None:
+        """It is closed, or its process is gone."""
+        self._free(seat)
+        if all(lent.seat.request.holder != seat.request.holder for lent in self._books.lent.values()):
+            self._promoter.forget(seat.request.holder)
+
+    def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
+        """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
+        if give_up is None:
+            self._books.idle.pop(seat.number, None)
+        elif seat.number in self._books.lent:
+            self._books.idle[seat.number] = Idle(seat, give_up)
+            self._serve()
+
+    def place(self, holder: str) -> Place | None:
+        """Where a holder stands in the line."""
+        return next((place for place in self._places() if place.holder == holder), None)
+
+    # --- shown
+
+    def places(self) -> tuple[PlaceView, ...]:
+        """All who wait for hardware, the next one first."""
+        return tuple(map(self._showing.place, self._places()))
+
+    def seat_view(self, seat: Seat) -> SeatView:
+        """Where a rendition encodes."""
+        return self._showing.seat(seat)
+
+    def place_view(self, holder: str) -> PlaceView | None:
+        """Where a holder stands in the line."""
+        place = self.place(holder)
+        return None if place is None else self._showing.place(place)
+
+    def devices(self) -> tuple[DeviceView, ...]:
+        """All devices, hardware and software."""
+        return self._showing.devices()
+
+    def leases(self) -> tuple[LeaseView, ...]:
+        """All that is lent."""
+        return self._showing.leases()
+
+    def admissions(self, after: int | None, limit: int) -> Page[AdmissionView]:
+        """The last decisions, newest first; those before number `after`."""
+        return self._admissions.page(after, limit)
+
+    def gpu_status(self, active_lobbies: int, active_sessions: int) -> GpuStatus:
+        """The answer of `gpu-status`."""
+        return self._showing.status(active_lobbies, active_sessions, self.places(), self._watch.first.is_set())
+
+    def statistics(self) -> EncodersStatistics:
+        """Counters since the start."""
+        return EncodersStatistics(
+            devices=self.devices(),
+            cpu=self._books.cpu.view(),
+            waiting=len(self._desk),
+            admissions_total=dict(self._admissions.totals),
+            fallbacks_total=dict(self._admissions.fallbacks),
+            promotions_total=dict(self._promoter.totals),
+            encoder_failures_total=dict(self._outcomes.failures),
+            copies_total=self._outcomes.copies,
+            drift_total=dict(self._watch.drift),
+            queue_wait_seconds_total=self._desk.waited_s,
+            queue_left_total=dict(self._desk.left),
+        )
+
+    async def retry(self, device: str) -> DeviceView:
+        """Reset a device's breaker, learn its session cap anew, try all that it may encode. Raises NotFoundError."""
+        known = self._books.roster.get(device)
+        if known is None:
+            hint = "GET /api/v1/devices lists those there are."
+            raise NotFoundError("device.unknown", "No such device.", hint=hint)
+        now = self._parts.clock()
+        self._books.breaker(device).reset(now)
+        self._books.caps.forget(self._books.pool(known.device.pool))
+        self._books.keep_caps()
+        self._books.beliefs.try_again(device, now, everything=True)
+        self._outcomes.breaker_said(device, "reset by a person")
+        self._serve()
+        return next(view for view in self.devices() if view.id == device)
+
+    # --- inside
+
+    def _free(self, seat: Seat) -> None:
+        self._desk.free(seat)
+        self._outcomes.gone(seat)
+        self._promoter.tick()
+        self._trier.tick()
+
+    def _serve(self) -> None:
+        """The line first, then those in software, then what is to be found out."""
+        self._desk.serve()
+        self._promoter.tick()
+        self._trier.tick()
+
+    def _places(self) -> tuple[Place, ...]:
+        return (*self._desk.places(), *self._promoter.places())
+
+    def _look_now(self) -> None:
+        self._hurry.set()
+
+    async def _look_on(self) -> None:
+        """Looks for as long as the host runs, and at once when something was refused."""
+        while True:
+            self._hurry.clear()
+            await self.look()
+            try:
+                async with asyncio.timeout(self._parts.settings.encoders.look_s):
+                    await self._hurry.wait()
+            except TimeoutError:
+                continue
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the devices are not looked at any more", exc_info=error)
