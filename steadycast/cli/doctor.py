@@ -1,41 +1,78 @@
-"""`steadycast doctor`: what is on this machine, what is missing, and the line that installs it."""
+"""`steadycast doctor`: what is on this machine, what is missing, which encoders are used and why, and what to type."""
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from steadycast.cli.findings import Finding, apt_line, worst
-from steadycast.cli.output import FAILED, AsJson, print_json
+from steadycast.cli.findings_encoders import EncoderRow
+from steadycast.cli.output import FAILED, AsJson, failing, print_json
 from steadycast.cli.probes import probe
+from steadycast.config.load import load
 
 _SIGNS = {"good": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
 
 
 def doctor(
     as_json: AsJson = False,
+    config: Annotated[Path | None, typer.Option(help="The host's TOML file: its vendors and session caps.")] = None,
     port: int = typer.Option(8800, min=0, max=65535, envvar="STEADYCAST_PORT", help="HTTP port to look at."),
     rtsp_port: int = typer.Option(8554, min=0, max=65535, envvar="STEADYCAST_RTSP_PORT", help="RTSP port to look at."),
+    trials: Annotated[
+        bool, typer.Option(help="Open each encoder for a moment in a throw-away process: takes a session.")
+    ] = True,
 ) -> None:
-    """Say whether a host can run here, and what to do where it cannot. Exit code 1 if something is bad."""
-    findings = probe(port, rtsp_port)
-    line = apt_line(findings)
+    """Say whether a host can run here, which encoders it uses and why, and what to do. Exit code 1 if that is bad."""
+    structlog.configure(  # what rooms log is among the findings; standard output is for them
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    with failing():
+        found = probe(port, rtsp_port, load(config, os.environ), trials)
+    line, is_well = apt_line(found.findings), worst(found.findings) != "bad"
     if as_json:
-        print_json({"ok": worst(findings) != "bad", "install": line, "findings": [f.shown() for f in findings]})
+        shown = [finding.shown() for finding in found.findings]
+        print_json({"ok": is_well, "install": line, "findings": shown, "encoders": [row.shown() for row in found.rows]})
     else:
-        _print(findings, line)
-    if worst(findings) == "bad":
+        _print(found.findings, found.rows, line)
+    if not is_well:
         raise typer.Exit(FAILED)
 
 
-def _print(findings: tuple[Finding, ...], line: str | None) -> None:
+def _print(findings: Sequence[Finding], rows: Sequence[EncoderRow], line: str | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     width = max(len(finding.thing) for finding in findings)
     for finding in findings:
-        console.print(f"{_SIGNS[finding.grade]} {finding.thing:<{width}}  {escape(finding.what)}")
+        console.print(f"{_SIGNS[finding.grade]} {escape(finding.thing):<{width}}  {escape(finding.what)}")
         if finding.hint:
             console.print(f"{'':<{width + 7}}[dim]{escape(finding.hint)}[/]")
+    _print_encoders(console, rows)
     if line:
         console.print("\nTo install what is missing (Debian, Ubuntu):")
         console.print(f"  {escape(line)}")
+
+
+def _print_encoders(console: Console, rows: Sequence[EncoderRow]) -> None:
+    """One block a device, one line an encoder."""
+    width = max((len(row.entry) for row in rows), default=0)
+    before = hint = None
+    for row in rows:
+        if row.device != before:
+            console.print(f"\nEncoders of {escape(row.device)}:")
+        sign = "[green]used[/]" if row.used else "[dim]spare[/]" if row.works else "[yellow]no[/]"
+        gap = " " * (5 - len("used" if row.used else "spare" if row.works else "no"))
+        is_new = row.device != before or row.hint != hint
+        before, hint = row.device, row.hint
+        console.print(f"  {sign}{gap} {row.codec:<5} {escape(row.entry):<{width}}  {escape(row.why)}")
+        if row.hint and is_new:
+            console.print(f"{'':<{width + 16}}[dim]{escape(row.hint)}[/]")

@@ -11,7 +11,6 @@ import socket
 import sys
 
 from steadycast.cli.findings import (
-    Finding,
     judge_canary,
     judge_descriptors,
     judge_gpus,
@@ -20,15 +19,21 @@ from steadycast.cli.findings import (
     judge_program,
     judge_python,
 )
+from steadycast.cli.probes_encoders import Encoders, look_at_encoders
+from steadycast.config.settings import Settings
 from steadycast.vendors.look import find_gpus
 from steadycast.workers.canary import Canary
 
 CANARY_S = 30.0  # a first start of GStreamer writes its registry
 
 
-def probe(port: int, rtsp_port: int) -> tuple[Finding, ...]:
-    """Everything that a host needs, in the order in which one would mend it."""
-    result = asyncio.run(Canary(deadline_s=CANARY_S).look())
+def probe(port: int, rtsp_port: int, settings: Settings, with_trials: bool) -> Encoders:
+    """Everything that a host needs, in the order in which one would mend it; then the encoders."""
+    return asyncio.run(_probe(port, rtsp_port, settings, with_trials))
+
+
+async def _probe(port: int, rtsp_port: int, settings: Settings, with_trials: bool) -> Encoders:
+    result = await Canary(deadline_s=CANARY_S).look()
     findings = [judge_python(sys.version_info[:3]), judge_gstreamer(result.told, result.why)]
     if result.told.get("gstreamer"):
         findings.append(judge_canary(result.ok, result.why, result.took_s))
@@ -41,7 +46,8 @@ def probe(port: int, rtsp_port: int) -> tuple[Finding, ...]:
         judge_port("RTSP", rtsp_port, port_taken(rtsp_port)),
         judge_descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE)),
     ]
-    return tuple(findings)
+    encoders = await look_at_encoders(settings, with_trials and bool(result.told.get("gstreamer")))
+    return Encoders((*findings, *encoders.findings), encoders.rows)
 
 
 def port_taken(port: int, host: str = "127.0.0.1") -> str | None:

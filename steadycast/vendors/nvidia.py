@@ -217,6 +217,7 @@ def _device(gpu: _Gpu, lost: str | None, driver: str, numbers: dict[str, int], f
         node=None if gpu.identity.minor is None else f"/dev/nvidia{gpu.identity.minor}",
         none_because=none_because,
         hint=hint if none_because else None,
+        broken=lost is not None,
         opens_alone=True,
     )
 

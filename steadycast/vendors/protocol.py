@@ -57,6 +57,8 @@ class Device:
     none_because: str | None = None
     hint: str | None = None
     simulated: bool = False
+    # `none_because` is a fault that somebody can mend (rights, a lost GPU), not what the chip is.
+    broken: bool = False
     # Loading the plugin or opening takes more sessions than one for a moment, so only one is opened at a time.
     opens_alone: bool = False
 

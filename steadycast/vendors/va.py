@@ -57,6 +57,7 @@ class VaVendor:
 
     def _device(self, gpu: Gpu, *, is_first: bool) -> Device:
         none_because, hint = self._obstacle(gpu)
+        driver_fits = gpu.driver in _DRIVERS
         return Device(
             id=_id(gpu),
             vendor="va",
@@ -68,6 +69,7 @@ class VaVendor:
             node=gpu.node,
             none_because=none_because,
             hint=hint,
+            broken=none_because is not None and driver_fits,
         )
 
     def _obstacle(self, gpu: Gpu) -> tuple[str | None, str | None]:
@@ -77,7 +79,7 @@ class VaVendor:
             return why, f"Video encoding by VA needs one of {', '.join(_DRIVERS)}."
         path = self._path(gpu)
         if not path.exists():
-            return f"{gpu.node} is not here", f"In a container: --device {gpu.node}"
+            return f"{gpu.node} is not here", container_hint(gpu.node or "")
         if not self._can_open(path):
             return f"this user may not open {gpu.node}", rights_hint(path, gpu.node or "")
         return None, None
@@ -107,6 +109,11 @@ def choices(maker: str, node: str) -> tuple[EncoderChoice, ...]:
         for row in rows
         if maker == "Intel" or not row.entry.endswith(_LOW_POWER)
     )
+
+
+def container_hint(node: str) -> str:
+    """What maps a node into a container; the group's number is the host's business."""
+    return f"In a container: --device {node} --group-add $(stat -c %g {node}), both as the host sees it."
 
 
 def rights_hint(path: Path, shown: str) -> str:
