@@ -111,7 +111,7 @@ def _without_hardware(
     hopeless = all(option.never for option in looked)
     soon = any(option.waiting_helps for option in looked)
     option: Option | None = None
-    if request.hardware is HardwareUse.PREFER and (hopeless or request.when_full is WhenFull.FALLBACK):
+    if request.hardware is HardwareUse.PREFER and _software_next(request.when_full, hopeless, soon):
         option = options.software(request, snapshot)
         trail = (*trail, option.step)
         if option.code is None:
@@ -127,6 +127,11 @@ def _without_hardware(
     waited = max(0.0, now - request.since)
     step = Step("queue", "ok", f"{snapshot.ahead} are before it; it waits for {waited:.1f} s.")
     return Queue(snapshot.ahead, code, why, (*trail, step))
+
+
+def _software_next(when_full: WhenFull, hopeless: bool, soon: bool) -> bool:
+    """Whether software is next: as the policy says, and where no waiting and no asking again would bring hardware."""
+    return hopeless or when_full is WhenFull.FALLBACK or (when_full is WhenFull.QUEUE and not soon)
 
 
 def _deny(code: Denial, why: str, trail: Trail, never: bool) -> Deny:

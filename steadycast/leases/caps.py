@@ -145,10 +145,12 @@ class Caps:
             why = "It was refused though nothing else is open: that is no cap."
             return Lesson(before, before, why, doubtful=True)
         learned = self._learned.get(_key(facts))
+        known = facts.table if learned is None else learned.cap
+        cap = min(open_now, MOST_SESSIONS if known is None else known)  # more than that is for `proven` to say
         wait = PROBE_AFTER_S if learned is None else learned.wait
         if before.probing:
             wait = min(LONGEST_PROBE_S, wait * 2)
-        self._keep(facts, _Learned(min(open_now, MOST_SESSIONS), now, now + wait, wait))
+        self._keep(facts, _Learned(cap, now, now + wait, wait))
         return Lesson(before, self.cap(facts, now), f"The driver refused one more while {open_now} were open.")
 
     def proven(self, facts: PoolFacts, ours: int, foreign: int | None, now: float) -> Lesson:
@@ -188,7 +190,7 @@ class Caps:
     def _keep(self, facts: PoolFacts, learned: _Learned) -> None:
         self._learned.pop(_key(facts), None)
         if learned.cap == facts.table:
-            return  # the table says the same
+            return  # the table says the same, and may be corrected by the next release
         self._learned[_key(facts)] = learned
         if len(self._learned) > MOST_LEARNED:
             del self._learned[next(iter(self._learned))]

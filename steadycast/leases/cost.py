@@ -42,8 +42,8 @@ SOFTWARE_DESCRIPTORS = 4
 
 def vram_bytes(codec: Codec, width: int, height: int) -> int:
     """Video memory of one session with a picture of this size."""
-    row = -(-width // 256) * 256
-    picture = row * (-(-height // 16) * 16) * 3 // 2
+    row = -(-max(1, width) // 256) * 256
+    picture = row * (-(-max(1, height) // 16) * 16) * 3 // 2
     return FIXED_VRAM + SURFACES.get(codec, UNKNOWN_SURFACES) * picture
 
 
@@ -55,7 +55,8 @@ def bar1_bytes() -> int:
 def cpu_pixels(codec: Codec, pixels_per_s: float, factors: Mapping[Codec, float]) -> float:
     """What a software encoding uses of the CPU budget, in whole H.264 pixels a second (at least 1)."""
     factor = factors.get(codec) or DEFAULT_FACTORS.get(codec, UNKNOWN_FACTOR)
-    return float(max(1, math.ceil(pixels_per_s * factor)))
+    needs = pixels_per_s * factor
+    return float(max(1, math.ceil(needs))) if math.isfinite(needs) else math.inf
 
 
 def assumed_cpu(cores: int, share: float) -> float:

@@ -80,7 +80,8 @@ class DeviceFacts:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything admission looks at. CPU figures are H.264 pixels a second; `cpu_factors` say how many times as much
-    another codec costs. `ahead` are requests in the line that would be served before this one."""
+    another codec costs. `ahead` are requests in the line that would be served before this one; `ahead_in` says for a
+    pool how many of them could use it (a pool that is not named: all of them)."""
 
     devices: tuple[DeviceFacts, ...]
     cpu_free: float
@@ -91,6 +92,7 @@ class Snapshot:
     line_full: bool = False
     parked: Mapping[str, int] = field(default_factory=dict)  # idle encoders by device that could be given up
     descriptors_reserve: int = 64
+    ahead_in: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _look(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Op
 
 def _free(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Option:
     gives_up: tuple[str, ...] = ()
-    if _short_of_sessions(device, snapshot.ahead):
+    if _short_of_sessions(device, _ahead(snapshot, device)):
         gives_up = _parked_in_pool(snapshot, device)
     elif _memory_why(request, device) is not None:
         gives_up = (device.id,)
@@ -117,16 +117,21 @@ def _free(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Op
 
 def _sessions(snapshot: Snapshot, device: DeviceFacts) -> str | None:
     """Why there is no session for a newcomer: those in the line come first."""
-    if not _short_of_sessions(device, snapshot.ahead - len(_parked_in_pool(snapshot, device))):
+    ahead_here = _ahead(snapshot, device)
+    if not _short_of_sessions(device, ahead_here - len(_parked_in_pool(snapshot, device))):
         return None
     limit = "" if device.sessions_limit is None else f" of {device.sessions_limit}"
     foreign = f", {device.sessions_foreign} are held by other programs" if device.sessions_foreign else ""
-    ahead = f", {snapshot.ahead} wait before this one" if snapshot.ahead else ""
+    ahead = f", {ahead_here} wait before this one" if ahead_here else ""
     return f"{max(0, device.sessions_free or 0)}{limit} sessions of {device.pool} are free{foreign}{ahead}."
 
 
 def _short_of_sessions(device: DeviceFacts, ahead: int) -> bool:
     return device.sessions_free is not None and device.sessions_free - ahead < 1
+
+
+def _ahead(snapshot: Snapshot, device: DeviceFacts) -> int:
+    return snapshot.ahead_in.get(device.pool, snapshot.ahead)
 
 
 def _parked_in_pool(snapshot: Snapshot, device: DeviceFacts) -> tuple[str, ...]:

@@ -1,0 +1,120 @@
+"""How long a decision about an encoder takes, all it needs read from the books: `python -m benchmarks.admission`."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks.measuring import show_table
+from steadycast.leases.admission import admit
+from steadycast.leases.cost import DEFAULT_FACTORS, cpu_pixels, vram_bytes
+from steadycast.leases.decisions import DeviceFacts, EncodeRequest, Grant, Snapshot
+from steadycast.leases.ledger import Ledger
+from steadycast.leases.line import Line
+from steadycast.model import Codec
+
+DEVICES = 8
+CODECS = frozenset({Codec.H264, Codec.H265, Codec.AV1})
+GIB = 1 << 30
+
+
+def names(device: int) -> tuple[str, str]:
+    """Id and pool: two GeForce cards share one, the others have their own."""
+    return f"nvidia:GPU-{device}", "geforce" if device < 2 else f"nvidia:GPU-{device}"
+
+
+def books(leases: int) -> Ledger:
+    """So many encodings, four of five of them in hardware."""
+    ledger = Ledger()
+    for device in range(DEVICES):
+        name, pool = names(device)
+        ledger.quota(f"sessions:{pool}").resize(12 if pool == "geforce" else leases)
+        ledger.quota(f"vram:{name}").resize(48 * GIB)
+        ledger.quota(f"bar1:{name}").resize(GIB)
+    ledger.quota("cpu").resize(1e12)
+    for number in range(leases):
+        name, pool = names(2 + number % (DEVICES - 2))
+        wants = {f"sessions:{pool}": 1.0, f"vram:{name}": float(vram_bytes(Codec.H264, 1280, 720) // 4)}
+        if number % 5 == 0:
+            wants = {"cpu": cpu_pixels(Codec.H264, 1280 * 720 * 30, DEFAULT_FACTORS)}
+        assert ledger.reserve(f"lobby-{number}/720p", wants, float(number)) is not None
+    return ledger
+
+
+def whole(free: float | None) -> int | None:
+    return None if free is None else int(free)
+
+
+def snapshot(ledger: Ledger, line: Line, request: EncodeRequest) -> Snapshot:
+    devices = []
+    for number in range(DEVICES):
+        name, pool = names(number)
+        sessions = ledger.quota(f"sessions:{pool}")
+        devices.append(
+            DeviceFacts(
+                id=name,
+                name=f"GPU {number}",
+                hardware=True,
+                pool=pool,
+                codecs=CODECS,
+                sessions_free=whole(sessions.free),
+                sessions_limit=whole(sessions.limit),
+                vram_free=whole(ledger.quota(f"vram:{name}").free),
+                bar1_free=whole(ledger.quota(f"bar1:{name}").free),
+                load=ledger.quota(f"vram:{name}").lent,
+            )
+        )
+    cpu = ledger.quota("cpu")
+    ahead = line.ahead(request.since, request.priority)
+    free, total = cpu.free or 0.0, cpu.limit or 0.0
+    return Snapshot(tuple(devices), free, total, DEFAULT_FACTORS, CODECS, ahead, line.full)
+
+
+def microseconds(rounds: int, once: Callable[[float], None], clock: Callable[[], float]) -> list[str]:
+    """Median, 99th percentile, longest."""
+    times = []
+    for number in range(rounds):
+        start = clock()
+        once(2000.0 + number)
+        times.append((clock() - start) * 1e6)
+    cuts = statistics.quantiles(times, n=100)
+    return [f"{cuts[49]:.0f}", f"{cuts[98]:.0f}", f"{max(times):.0f}"]
+
+
+def measure(leases: int, waiting: int, rounds: int) -> list[list[object]]:
+    ledger, line = books(leases), Line(10_000)
+    for number in range(waiting):
+        line.join(f"waiting-{number}", 1500.0 + number / 1000, number % 101, None)
+
+    def decide(now: float) -> None:
+        request = EncodeRequest("new/720p", Codec.H264, 1280, 720, 30, now, priority=50)
+        assert admit(request, snapshot(ledger, line, request), now)
+
+    def lend(now: float) -> None:
+        request = EncodeRequest("new/720p", Codec.H264, 1280, 720, 30, now, priority=50)
+        decision = admit(request, snapshot(ledger, Line(1), request), now)
+        assert isinstance(decision, Grant)
+        reservation = ledger.reserve(request.holder, decision.takes, now)
+        assert reservation is not None
+        ledger.give_back(reservation)
+
+    rows: list[list[object]] = []
+    for name, once in (("look at the books and decide", decide), ("decide, reserve, give back", lend)):
+        wall, cpu = microseconds(rounds, once, time.perf_counter), microseconds(rounds, once, time.thread_time)
+        rows.append([name, leases, waiting, " / ".join(wall), " / ".join(cpu)])
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20_000)
+    rounds = parser.parse_args().rounds
+    rows = [row for leases, waiting in ((0, 0), (1000, 0), (1000, 1000)) for row in measure(leases, waiting, rounds)]
+    columns = ["microseconds: p50 / p99 / max", "leases", "waiting", "wall clock", "CPU of the thread"]
+    show_table(f"Admission, {DEVICES} devices", columns, rows)
+
+
+if __name__ == "__main__":
+    main()
