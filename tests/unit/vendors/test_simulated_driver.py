@@ -167,6 +167,17 @@ def test_threads_of_one_process_share_the_cap(vendor_of: Callable[..., Simulated
     assert pids(vendor) == []
 
 
+def test_a_child_of_the_holder_keeps_no_session(vendor_of: Callable[..., SimulatedVendor]) -> None:
+    vendor = vendor_of()
+    session = open_one(vendor)
+    with subprocess.Popen(
+        (sys.executable, "-c", "import sys; sys.stdin.read()"), stdin=subprocess.PIPE, close_fds=False
+    ) as child:
+        session.close()
+        assert pids(vendor) == []
+        assert child.poll() is None
+
+
 def test_pools_memory_and_what_is_told(vendor_of: Callable[..., SimulatedVendor]) -> None:
     vendor = vendor_of(gpus=2, pool="each", sessions=1, told_sessions=5, refusal_code=10)
     look = vendor.look()
