@@ -257,7 +257,7 @@ def test_token_commands() -> None:
 
 
 def test_doctor_finds_what_is_needed() -> None:
-    result = command("doctor", "--json", "--port", "0", "--rtsp-port", "0")
+    result = command("doctor", "--json", "--no-trials", "--port", "0", "--rtsp-port", "0")
     assert result.returncode == 0, result.stdout
     report = json.loads(result.stdout)
     assert report["ok"] is True
