@@ -136,8 +136,10 @@ async def unless_gone(request: Request, offering: Coroutine[Any, Any, WhepSessio
         if not leaving.done():
             return offer.result()
         log.info("client gone before its answer", path=request.url.path[:200])
-        session = await offer  # it has its own deadlines; cut off halfway it might leave a viewer that nobody knows
-        await _end(lobbies, session.viewer)
+        offer.cancel()  # it may wait in the line for an encoder: somebody else is next then
+        await asyncio.wait({offer})
+        if not offer.cancelled() and offer.exception() is None:
+            await _end(lobbies, offer.result().viewer)
         raise CallerError("client.gone", "The client hung up before its answer.", status=499)
     except asyncio.CancelledError:
         offer.cancel()

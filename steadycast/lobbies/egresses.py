@@ -21,6 +21,7 @@ from steadycast.model import Receipt, TrackInfo, WorkerKind
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.messages import (
     BusLost,
+    BusTaken,
     CloseTrack,
     ConfigureEgress,
     IceServerInfo,
@@ -62,6 +63,9 @@ class EgressListener(Protocol):
     def keyframe_wanted(self, track: str) -> None:
         """A viewer of this track needs a keyframe."""
 
+    def bus_taken(self, track: str, bus: str) -> None:
+        """A track goes on with this bus."""
+
     def bus_lost(self, egress: Egress, track: str) -> None:
         """A track has no bus any more."""
 
@@ -99,9 +103,9 @@ class Egress:
         viewers = {} if self._worker is None else self._worker.statistics.get("viewers", {})
         return dict(viewers.get(viewer, {})) if isinstance(viewers, dict) else {}
 
-    async def open_bus(self, track: str, epoch: str, info: TrackInfo, descriptor: int) -> None:
-        """Read a track from a socket, which belongs to this call."""
-        await self.worker.request(OpenBus(track, epoch, info), (descriptor,), deadline=self._request_s)
+    async def open_bus(self, track: str, epoch: str, info: TrackInfo, bus: str, descriptor: int) -> None:
+        """Read a track from a socket, which belongs to this call; `bus` is its name."""
+        await self.worker.request(OpenBus(track, epoch, info, bus), (descriptor,), deadline=self._request_s)
 
     async def close_track(self, track: str) -> None:
         """Forget a track."""
@@ -265,6 +269,8 @@ class Egresses:
         match message:
             case KeyframeWanted():
                 self._listener.keyframe_wanted(message.track)
+            case BusTaken():
+                self._listener.bus_taken(message.track, message.bus)
             case BusLost():
                 self._listener.bus_lost(egress, message.track)
             case RtspGone():

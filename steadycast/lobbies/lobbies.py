@@ -22,13 +22,17 @@ from steadycast.errors import (
 )
 from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies import showing
+from steadycast.lobbies.device_views import AdmissionView, DeviceView, EncodersStatistics, GpuStatus, LeaseView
 from steadycast.lobbies.egresses import Egresses
+from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.moving import Moving
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.restoring import restore
+from steadycast.lobbies.seats import Mover
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store, StoredLobby
 from steadycast.lobbies.viewers import Viewers
@@ -48,13 +52,14 @@ log = structlog.get_logger("lobbies")
 
 @dataclass(frozen=True, slots=True)
 class LobbiesParts:
-    """What the room is built from; `serve` makes and closes these."""
+    """What the room is built from; `serve` makes, starts and closes these."""
 
     staging: StagingParts
     store: Store
     receipts: ReceiptBook
     events: EventLog
     egresses: Egresses
+    encoders: Encoders
 
 
 @dataclass(eq=False)
@@ -70,7 +75,7 @@ class Lobbies:
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
-    `events` is public: subscribe there.
+    `events` is public: subscribe there. `move` brings an encoding to another seat.
     """
 
     def __init__(self, parts: LobbiesParts) -> None:
@@ -84,6 +89,8 @@ class Lobbies:
         self._closing = False
         self._viewers = Viewers(self._settings, parts.egresses, parts.events)
         self._reception = Reception(self._viewers, self._find, self._every)
+        self.move: Mover = Moving(self._find, parts.staging.encoding).move
+        parts.encoders.move_with(self.move)
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
 
@@ -188,6 +195,32 @@ class Lobbies:
     async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
         """Receipts of ended workers, newest first; `lobby` is an id (the lobby may be gone)."""
         return await self._parts.receipts.page(after, limit, lobby)
+
+    # --- encoders
+
+    def devices(self) -> tuple[DeviceView, ...]:
+        """What encodes here, hardware and software."""
+        return self._parts.encoders.devices()
+
+    def leases(self) -> tuple[LeaseView, ...]:
+        """What is lent of it, and to whom."""
+        return self._parts.encoders.leases()
+
+    def admissions(self, after: int | None, limit: int) -> Page[AdmissionView]:
+        """The last decisions, newest first; those before number `after`."""
+        return self._parts.encoders.admissions(after, limit)
+
+    def gpu_status(self) -> GpuStatus:
+        """Sessions used and allowed, and every device."""
+        return self._parts.encoders.gpu_status(len(self._entries), len(self._viewers.of()))
+
+    def encoders_statistics(self) -> EncodersStatistics:
+        """Counters of the encoders."""
+        return self._parts.encoders.statistics()
+
+    async def retry_device(self, device: str) -> DeviceView:
+        """Try a device again. Raises NotFoundError `device.unknown`."""
+        return await self._parts.encoders.retry(device)
 
     def statistics(self) -> LobbiesStatistics:
         """What is there now, and totals."""

@@ -13,7 +13,8 @@ import structlog
 from steadycast.config.settings import LobbySettings, Settings
 from steadycast.errors import ConflictError, RefusedError, SourceError
 from steadycast.lobbies.events import EventLog
-from steadycast.lobbies.feeds import Failed, Feeds
+from steadycast.lobbies.feed import Failed
+from steadycast.lobbies.feeds import Feeds
 from steadycast.lobbies.retry import Loss, LossKind, Past, Retry, RetryPolicy, after_loss
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.staging import Staging, StagingParts
@@ -58,7 +59,7 @@ class Lobby:
         self.failure: Failure | None = None
         self.stage: Stage | None = None
         self.restarts = 0
-        self.feeds = Feeds(id, parts.settings)
+        self.feeds = Feeds(id, request, parts.settings, parts.encoding, self._cannot_show)
         self._settings: Settings = parts.settings
         self._events = events
         self._tracks_failed = tracks_failed
@@ -114,7 +115,7 @@ class Lobby:
         self.stage = None
         self.feeds.stage_lost()
         receipts = await self._staging.end(cause)
-        await self.feeds.close()
+        await self.feeds.ended()
         unclean = [receipt.id for receipt in receipts if not receipt.clean]
         if unclean:
             self._move(LobbyState.CLEANUP_INCOMPLETE, f"see receipts {', '.join(unclean)}")
@@ -165,7 +166,10 @@ class Lobby:
     async def _renew(self, stage: Stage) -> None:
         failed = await self.feeds.stage_shows(stage)
         if failed and stage.works:
-            self._tracks_failed(self, failed)
+            self._cannot_show(failed)
+
+    def _cannot_show(self, failed: tuple[Failed, ...]) -> None:
+        self._tracks_failed(self, failed)
 
     def _degrade(self, lost: Loss) -> Retry:
         now = time.monotonic()

@@ -38,11 +38,12 @@ class Reception:
         held = self._connections.setdefault(connection, [])
         try:
             hold = self._hold(held, f"{connection}/{lobby.id}", lobby, egress)
+            opened = False
             try:
                 tracks = await self._viewers.open(hold, Protocol.RTSP, None, rendition or None)
+                opened = self._connections.get(connection) is held  # else it left meanwhile
             finally:
-                # Nothing was opened, or the connection left meanwhile.
-                if hold.choice is None or self._connections.get(connection) is not held:
+                if not opened:
                     self._viewers.give_back(hold)
                     held[:] = [one for one in held if one is not hold]
         finally:
@@ -97,6 +98,12 @@ class Reception:
         lobby, name = self._lobby_of(track)
         if lobby is not None:
             lobby.feeds.keyframe_wanted(name)
+
+    def bus_taken(self, track: str, bus: str) -> None:
+        """A track goes on with this bus."""
+        lobby, name = self._lobby_of(track)
+        if lobby is not None:
+            lobby.feeds.bus_taken(name, bus)
 
     def bus_lost(self, egress: Egress, track: str) -> None:
         """A bus ended."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from steadycast.errors import CallerError
 from steadycast.lobbies import choose
+from steadycast.lobbies.device_views import PlaceView, SeatView
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.mask import masked_source
+from steadycast.lobbies.seats import Place, Seat
 from steadycast.lobbies.viewers import Viewer
 from steadycast.lobbies.views import LobbyView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
@@ -59,6 +62,7 @@ def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
         restarts=one.restarts,
         whep=f"/whep/{one.request.key or one.id}",
         rtsp=f"/{one.request.key or one.id}",
+        policy=one.feeds.policy,
     )
 
 
@@ -75,7 +79,37 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
         viewers=viewers,
         track=track,
         closes_at=feed.closes_at if feed is not None else None,
+        seat=_seat(feed.seat) if feed is not None else None,
+        place=_place(one, one.feeds.place(rendition.name)),
     )
+
+
+def _seat(seat: Seat | None) -> SeatView | None:
+    if seat is None or seat.opened is None:
+        return None
+    report = seat.report
+    return SeatView(
+        device=seat.device,
+        device_name=seat.device_name,
+        hardware=seat.hardware,
+        element=report.element if report else None,
+        memory_planned=report.planned if report else None,
+        memory=report.memory if report else None,
+        since=_unix(seat.opened),
+        software_code=seat.code,
+        software_why=seat.why,
+    )
+
+
+def _place(one: Lobby, place: Place | None) -> PlaceView | None:
+    if place is None:
+        return None
+    return PlaceView(place.holder, one.id, place.position, _unix(place.since), place.code, place.why, place.promotion)
+
+
+def _unix(seconds: float) -> float:
+    """Unix time of a moment of the clock that does not go back."""
+    return time.time() - (time.monotonic() - seconds)
 
 
 def viewer(one: Viewer) -> ViewerView:

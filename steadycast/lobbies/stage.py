@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from steadycast.config.settings import Settings
@@ -16,7 +17,8 @@ from steadycast.errors import ConflictError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
 from steadycast.lobbies.ids import tag
 from steadycast.lobbies.retry import Loss
-from steadycast.model import Receipt, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.model import EncoderOrder, EncoderReport, Receipt, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.pipelines.plan import Picture
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import CodecError, from_plain
 from steadycast.workers.messages import (
@@ -25,8 +27,10 @@ from steadycast.workers.messages import (
     CommandExited,
     DetachReader,
     DisplayFailed,
+    EncoderReported,
     ForceKeyframe,
     OpenRendition,
+    RenditionFailed,
     ShowDisplay,
     ShowSource,
     SourceFailed,
@@ -121,7 +125,9 @@ class Stage(Holder):
         self.epoch = tag()
         self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()
         self.tracks: dict[str, TrackInfo] = {}
+        self.picture = Picture()
         self.source_failed = False  # by its own words, and not because the worker died
+        self.hears: Callable[[RenditionFailed | EncoderReported], None] = lambda message: None
 
     async def start(self, display: str | None = None, xauthority: str | None = None) -> None:
         """Start the worker and order the source; `shows` or `lost` follow. Raises SteadycastError."""
@@ -142,24 +148,29 @@ class Stage(Holder):
     def heard(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, SourceReady):
             self.tracks = {track.name: track for track in message.tracks}
+            self.picture = Picture(message.width, message.height, message.fps)
             if not self.shows.done():
                 self.shows.set_result(message)
         elif isinstance(message, SourceFailed):
             self.source_failed = True
             self.lose(loss.of_source(message, self.source))
+        elif isinstance(message, RenditionFailed | EncoderReported):
+            self.hears(message)
 
-    async def open(self, rendition: Rendition) -> TrackInfo:
-        """Start a rendition; answers with its first packet. Raises SteadycastError."""
-        body = await self.worker.request(
-            OpenRendition(rendition, rendition.name), deadline=self.settings.workers.request_s
-        )
+    async def open(
+        self, rendition: Rendition, instance: str, order: EncoderOrder | None
+    ) -> tuple[TrackInfo, EncoderReport | None]:
+        """Start an instance of a rendition; answers with its first packet. Raises SteadycastError."""
+        message = OpenRendition(rendition, instance, order)
+        body = await self.worker.request(message, deadline=self.settings.workers.request_s)
         try:
-            return from_plain(TrackInfo, body["track"])
+            report = body.get("report")
+            return from_plain(TrackInfo, body["track"]), None if report is None else from_plain(EncoderReport, report)
         except (KeyError, CodecError) as error:
             raise WorkerError("worker.nonsense", "the lobby worker answered nonsense", why=str(error)) from None
 
     async def close(self, name: str) -> None:
-        """End a rendition. Raises SteadycastError."""
+        """End an instance of a rendition. Raises SteadycastError."""
         await self.worker.request(CloseRendition(name), deadline=self.settings.workers.request_s)
 
     async def attach(self, track: str, reader: str, descriptor: int) -> None:

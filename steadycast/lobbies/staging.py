@@ -15,6 +15,7 @@ from steadycast.errors import SteadycastError
 from steadycast.lobbies import loss
 from steadycast.lobbies.retry import Loss
 from steadycast.lobbies.rules import command_of
+from steadycast.lobbies.seats import Encoding
 from steadycast.lobbies.stage import Display, Holder, Stage
 from steadycast.model import DesktopSource, Receipt
 from steadycast.workers.supervisor import Supervisor
@@ -28,11 +29,13 @@ ENDINGS = 2  # workers of one lobby that may still be ending when the next one i
 
 @dataclass(frozen=True, slots=True)
 class StagingParts:
-    """What is needed to start workers. `vet` looks at what a request names (files, addresses); raises CallerError."""
+    """What is needed to start workers. `vet` looks at what a request names (files, addresses); raises CallerError.
+    `encoding` says who may encode where."""
 
     settings: Settings
     supervisor: Supervisor
     vet: Callable[[LobbySettings], Awaitable[None]]
+    encoding: Encoding
 
 
 class Staging:

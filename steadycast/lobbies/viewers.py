@@ -25,7 +25,7 @@ from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies.choose import Choice, choose
 from steadycast.lobbies.egresses import Egress, Egresses
 from steadycast.lobbies.events import EventLog
-from steadycast.lobbies.feeds import Failed
+from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.ids import tag, viewer_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.views import WhepPatched, WhepSession
@@ -34,6 +34,8 @@ from steadycast.model import Codec, Protocol, TrackInfo
 log = structlog.get_logger("viewers")
 
 KICKS_AT_ONCE = 64
+# Tracks are open this long before whoever asks a worker for them gives up, so that the answer says why.
+ANSWER_S = 1.0
 STAGES_TRIED = 3  # a viewer that comes while its lobby worker is replaced is moved on to the next one this often
 
 
@@ -103,7 +105,7 @@ class Viewers:
     # --- WHEP
 
     async def offer(self, lobby: Lobby, sdp: str, remote: str | None, rendition: str | None) -> WhepSession:
-        """Answer a browser's offer; see `Lobbies.whep_offer`."""
+        """Answer a browser's offer; see `Lobbies.whep_offer`. Cancelled at any moment it leaves nothing."""
         codecs = offered_codecs(sdp).codecs
         egress = await self._egresses.pick(self._settings.workers.request_s)
         viewer_name = viewer_id()
@@ -111,12 +113,26 @@ class Viewers:
         try:
             tracks = await self.open(hold, Protocol.WHEP, codecs, rendition)
             viewer = Viewer(viewer_name, hold, Protocol.WHEP, time.time(), remote=remote, etag=tag())
-            self._viewers[viewer.id] = viewer
-            answer = await egress.offer(viewer.id, tuple(key for key, _ in tracks), sdp)
-            lobby.refuse_if_leaving()
         except BaseException:
-            if self._viewers.pop(viewer_name, None) is not None:
-                self.spawn(egress.kick(viewer_name, "its offer failed"))
+            self.give_back(hold)
+            raise
+        # Cut off here its worker would have a viewer that nobody knows.
+        answering = asyncio.get_running_loop().create_task(self._answer(viewer, tuple(key for key, _ in tracks), sdp))
+        try:
+            return await asyncio.shield(answering)
+        except asyncio.CancelledError:
+            self.spawn(self._end_unwanted(viewer, answering))
+            raise
+
+    async def _answer(self, viewer: Viewer, tracks: tuple[str, ...], sdp: str) -> WhepSession:
+        hold = viewer.hold
+        self._viewers[viewer.id] = viewer
+        try:
+            answer = await hold.egress.offer(viewer.id, tracks, sdp)
+            hold.lobby.refuse_if_leaving()
+        except BaseException:
+            if self._viewers.pop(viewer.id, None) is not None:
+                self.spawn(hold.egress.kick(viewer.id, "its offer failed"))
             self.give_back(hold)
             raise
         if viewer.id not in self._viewers:
@@ -124,6 +140,12 @@ class Viewers:
         self.joined(viewer)
         assert viewer.etag is not None
         return WhepSession(viewer.id, answer, viewer.etag)
+
+    async def _end_unwanted(self, viewer: Viewer, answering: asyncio.Task[WhepSession]) -> None:
+        """The client is gone that an answer is made for."""
+        await asyncio.wait({answering})
+        if answering.exception() is None and viewer.id in self._viewers:
+            await self.end(viewer, "client gone")
 
     async def patch(self, viewer: Viewer, fragment: str, etag: str | None) -> WhepPatched:
         """Candidates or an ICE restart; see `Lobbies.whep_patch`."""
@@ -208,6 +230,20 @@ class Viewers:
         self, hold: Hold, protocol: Protocol, codecs: frozenset[Codec] | None, rendition: str | None
     ) -> tuple[tuple[str, TrackInfo], ...]:
         """Choose and open tracks for a hold; answers with key and info of each. Raises SteadycastError."""
+        request_s = self._settings.workers.request_s
+        seconds = max(request_s - ANSWER_S, request_s / 2)
+        opening = asyncio.get_running_loop().create_task(self._open(hold, protocol, codecs, rendition))
+        try:
+            await asyncio.wait({opening}, timeout=seconds)
+            if opening.done():
+                return opening.result()
+            raise _too_slow(hold, seconds)
+        finally:
+            opening.cancel()
+
+    async def _open(
+        self, hold: Hold, protocol: Protocol, codecs: frozenset[Codec] | None, rendition: str | None
+    ) -> tuple[tuple[str, TrackInfo], ...]:
         lobby = hold.lobby
         for tries_left in reversed(range(STAGES_TRIED)):
             stage = await lobby.ready()
@@ -252,3 +288,13 @@ class Viewers:
         task = asyncio.get_running_loop().create_task(quietly())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _too_slow(hold: Hold, seconds: float) -> RefusedError:
+    track = hold.choice.track if hold.choice is not None else None
+    place = None if track is None else hold.lobby.feeds.place(track)
+    if place is not None and not place.promotion:
+        why = f"{place.why} It is number {place.position} in the line."
+        return RefusedError(Denial.QUEUE_TIMEOUT, "No encoder became free in time.", why=why, retry_after=5)
+    what = f"The lobby's tracks are not open after {seconds:g} s."
+    return RefusedError("lobby.not_streaming", what, hint="Look at its state.", retry_after=2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from steadycast.lobbies.device_views import PlaceView, SeatView
-from steadycast.model import LobbyState, Protocol, Receipt, Rendition, TrackInfo
+from steadycast.model import EncodePolicy, LobbyState, Protocol, Receipt, Rendition, TrackInfo
 
 T = TypeVar("T")
 
@@ -50,6 +50,9 @@ class LobbyView:
     restarts: int
     whep: str  # path, `/whep/{id}`
     rtsp: str  # path, `/{id}`
+    policy: EncodePolicy = field(
+        default_factory=EncodePolicy
+    )  # how it is encoded, the settings filled in; `device` where it is pinned
 
 
 @dataclass(frozen=True, slots=True)

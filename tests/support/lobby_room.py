@@ -19,6 +19,7 @@ from steadycast.lobbies.store import Store, StoredLobby
 from steadycast.lobbies.vetting import Vetting
 from steadycast.lobbies.views import LobbyView
 from steadycast.model import WorkerKind
+from tests.support.memory_encoding import MemoryEncoding
 from tests.support.stand_in_workers import StandIn, StandInSupervisor
 
 # What a browser offers, as far as it is read here.
@@ -65,6 +66,7 @@ class Room:
     supervisor: StandInSupervisor
     store: Store
     events: EventLog
+    encoding: MemoryEncoding
 
     async def create(self, source: dict[str, Any] | None = None, **more: Any) -> LobbyView:
         request = {"name": "x", "source": source or {"kind": "test"}, **more}
@@ -110,12 +112,17 @@ OpenRoom = Callable[..., Awaitable[Room]]
 
 
 async def build(
-    database: Path, max_bytes: int, tables: dict[str, Any], stored: Sequence[StoredLobby] = ()
+    database: Path,
+    max_bytes: int,
+    tables: dict[str, Any],
+    stored: Sequence[StoredLobby] = (),
+    encoding: MemoryEncoding | None = None,
 ) -> tuple[Room, Callable[[], Awaitable[None]]]:
-    """A room that has started, and what closes it; then no worker may be left."""
+    """A room that has started, and what closes it; then no worker may be left, and no seat."""
     lobbies_of_config = tables.pop("lobbies", ())
     values = {name: {**SETTINGS.get(name, {}), **tables.get(name, {})} for name in {*SETTINGS, *tables}}
     settings = Settings.model_validate({**values, "lobbies": lobbies_of_config})
+    encoding = encoding or MemoryEncoding()
     events, store = EventLog(), Store(database, max_bytes)
     await store.open()
     for one in stored:
@@ -124,7 +131,7 @@ async def build(
     supervisor = StandInSupervisor(book.add)
     listening = socket.socket()
     egresses = Egresses(settings, supervisor.as_supervisor(), listening, None)
-    staging = StagingParts(settings, supervisor.as_supervisor(), Vetting(settings, frozenset()))
+    staging = StagingParts(settings, supervisor.as_supervisor(), Vetting(settings, frozenset()), encoding)
     lobbies = Lobbies(LobbiesParts(staging, store, book, events, egresses))
     await lobbies.start()
 
@@ -133,5 +140,6 @@ async def build(
         await store.close()
         listening.close()
         assert supervisor.workers == ()
+        assert not encoding.seats and not encoding.waiting and not encoding.opening_now
 
-    return Room(lobbies, supervisor, store, events), close
+    return Room(lobbies, supervisor, store, events, encoding), close

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from steadycast.errors import SteadycastError, WorkerError
-from steadycast.model import Codec, Receipt, TrackInfo, TrackKind, WorkerKind
+from steadycast.model import Codec, EncoderReport, Receipt, TrackInfo, TrackKind, WorkerKind
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
 from steadycast.workers.messages import (
+    BusTaken,
     ConfigureEgress,
     KickViewer,
+    OpenBus,
     OpenRendition,
     ShowDisplay,
     ShowSource,
@@ -45,6 +47,7 @@ class StandIn:
         self.asked: list[Any] = []
         self.script: Answer = lambda worker, message: None
         self.clean = True
+        self.holds_back = False
         self.fds: list[int] = []
         self._heard = heard
         self._asked = asked
@@ -102,8 +105,13 @@ class StandIn:
             case ShowDisplay():
                 return {"display": ":7", "xauthority": "/x"}
             case OpenRendition():
-                info = TrackInfo(message.rendition.name, TrackKind.VIDEO, Codec.H264, 90000, encoder="x264enc")
-                return {"track": to_plain(info)}
+                codec = Codec(message.rendition.codec)
+                info = TrackInfo(message.rendition.name, TrackKind.VIDEO, codec, 90000, encoder="x264enc")
+                order = message.order
+                report = None if order is None else EncoderReport(order.device, order.elements[0])
+                return {"track": to_plain(info), "report": to_plain(report)}
+            case OpenBus():
+                self._take(message)
             case ConfigureEgress():
                 return {"udp_port": 5}
             case WhepOffer():
@@ -113,6 +121,11 @@ class StandIn:
             case KickViewer():
                 self.say(ViewerGone(message.viewer, message.reason))
         return {}
+
+    def _take(self, bus: OpenBus) -> None:
+        """The first packet of a bus is a keyframe here, unless somebody `holds_back`."""
+        if not self.holds_back:
+            asyncio.get_running_loop().call_soon(self.say, BusTaken(bus.track, bus.bus))
 
     async def end(self, cause: str) -> Receipt:
         self.die(cause, exit_code=0)

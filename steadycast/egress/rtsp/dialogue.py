@@ -36,6 +36,7 @@ class Dialogue:
         self._on_end = on_end
         self._login = DigestLogin(parts.options.digest, parts.options.realm)
         self._hold: Hold | None = None
+        self._asking: str | None = None  # the name of a hold that is being opened
         self._closed = False
         self._methods: dict[str, Callable[[Request, Address], Awaitable[Answer]]] = {
             "DESCRIBE": self._describe,
@@ -128,23 +129,33 @@ class Dialogue:
         """The tracks of a path, kept open until the connection ends or asks for something else."""
         if not path:
             raise NotFoundError("lobby.unknown", "the address names no lobby", hint="rtsp://host:port/{lobby}")
-        name = secrets.token_hex(8)
+        name = self._asking = secrets.token_hex(8)
         events, options = self._parts.events, self._parts.options
         try:
             async with asyncio.timeout(options.request_s):
                 description = await events.describe(path, name, self._client.remote)
         except TimeoutError:
-            events.hold_gone(name)
+            self._ask_no_more()
             raise DeadlineError("rtsp.describe", f"no answer within {options.request_s:g} s") from None
         except (WorkerError, asyncio.CancelledError):
-            events.hold_gone(name)  # it may have been opened all the same
+            self._ask_no_more()  # it may have been opened all the same
             raise
-        hold = Hold(name, path, description)
+        except SteadycastError:
+            self._asking = None
+            raise
         if self._closed or not description.tracks:
-            events.hold_gone(name)
+            self._ask_no_more()
             raise RefusedError("lobby.no_tracks", "the lobby has nothing to show yet", retry_after=2)
+        self._asking = None
+        hold = Hold(name, path, description)
         self._keep(hold)
         return hold
+
+    def _ask_no_more(self) -> None:
+        """What is being opened is not wanted any more: said once, and at once, since it may wait in a line."""
+        name, self._asking = self._asking, None
+        if name is not None:
+            self._parts.events.hold_gone(name)
 
     def _keep(self, hold: Hold | None) -> None:
         """Hold this description, and let go of the former unless a session uses it."""
@@ -208,5 +219,6 @@ class Dialogue:
     def close(self, reason: str) -> None:
         """The connection ends: nothing is held any more."""
         self._closed = True
+        self._ask_no_more()
         self.end_session(reason)
         self._keep(None)

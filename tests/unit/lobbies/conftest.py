@@ -10,6 +10,7 @@ import pytest
 
 from steadycast.lobbies.store import StoredLobby
 from tests.support.lobby_room import OpenRoom, Room, build
+from tests.support.memory_encoding import MemoryEncoding
 
 
 @pytest.fixture
@@ -18,10 +19,15 @@ async def open_room(tmp_path: Path) -> AsyncIterator[OpenRoom]:
     closers: list[Callable[[], Awaitable[None]]] = []
 
     async def make(
-        max_bytes: int = 1 << 24, stored: Sequence[StoredLobby] = (), lobbies: Sequence[Any] = (), **tables: Any
+        max_bytes: int = 1 << 24,
+        stored: Sequence[StoredLobby] = (),
+        lobbies: Sequence[Any] = (),
+        encoding: MemoryEncoding | None = None,
+        **tables: Any,
     ) -> Room:
         path = tmp_path / f"{len(closers)}.db"
-        room, close = await build(path, max_bytes, tables | ({"lobbies": lobbies} if lobbies else {}), stored)
+        more = {"lobbies": lobbies} if lobbies else {}
+        room, close = await build(path, max_bytes, tables | more, stored, encoding)
         closers.append(close)
         return room
 

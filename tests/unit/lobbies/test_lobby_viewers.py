@@ -60,7 +60,7 @@ async def test_concurrent_viewers_share_one_open_and_one_bus(room: Room) -> None
     (worker,) = room.workers()
     assert [order.rendition.name for order in worker.told(OpenRendition)] == ["main"]
     assert sorted(bus.track for bus in room.egress.told(OpenBus)) == [f"{lobby}/audio", f"{lobby}/main"]
-    assert sorted(reader.track for reader in worker.told(AttachReader)) == ["audio", "main"]
+    assert sorted(reader.track for reader in worker.told(AttachReader)) == ["audio", "main.1"]
     assert {bus.epoch for bus in room.egress.told(OpenBus)} == {room.egress.told(OpenBus)[0].epoch}
     assert len({session.viewer for session in sessions}) == 30 and {s.answer for s in sessions} == {"v=0 answer"}
     view = room.lobbies.get("k")
@@ -309,7 +309,7 @@ async def test_keyframes_and_connections_are_passed_on(room: Room) -> None:
     session = await room.lobbies.whep_offer("k", OFFER)
     room.egress.say(KeyframeWanted(f"{lobby}/main"))
     room.egress.say(KeyframeWanted("gone/main"))
-    assert [one.track for one in room.workers()[0].told(ForceKeyframe)] == ["main"]
+    assert [one.track for one in room.workers()[0].told(ForceKeyframe)] == ["main.1"]
     room.egress.say(ViewerConnected(session.viewer, "9.9.9.9:9"))
     room.egress.statistics = {"viewers": {session.viewer: {"packets": 3}}}
     viewer = room.lobbies.get_viewer(session.viewer)

@@ -1,0 +1,141 @@
+"""Carries tracks: opens them on the stage that shows, lays their buses to egress workers, and closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+import structlog
+
+from steadycast.errors import SteadycastError, WorkerError
+from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.feed import Bus, Failed, Feed
+from steadycast.lobbies.instances import Instance, Instances
+from steadycast.lobbies.opening import NO_STAGE, Opener
+from steadycast.lobbies.stage import Stage
+from steadycast.lobbies.swap import bus_name
+from steadycast.model import TrackInfo
+
+log = structlog.get_logger("lobby")
+
+CHANGES_FOLLOWED = 8  # of what makes a track, while somebody comes to it
+
+
+class Carrier:
+    """What is done for the feeds of one lobby. `stage` is there only while the lobby shows."""
+
+    def __init__(self, opener: Opener, instances: Instances) -> None:
+        self.stage: Stage | None = None
+        self._opener = opener
+        self._instances = instances
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def renew_all(self, feeds: Iterable[Feed]) -> tuple[Failed, ...]:
+        """Bring tracks to all egress workers that need them. Answers with what cannot be had."""
+        wanted = [(feed, egress) for feed in feeds for egress in feed.egresses()]
+        tried = await asyncio.gather(*(self._renew(feed, egress) for feed, egress in wanted))
+        return tuple(failed for failed in tried if failed is not None)
+
+    async def _renew(self, feed: Feed, egress: Egress) -> Failed | None:
+        try:
+            await self.ensure(feed, egress)
+        except SteadycastError as error:
+            return Failed(feed.track, egress, error) if egress.works else None  # else its viewers are gone anyway
+        return None
+
+    async def ensure(self, feed: Feed, egress: Egress) -> TrackInfo:
+        """The track is open on the present stage and this egress worker reads it. Raises SteadycastError."""
+        for _ in range(CHANGES_FOLLOWED):
+            await self._shown(feed)
+            async with feed.lock:
+                instance = feed.newest
+                if instance is None or instance.stage is not self.stage:
+                    continue
+                bus = feed.buses.get(egress)
+                if bus is not None and bus.instance in (feed.instance, instance):
+                    return bus.instance.info
+                try:
+                    feed.buses[egress] = await self.lay(feed, instance, egress, bus_name(egress))
+                except SteadycastError:
+                    if not instance.dead:
+                        raise
+                if not instance.dead:
+                    return instance.info
+        raise WorkerError("track.changing", f"{feed.track} changes all the time.", retry_after=1)
+
+    async def _shown(self, feed: Feed) -> None:
+        """Wait until something makes the track on the present stage: all who wait share one opening."""
+        while feed.instance is None and feed.moving is not None:
+            await asyncio.wait({feed.moving})
+        stage = self.stage
+        if stage is None:
+            raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
+        if feed.instance is not None and feed.instance.stage is stage:
+            return
+        opening = feed.opening
+        if opening is None:
+            opening = feed.opening = self.spawn(self._open(feed, stage))
+        await asyncio.wait({opening})
+        if opening.cancelled():
+            raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
+        opening.result()
+
+    async def _open(self, feed: Feed, stage: Stage) -> Instance:
+        me = asyncio.current_task()
+        try:
+            instance = await self._opener.open(feed, stage)
+            if feed.opening is not me or self.stage is not stage:
+                self._instances.close(instance)
+                raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
+        finally:
+            if feed.opening is me:
+                feed.opening = None
+        feed.instance = instance
+        return instance
+
+    async def lay(self, feed: Feed, instance: Instance, egress: Egress, name: str) -> Bus:
+        """A connected pair of sockets: the egress worker reads one end, the lobby worker writes into the other."""
+        key, epoch = self._opener.holder(feed.track), instance.stage.epoch
+        reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with reading, writing:
+            await egress.open_bus(key, epoch, instance.info, name, reading.detach())
+            await instance.stage.attach(instance.name, name, writing.detach())
+        return Bus(instance, name)
+
+    async def close_instance(self, instance: Instance, buses: Iterable[Bus]) -> None:
+        """End what made a track; `buses` are its readers."""
+        if instance.seat is not None:
+            await self._instances.close(instance)
+            return
+        for bus in buses:
+            if bus.instance.stage is instance.stage and instance.stage.works:
+                await quietly(instance.stage.detach(instance.name, bus.name))
+
+    async def settled(self) -> None:
+        """Wait until all that was begun is done."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._instances.settled()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do this beside; `settled` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, SteadycastError):  # those are told to whoever waits
+            log.error("a track failed", exc_info=error)
+
+
+async def quietly(work: Coroutine[Any, Any, Any]) -> None:
+    """A worker that does not do this is ended by others; it is only worth a line."""
+    try:
+        await work
+    except SteadycastError as error:
+        log.warning("a track could not be changed", code=error.code, what=error.what, why=error.why)

@@ -1,0 +1,111 @@
+"""One track of a lobby that is in use: who holds it, what makes it, and the buses that carry it. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from steadycast.errors import SteadycastError
+from steadycast.leases.budget import Budget
+from steadycast.lobbies.asking import Tried
+from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.instances import Instance
+from steadycast.lobbies.seats import Seat
+from steadycast.model import Rendition, TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """What an egress worker reads: packets of an instance. `name` is its reader's in the lobby worker, too."""
+
+    instance: Instance
+    name: str
+
+
+@dataclass(eq=False)
+class Swap:
+    """An instance that shall take over. `buses` are those of egress workers that read the one before; in `taken` each
+    has, by its name, what is set when its egress worker goes on with it (True) or needs it no more (False)."""
+
+    instance: Instance
+    buses: dict[Egress, Bus] = field(default_factory=dict)
+    taken: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+
+    def answer(self, name: str, taken: bool) -> None:
+        """What became of a bus, said once; others than those waited for are no matter."""
+        waiting = self.taken.get(name)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(taken)
+
+    def stop_waiting(self) -> None:
+        """Nothing more will come."""
+        for name in self.taken:
+            self.answer(name, False)
+
+
+@dataclass(eq=False)
+class Feed:
+    """One track; `encode` is None for a copy and for audio.
+
+    `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `lock` is
+    held while buses are laid or closed.
+    """
+
+    track: str
+    encode: Rendition | None
+    relays: Budget
+    failures: Budget
+    tried: Tried
+    instance: Instance | None = None
+    swap: Swap | None = None
+    opening: asyncio.Task[Instance] | None = None
+    moving: asyncio.Task[bool] | None = None
+    holds: dict[str, Egress] = field(default_factory=dict)
+    buses: dict[Egress, Bus] = field(default_factory=dict)
+    closes_at: float | None = None  # Unix seconds
+    timer: asyncio.TimerHandle | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def info(self) -> TrackInfo | None:
+        """What it carries now; None while it is not open."""
+        return None if self.instance is None else self.instance.info
+
+    @property
+    def seat(self) -> Seat | None:
+        """Where it encodes now."""
+        return None if self.instance is None else self.instance.seat
+
+    @property
+    def newest(self) -> Instance | None:
+        """What a new reader is given: what shall take over, where there is one."""
+        if self.swap is not None and not self.swap.instance.dead:
+            return self.swap.instance
+        return self.instance
+
+    @property
+    def can_move(self) -> bool:
+        """Whether another encoder may take over now: it is encoded, is watched, and does not move."""
+        return self.seat is not None and self.moving is None and bool(self.holds)
+
+    def give_up(self) -> set[asyncio.Task[Any]]:
+        """Stop opening and moving: the tasks that end of it, and end their seats."""
+        busy: set[asyncio.Task[Any]] = {task for task in (self.opening, self.moving) if task is not None}
+        for task in busy:
+            task.cancel()
+        self.opening = None
+        return busy
+
+    def egresses(self) -> frozenset[Egress]:
+        """Where it is needed, or was read."""
+        return frozenset({*self.holds.values(), *self.buses})
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A track that cannot be brought to an egress worker, and why."""
+
+    track: str
+    egress: Egress
+    error: SteadycastError

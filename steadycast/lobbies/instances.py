@@ -1,0 +1,220 @@
+"""Instances: renditions that are open in lobby workers, each on its seat. Every seat that comes here is ended once.
+
+A seat whose process may still live is not free: where an instance cannot be closed, its worker is ended, and the seat
+given back when that is certain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from steadycast.errors import DeadlineError, EncoderError, SteadycastError, WorkerError
+from steadycast.lobbies.retry import Loss, LossKind
+from steadycast.lobbies.seats import Encoding, Seat
+from steadycast.lobbies.stage import Stage
+from steadycast.model import EncoderFault, EncoderReport, Receipt, Rendition, TrackInfo
+
+log = structlog.get_logger("lobby")
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Instance:
+    """A track as a lobby worker makes it. `name` is what the worker calls it; `seat` is None where nothing is encoded.
+
+    `dead`: it failed by itself.
+    """
+
+    name: str
+    stage: Stage
+    info: TrackInfo
+    seat: Seat | None = None
+    dead: bool = False
+
+
+class Instances:
+    """Opens and closes the instances of one lobby."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._open: dict[Seat, Instance] = {}
+        self._early: dict[str, EncoderError | None] = {}  # that are being opened, and what they failed of meanwhile
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._owed: set[asyncio.Future[Receipt]] = set()  # ends of workers that seats wait for
+
+    async def open(self, stage: Stage, rendition: Rendition, seat: Seat, name: str) -> Instance:
+        """Open a rendition. Raises SteadycastError, the seat is ended then; so it is where the caller goes away.
+
+        A worker that does not answer, or dies of it, is lost with all that it holds.
+        """
+        opening = self._spawn(self._try(stage, rendition, seat, name))  # never cut off: it has deadlines of its own
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._unwanted)
+            raise
+
+    def close(self, instance: Instance) -> asyncio.Task[None]:
+        """Close an instance that was opened here and give its seat back."""
+        return self._spawn(self._close(instance))
+
+    def failed(self, name: str, code: str, what: str) -> Instance | None:
+        """An instance failed by itself; None where no such one is open."""
+        if name in self._early:
+            self._early[name] = EncoderError(_fault(code), what)
+            return None
+        instance = next((one for one in self._open.values() if one.name == name), None)
+        if instance is not None and instance.seat is not None:
+            del self._open[instance.seat]
+            instance.dead = True
+            self._encoding.failed(instance.seat, _fault(code), what)
+        return instance
+
+    def reported(self, name: str, report: EncoderReport) -> None:
+        """More is known of an instance's encoder."""
+        for seat, instance in self._open.items():
+            if instance.name == name:
+                self._encoding.reported(seat, report)
+
+    def useless(self, instance: Instance, what: str) -> asyncio.Task[None]:
+        """Close one that makes nothing that anybody could use."""
+        if instance.seat is not None and self._open.pop(instance.seat, None) is not None:
+            instance.dead = True
+            seat = instance.seat
+            return self._spawn(self._close_first(instance.stage, instance.name, lambda: self._fail(seat, what)))
+        return self.close(instance)
+
+    def stage_lost(self, stage: Stage) -> None:
+        """The seats of a worker's instances are free when the worker is gone."""
+        for seat, instance in tuple(self._open.items()):
+            if instance.stage is stage:
+                del self._open[seat]
+                self._at_end(stage, self._giving_back(seat))
+
+    async def settled(self) -> None:
+        """Wait until all that is being opened or closed is done, as far as workers live."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def ended(self) -> None:
+        """The same, and until the workers are gone that seats wait for; they must be ending."""
+        await self.settled()
+        while self._owed:
+            await asyncio.wait(self._owed)
+            await asyncio.sleep(0)  # what is done at their end follows in the next turn
+
+    # --- inside
+
+    async def _try(self, stage: Stage, rendition: Rendition, seat: Seat, name: str) -> Instance:
+        encoding = self._encoding
+        self._early[name] = None
+        try:
+            async with encoding.opening(seat):
+                info, report = await stage.open(rendition, name, seat.order)
+            if (failure := self._early[name]) is not None:  # its last words came with its first
+                raise failure
+        except EncoderError as error:
+            if error.code == EncoderFault.HUNG:
+                self._lose(stage, error, self._refusing(seat, error))
+            else:
+                encoding.refused(seat, error)
+            raise
+        except WorkerError as error:
+            raise self._broken(stage, seat, name, error) from error
+        except SteadycastError:
+            encoding.give_back(seat)
+            raise
+        except BaseException:
+            self._at_end(stage, self._giving_back(seat))
+            raise
+        finally:
+            del self._early[name]
+        return self._opened(Instance(name, stage, info, seat), seat, report)
+
+    def _opened(self, instance: Instance, seat: Seat, report: EncoderReport | None) -> Instance:
+        pid = instance.stage.pid
+        if pid is None or not instance.stage.works:
+            self._at_end(instance.stage, self._giving_back(seat))
+            raise WorkerError("lobby.not_streaming", "The lobby lost its worker just now.", retry_after=1)
+        self._encoding.opened(seat, pid, report)
+        self._open[seat] = instance
+        return instance
+
+    def _broken(self, stage: Stage, seat: Seat, name: str, error: WorkerError) -> WorkerError:
+        """The worker does not answer any more, died of it, or broke its word: what is said of it."""
+        hung = isinstance(error, DeadlineError)
+        if stage.works and not hung:  # it may have opened all the same
+            self._spawn(self._close_first(stage, name, self._giving_back(seat)))
+            return error
+        if not hung and not seat.hardware:  # drivers end processes, x264 does not
+            self._lose(stage, error, self._giving_back(seat))
+            return error
+        fault = EncoderFault.HUNG if hung else EncoderFault.FAILED
+        refusal = EncoderError(fault, f"{seat.device_name}: {error.what}", why=error.why)
+        self._lose(stage, error, self._refusing(seat, refusal))
+        return refusal
+
+    async def _close(self, instance: Instance) -> None:
+        seat = instance.seat
+        if seat is None or self._open.pop(seat, None) is None:
+            return
+        await self._close_first(instance.stage, instance.name, self._giving_back(seat))
+
+    async def _close_first(self, stage: Stage, name: str, then: Callable[[], None]) -> None:
+        if not stage.works:
+            self._at_end(stage, then)
+            return
+        try:
+            await stage.close(name)
+        except SteadycastError as error:
+            log.warning("an instance cannot be closed", instance=name, code=error.code, what=error.what)
+            self._lose(stage, error, then)
+        else:
+            then()
+
+    def _lose(self, stage: Stage, error: SteadycastError, then: Callable[[], None]) -> None:
+        """The worker must end; `then` is done when it has."""
+        stage.lose(Loss(LossKind.WORKER, error.code, error.what, error.why, error.hint))
+        self._at_end(stage, then)
+
+    def _at_end(self, stage: Stage, then: Callable[[], None]) -> None:
+        gone = stage.worker.gone
+
+        def ended(_: asyncio.Future[Receipt]) -> None:
+            self._owed.discard(gone)
+            then()
+
+        self._owed.add(gone)
+        gone.add_done_callback(ended)
+
+    def _giving_back(self, seat: Seat) -> Callable[[], None]:
+        return lambda: self._encoding.give_back(seat)
+
+    def _refusing(self, seat: Seat, error: EncoderError) -> Callable[[], None]:
+        return lambda: self._encoding.refused(seat, error)
+
+    def _fail(self, seat: Seat, what: str) -> None:
+        self._encoding.failed(seat, EncoderFault.FAILED, what)
+
+    def _unwanted(self, opening: asyncio.Task[Instance]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self.close(opening.result())
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _fault(code: str) -> EncoderFault:
+    try:
+        return EncoderFault(code)
+    except ValueError:
+        return EncoderFault.FAILED

@@ -1,0 +1,93 @@
+"""Brings a track onto a stage: a seat for what is encoded, other devices where one refuses."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import structlog
+
+from steadycast.config.settings import LobbySettings, Settings
+from steadycast.errors import ConflictError, EncoderError, RefusedError, WorkerError
+from steadycast.leases.decisions import Denial, EncodeRequest
+from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
+from steadycast.lobbies.feed import Feed
+from steadycast.lobbies.instances import Instance, Instances
+from steadycast.lobbies.seats import Encoding, Seat
+from steadycast.lobbies.stage import Stage
+from steadycast.model import Rendition
+
+log = structlog.get_logger("lobby")
+
+# Devices that are tried for one encoding. Each is refused at most once, so this ends it only where `take` gives
+# seats that were not asked for.
+DEVICES_TRIED = 32
+NO_STAGE = "The lobby lost its source just now."
+
+
+class Opener:
+    """Opens the tracks of one lobby."""
+
+    def __init__(
+        self, lobby: str, request: LobbySettings, settings: Settings, encoding: Encoding, instances: Instances
+    ) -> None:
+        self.policy = policy_of(request.encoders, settings.encoders)
+        self._lobby = lobby
+        self._encoding = encoding
+        self._instances = instances
+        self._numbers = itertools.count(1)
+
+    def holder(self, track: str) -> str:
+        """The name under which a track asks for a seat; also its key on a bus."""
+        return f"{self._lobby}/{track}"
+
+    async def open(self, feed: Feed, stage: Stage) -> Instance:
+        """Open a track. Raises SteadycastError: RefusedError where no encoder may be had, WorkerError where the stage
+        is lost of it, ConflictError where the source has no such track."""
+        if feed.encode is None:
+            if feed.track not in stage.tracks:
+                raise ConflictError("track.none", f"The source has no track {feed.track!r} any more.")
+            return Instance(feed.track, stage, stage.tracks[feed.track])
+        async with feed.lock:
+            pass  # an instance that is being closed gives its seat back first
+        last: EncoderError | None = None
+        for _ in range(DEVICES_TRIED):
+            request = self._request(feed, feed.encode, stage)
+            seat = await self._encoding.take(request)
+            if not stage.works:
+                self._encoding.give_back(seat)
+                raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
+            if seat.device in request.refused:
+                self._encoding.give_back(seat)
+                break
+            try:
+                return await self.open_on(feed, stage, seat)
+            except EncoderError as error:
+                last = error
+                log.warning("encoder did not open", holder=request.holder, device=seat.device, code=error.code)
+                if not stage.works:
+                    raise
+        what = "No encoder could be opened."
+        hint = "`steadycast doctor` says what each device lacks."
+        raise RefusedError(
+            Denial.NO_ENCODER, what, why=None if last is None else last.what, hint=hint, retry_after=5
+        ) from last
+
+    async def open_on(self, feed: Feed, stage: Stage, seat: Seat) -> Instance:
+        """Open an instance on this seat. Raises SteadycastError; EncoderError where its device is to blame, which is
+        not asked again for a while then."""
+        assert feed.encode is not None
+        name = f"{feed.track}.{next(self._numbers)}"
+        try:
+            instance = await self._instances.open(stage, feed.encode, seat, name)
+            if instance.dead:
+                raise EncoderError("encoder.failed", f"{seat.device_name} failed as soon as it was open.")
+        except EncoderError:
+            feed.tried.refuse(seat.device, time.monotonic())
+            raise
+        feed.tried.since = None
+        return instance
+
+    def _request(self, feed: Feed, rendition: Rendition, stage: Stage) -> EncodeRequest:
+        holder, free = self.holder(feed.track), descriptors_free(stage.pid)
+        return request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)
