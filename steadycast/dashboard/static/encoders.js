@@ -28,6 +28,7 @@ const DENIALS = {
   cpu_budget: "The CPU has no room for another encoder",
   gpu_quarantined: "The GPU gets no new work now",
   no_encoder: "Nothing here encodes this",
+  driver_refused: "The driver refused",
   descriptors: "Too few file descriptors",
   viewers: "All viewer places are taken",
   queue_full: "The line for an encoder is full",

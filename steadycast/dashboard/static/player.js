@@ -221,7 +221,7 @@ export class Player {
         tone: last ? "bad" : "wait",
         ...text,
         code: problem.code,
-        badge: last ? "" : `tries by itself in ${Math.max(0, left(itself))} s`,
+        badge: last ? "" : `by itself in ${Math.max(0, left(itself))} s`,
         again: { text: wait > 0 ? `Try again in ${wait} s` : "Try again", ready: wait <= 0 },
       });
     };

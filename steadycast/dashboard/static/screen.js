@@ -66,7 +66,8 @@ export class Screen {
     this.spin = h("span.spinner", { "aria-hidden": "true" });
     this.again = h(
       "button.button.cover-play",
-      { type: "button", onclick: () => this.actions.again() },
+      // It may count seconds, which nobody wants to hear read out.
+      { type: "button", "aria-live": "off", onclick: () => this.actions.again() },
       icon("play"),
       this.againText,
     );
@@ -127,7 +128,8 @@ export class Screen {
     setText(this.code, code);
     setText(this.badge, badge);
     show(this.cover, tone !== "play");
-    show(this.spin, tone === "busy" || tone === "wait");
+    setAttr(this.box, "data-refused", again !== null);
+    show(this.spin, again === null && (tone === "busy" || tone === "wait"));
     show(this.again, again !== null || tone === "off" || tone === "bad");
     setText(this.againText, again?.text ?? "Play");
     this.again.disabled = again?.ready === false;
