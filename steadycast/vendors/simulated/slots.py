@@ -48,7 +48,7 @@ class Slot:
         self._fd = fd
         self._index = index
         self.holder = holder
-        self._closing = weakref.finalize(self, os.close, fd)
+        self._closing = weakref.finalize(self, _release, fd, index * RECORD_BYTES)
         self._write(_record(holder))
 
     def resize(self, width: int, height: int) -> None:
@@ -112,6 +112,13 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _release(fd: int, start: int) -> None:
+    """Unlocked before it is closed: a child that was just started may hold a copy until its exec closes it, a little
+    after the parent goes on."""
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, start, RECORD_BYTES, 0))
+    os.close(fd)
 
 
 def _lock(fd: int, start: int, length: int) -> bool:
