@@ -126,6 +126,6 @@ class Promotions:
 
     def _open(self, pool: str, free: int | None, waiting: int, now: float) -> bool:
         since = self._free_since.get(pool)
-        if since is None or pool in self._under_way or now - since < self._after:
+        if since is None or pool in self._under_way or now < since + self._after:
             return False
         return free is None or free > waiting
