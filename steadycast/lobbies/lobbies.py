@@ -13,16 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import (
-    CallerError,
-    ConflictError,
-    NotFoundError,
-    RefusedError,
-    SteadycastError,
-)
+from steadycast.errors import CallerError, ConflictError, NotFoundError, RefusedError, SteadycastError
 from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies import showing
-from steadycast.lobbies.device_views import AdmissionView, DeviceView, EncodersStatistics, GpuStatus, LeaseView
+from steadycast.lobbies.devices import Devices
 from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.events import EventLog
@@ -71,7 +65,7 @@ class _Entry:
     ending: asyncio.Task[Deleted] | None = None
 
 
-class Lobbies:
+class Lobbies(Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
@@ -79,6 +73,7 @@ class Lobbies:
     """
 
     def __init__(self, parts: LobbiesParts) -> None:
+        super().__init__(parts.encoders, lambda: (len(self._entries), len(self._viewers.of())))
         self.events = parts.events
         self._parts = parts
         self._settings = parts.staging.settings
@@ -195,32 +190,6 @@ class Lobbies:
     async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
         """Receipts of ended workers, newest first; `lobby` is an id (the lobby may be gone)."""
         return await self._parts.receipts.page(after, limit, lobby)
-
-    # --- encoders
-
-    def devices(self) -> tuple[DeviceView, ...]:
-        """What encodes here, hardware and software."""
-        return self._parts.encoders.devices()
-
-    def leases(self) -> tuple[LeaseView, ...]:
-        """What is lent of it, and to whom."""
-        return self._parts.encoders.leases()
-
-    def admissions(self, after: int | None, limit: int) -> Page[AdmissionView]:
-        """The last decisions, newest first; those before number `after`."""
-        return self._parts.encoders.admissions(after, limit)
-
-    def gpu_status(self) -> GpuStatus:
-        """Sessions used and allowed, and every device."""
-        return self._parts.encoders.gpu_status(len(self._entries), len(self._viewers.of()))
-
-    def encoders_statistics(self) -> EncodersStatistics:
-        """Counters of the encoders."""
-        return self._parts.encoders.statistics()
-
-    async def retry_device(self, device: str) -> DeviceView:
-        """Try a device again. Raises NotFoundError `device.unknown`."""
-        return await self._parts.encoders.retry(device)
 
     def statistics(self) -> LobbiesStatistics:
         """What is there now, and totals."""

@@ -20,6 +20,7 @@ from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
 from steadycast.lobbies.vetting import Vetting, check_declared
+from steadycast.serve.encoding import Around, start_encoders
 from steadycast.serve.folders import Folders, check_room, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
@@ -66,14 +67,19 @@ class Host:
         receipts = ReceiptBook(store, events)
         self._stack.push_async_callback(receipts.flush)
         supervisor = await self._start_supervisor(settings, folders, receipts)
+        around = Around(settings, folders, supervisor, store, events)
+        encoders, simulated = await start_encoders(around, self._stack)
         vet = Vetting(settings, frozenset({settings.port, settings.rtsp_port}))
         egresses = Egresses(settings, supervisor, ports.rtsp, token)
-        lobbies = Lobbies(LobbiesParts(StagingParts(settings, supervisor, vet), store, receipts, events, egresses))
+        staging = StagingParts(settings, supervisor, vet, encoders)
+        lobbies = Lobbies(LobbiesParts(staging, store, receipts, events, egresses, encoders))
         self._stack.push_async_callback(lobbies.close)
         await lobbies.start()
         canary = Canary()
         self._stack.push_async_callback(canary.close)
-        app = create_app(lobbies, settings, files=page_files, state=folders.state, canary=canary)
+        app = create_app(
+            lobbies, settings, files=page_files, state=folders.state, canary=canary, simulated_vendor=simulated
+        )
         server = HttpServer(app, ports.http)
         self._stack.push_async_callback(server.stop)
         self._stack.callback(events.close)  # before the server waits for its streams

@@ -11,6 +11,8 @@ from typing import Any
 
 from steadycast.config.settings import LobbySettings, Settings
 from steadycast.lobbies.egresses import Egresses
+from steadycast.lobbies.encoders.encoders import Encoders
+from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
 from steadycast.lobbies.receipts import ReceiptBook
@@ -19,6 +21,8 @@ from steadycast.lobbies.store import Store, StoredLobby
 from steadycast.lobbies.vetting import Vetting
 from steadycast.lobbies.views import LobbyView
 from steadycast.model import WorkerKind
+from steadycast.vendors.attendance import Attendance
+from steadycast.workers.trials import Trials
 from tests.support.memory_encoding import MemoryEncoding
 from tests.support.stand_in_workers import StandIn, StandInSupervisor
 
@@ -132,7 +136,9 @@ async def build(
     listening = socket.socket()
     egresses = Egresses(settings, supervisor.as_supervisor(), listening, None)
     staging = StagingParts(settings, supervisor.as_supervisor(), Vetting(settings, frozenset()), encoding)
-    lobbies = Lobbies(LobbiesParts(staging, store, book, events, egresses))
+    # Only to be asked what there is: seats come from `encoding`.
+    encoders = Encoders(EncodersParts(settings, Attendance(()), Trials(), store, events))
+    lobbies = Lobbies(LobbiesParts(staging, store, book, events, egresses, encoders))
     await lobbies.start()
 
     async def close() -> None:
