@@ -43,7 +43,9 @@ def _parse(part: Part, launch: str) -> Any:
     try:
         made = Gst.parse_bin_from_description(launch, True)
     except GLib.Error as error:
-        raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment cannot be built", why=error.message) from None
+        gone = error.matches(Gst.ParseError.quark(), Gst.ParseError.NO_SUCH_ELEMENT)
+        fault = EncoderFault.MISSING if gone else EncoderFault.SETTINGS
+        raise EncoderError(fault, "the encoder fragment cannot be built", why=error.message) from None
     if made.get_static_pad("sink") is None or made.get_static_pad("src") is None:
         raise EncoderError(
             EncoderFault.SETTINGS,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from steadycast.errors import EncoderError
@@ -16,6 +15,8 @@ from steadycast.pipelines.fit import ElementDescription, Elements
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")  # lists in caps are upper case or have commas: {NV12,I420}
 _ASSIGNED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
+_WORD = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')+""")
+_OF_ALL = ("name", "qos")  # properties of every element and every encoder, which recorded ones do not tell
 _ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -37,7 +38,7 @@ def check(text: str, elements: Elements) -> None:
             continue
         described = _described(first, elements)
         for word in words[1:]:
-            if (assigned := _ASSIGNED.fullmatch(word.strip("\"'"))) is not None:
+            if described is not None and (assigned := _ASSIGNED.fullmatch(word.strip("\"'"))) is not None:
                 _check_property(described, assigned.group(1), assigned.group(2).strip("\"'"))
     if empty:
         raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment is empty")
@@ -51,37 +52,38 @@ def encoder_of(text: str) -> str:
 
 def _pieces(text: str) -> Iterator[list[str]]:
     """The words between exclamation marks; never an empty list."""
-    lexer = shlex.shlex(text, posix=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     piece: list[str] = []
-    try:
-        for word in lexer:
-            if word != "!":
-                piece.append(word)
-            elif piece:
-                yield piece
-                piece = []
-    except ValueError as error:
-        raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment cannot be read", why=str(error)) from None
+    for word in _words(text):
+        if word != "!":
+            piece.append(word)
+        elif piece:
+            yield piece
+            piece = []
     if piece:
         yield piece
 
 
-def _described(name: str, elements: Elements) -> ElementDescription:
+def _words(text: str) -> Iterator[str]:
+    position = 0
+    while (rest := text[position:].lstrip()) != "":
+        position = len(text) - len(rest)
+        found = _WORD.match(rest)
+        if found is None or rest[found.end() : found.end() + 1] in ("'", '"'):
+            raise EncoderError(EncoderFault.SETTINGS, "the encoder fragment has a quote that is not closed")
+        yield found.group()
+        position += found.end()
+
+
+def _described(name: str, elements: Elements) -> ElementDescription | None:
+    """None where it is there and cannot be looked at: whoever builds it will tell."""
     if not elements.has(name):
         raise _wrong(f"the encoder fragment has an unknown element '{name}'", name, elements.names())
-    described = elements.describe(name)
-    if described is None:
-        raise EncoderError(
-            EncoderFault.MISSING,
-            f"the element {name} of the encoder fragment cannot be made in this process",
-            hint="`steadycast doctor` looks at its plugin and driver",
-        )
-    return described
+    return elements.describe(name)
 
 
 def _check_property(described: ElementDescription, name: str, value: str) -> None:
+    if name in _OF_ALL:
+        return
     found = described.properties.get(name)
     if found is None:
         raise _wrong(f"{described.factory} has no property '{name}'", name, described.properties)

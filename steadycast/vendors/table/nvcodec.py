@@ -21,7 +21,7 @@ SETTINGS = (
     one(Want.BUFFER, "vbv-buffer-size", "{buffer_kbit}", needed=False),
     Setting(
         Want.RATE_CONTROL,
-        (Try("rc-mode", ("cbr-ld-hq", "cbr")), Try("rate-control", ("cbr",))),
+        (Try("rc-mode", ("cbr",)), Try("rate-control", ("cbr",))),
     ),
     one(Want.KEYFRAMES, "gop-size", "{keyframe_frames}"),
     # Missing on chips without B-frames, which then make none.

@@ -7,8 +7,8 @@ from __future__ import annotations
 from steadycast.model import Codec
 from steadycast.vendors.table.row import (
     AV1,
-    H264,
-    H265,
+    H264_ANY,
+    H265_ANY,
     SYSTEM_NV12,
     VP8,
     VP9,
@@ -82,18 +82,18 @@ _CONTROLS = (
 _HEADERS = ",repeat_sequence_header=1"
 
 ROWS = (
-    Row("amf-h264", Codec.H264, "amf", ("amfh264{node}enc",), _AMF, (D3D11, SYSTEM_NV12), H264),
-    Row("amf-h265", Codec.H265, "amf", ("amfh265{node}enc",), _AMF, (D3D11, SYSTEM_NV12), H265),
+    Row("amf-h264", Codec.H264, "amf", ("amfh264{node}enc",), _AMF, (D3D11, SYSTEM_NV12), H264_ANY),
+    Row("amf-h265", Codec.H265, "amf", ("amfh265{node}enc",), _AMF, (D3D11, SYSTEM_NV12), H265_ANY),
     Row("amf-av1", Codec.AV1, "amf", ("amfav1{node}enc",), _AMF, (D3D11, SYSTEM_NV12), AV1),
-    Row("mf-h264", Codec.H264, "mediafoundation", ("mfh264{node}enc",), _MF, (D3D11, SYSTEM_NV12), H264),
-    Row("mf-h265", Codec.H265, "mediafoundation", ("mfh265{node}enc",), _MF, (D3D11, SYSTEM_NV12), H265),
+    Row("mf-h264", Codec.H264, "mediafoundation", ("mfh264{node}enc",), _MF, (D3D11, SYSTEM_NV12), H264_ANY),
+    Row("mf-h265", Codec.H265, "mediafoundation", ("mfh265{node}enc",), _MF, (D3D11, SYSTEM_NV12), H265_ANY),
     Row("mf-vp9", Codec.VP9, "mediafoundation", ("mfvp9{node}enc",), _MF, (D3D11, SYSTEM_NV12), VP9),
-    Row("vt-h264", Codec.H264, "videotoolbox", ("vtenc_h264_hw", "vtenc_h264"), _VT, (SYSTEM_NV12,), H264),
-    Row("vt-h265", Codec.H265, "videotoolbox", ("vtenc_h265_hw", "vtenc_h265"), _VT, (SYSTEM_NV12,), H265),
-    _v4l2(Codec.H264, "h264", H264, f"{_CONTROLS}{_HEADERS},h264_i_frame_period={{keyframe_frames}}"),
-    _v4l2(Codec.H265, "h265", H265, f"{_CONTROLS}{_HEADERS}"),
+    Row("vt-h264", Codec.H264, "videotoolbox", ("vtenc_h264_hw", "vtenc_h264"), _VT, (SYSTEM_NV12,), H264_ANY),
+    Row("vt-h265", Codec.H265, "videotoolbox", ("vtenc_h265_hw", "vtenc_h265"), _VT, (SYSTEM_NV12,), H265_ANY),
+    _v4l2(Codec.H264, "h264", H264_ANY, f"{_CONTROLS}{_HEADERS},h264_i_frame_period={{keyframe_frames}}"),
+    _v4l2(Codec.H265, "h265", H265_ANY, f"{_CONTROLS}{_HEADERS}"),
     _v4l2(Codec.VP8, "vp8", VP8, _CONTROLS),
     _v4l2(Codec.VP9, "vp9", VP9, _CONTROLS),
-    Row("vulkan-h264", Codec.H264, "vulkan", ("vulkanh264enc",), _VULKAN, _VULKAN_PATHS, H264),
-    Row("vulkan-h265", Codec.H265, "vulkan", ("vulkanh265enc",), _VULKAN, _VULKAN_PATHS, H265),
+    Row("vulkan-h264", Codec.H264, "vulkan", ("vulkanh264enc",), _VULKAN, _VULKAN_PATHS, H264_ANY),
+    Row("vulkan-h265", Codec.H265, "vulkan", ("vulkanh265enc",), _VULKAN, _VULKAN_PATHS, H265_ANY),
 )

@@ -104,6 +104,9 @@ SYSTEM_NV12 = MemoryPath(None, ("NV12", "I420"), ("videoscale", "videoconvert"))
 
 # What the encoder makes. Constrained baseline is what every browser decodes: no B-frames, no CABAC.
 H264 = "video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+# Some platforms call it by its older name; where an encoder makes no start codes, the parser behind it does.
+H264_ANY = "video/x-h264,profile=(string){constrained-baseline,baseline}"
+H265_ANY = "video/x-h265,profile=main"
 H265 = "video/x-h265,profile=main,stream-format=byte-stream,alignment=au"
 AV1 = "video/x-av1,stream-format=obu-stream,alignment=tu"
 VP8 = "video/x-vp8"
