@@ -25,6 +25,12 @@ _TEXT = """Lobbies and their viewers. A lobby is named by its id or its key ever
 `application/problem+json` (RFC 9457) with a stable `code`, and `why`, `hint` and `retry_after` where they help."""
 
 
+_NOUNS = (
+    lobbies.router, viewers.router, receipts.router, devices.devices_router, devices.leases_router,
+    devices.admissions_router, events.router,
+)  # fmt: skip
+
+
 def create_app(
     rooms: Lobbies,
     settings: Settings,
@@ -55,13 +61,8 @@ def create_app(
         dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],
     )
     facts = system.HostFacts(state, started, settings.rtsp_port, settings.egress.workers, settings.sources)
-    app.include_router(lobbies.router(rooms))
-    app.include_router(viewers.router(rooms))
-    app.include_router(receipts.router(rooms))
-    app.include_router(devices.devices_router(rooms))
-    app.include_router(devices.leases_router(rooms))
-    app.include_router(devices.admissions_router(rooms))
-    app.include_router(events.router(rooms))
+    for router_of in _NOUNS:
+        app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
     app.include_router(metrics.router(rooms, started))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
