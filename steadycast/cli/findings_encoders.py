@@ -63,31 +63,47 @@ class EncoderRow:
         return asdict(self)
 
 
-def judge_nvidia(files: NvidiaFiles, has_bindings: bool, able: bool) -> Iterator[Finding]:
-    """The driver, its nodes and libraries; nothing where there is no sign of NVIDIA. `able`: a GPU has an encoder.
-    `has_bindings`: nvidia-ml-py is installed."""
+@dataclass(frozen=True, slots=True)
+class NvidiaSeen:
+    """What is known besides files: `has_bindings` (nvidia-ml-py is installed), `answers` (NVML does), `able` (a GPU may
+    have an encoder), `encodes` (one did)."""
+
+    has_bindings: bool = True
+    answers: bool = False
+    able: bool = False
+    encodes: bool = False
+
+
+def judge_nvidia(files: NvidiaFiles, seen: NvidiaSeen) -> Iterator[Finding]:
+    """The driver, its nodes and libraries; nothing where there is no sign of NVIDIA."""
     if not (files.driver or files.nodes or files.cards):
         return
-    if not files.driver:
+    if not files.driver and not seen.answers:
         yield _without_driver(files)
         return
-    if not files.nodes:
+    if not files.nodes and not seen.answers:
         fix = CAPABILITIES if files.container else "sudo nvidia-modprobe -c 0 -u"
         yield Finding("NVIDIA driver", "note", "loaded, but /dev/nvidia0 is not here", fix)
         return
     if files.closed:
         hint = "sudo usermod -aG video $USER, then log in again; see ls -l /dev/nvidia*"
         yield Finding("NVIDIA rights", "bad", f"this user may not open {', '.join(files.closed)}", hint)
-    if files.nvml is None:
+    yield from _judge_nvml(files, seen)
+    if seen.encodes or (seen.able and files.encode is not None):
+        yield Finding("NVENC", "good", files.encode or "libnvidia-encode.so.1 is where it is found")
+    elif files.encode is None:
+        fix = CAPABILITIES if files.container else "sudo apt-get install libnvidia-encode1 (or your driver's package)"
+        yield Finding("NVENC", "bad" if seen.able else "note", "libnvidia-encode.so.1 is not here", fix)
+
+
+def _judge_nvml(files: NvidiaFiles, seen: NvidiaSeen) -> Iterator[Finding]:
+    if seen.answers:
+        yield Finding("NVML", "good", "it answers")
+    elif files.nvml is None:
         fix = CAPABILITIES if files.container else "sudo apt-get install libnvidia-ml1 (or your driver's package)"
         yield Finding("NVML", "bad", "libnvidia-ml.so.1 is not here: GPUs cannot be seen", fix)
-    elif not has_bindings:
+    elif not seen.has_bindings:
         yield Finding("NVML", "bad", "the Python package nvidia-ml-py is missing", "pip install nvidia-ml-py")
-    if files.encode is None:
-        fix = CAPABILITIES if files.container else "sudo apt-get install libnvidia-encode1 (or your driver's package)"
-        yield Finding("NVENC", "bad" if able else "note", "libnvidia-encode.so.1 is not here", fix)
-    elif able:
-        yield Finding("NVENC", "good", files.encode)
 
 
 def _without_driver(files: NvidiaFiles) -> Finding:
@@ -114,7 +130,8 @@ def judge_report(report: VendorReport) -> Finding | None:
 
 def judge_device(device: Device, use: DeviceUse | None, rows: Sequence[EncoderRow]) -> Finding:
     """Whether a device is used. Bad is a GPU that could encode and does not."""
-    thing, detail = device.id, " ".join(filter(None, (device.name, device.driver and f"driver {device.driver}")))
+    driver = f", driver {device.driver}" if device.driver and device.driver not in device.name else ""
+    thing, detail = device.id, f"{device.name}{driver}"
     memory = use and _memory(use)
     detail = f"{detail}, {memory}" if memory else detail
     if device.none_because is not None:
@@ -176,7 +193,7 @@ def judge_caps(
         taken = f"{sum(known)} taken now" if known else "how many are taken is not known"
         names = [who for device in mine for who in _holders(uses.get(device.id))]
         shown = f" ({', '.join(names[:SHOWN_SESSIONS])})" if names else ""
-        what = f"{'no limit known' if limit is None else limit} by {origin}; {taken}{shown}"
+        what = f"{'no limit is documented' if limit is None else f'{limit} by {origin}'}; {taken}{shown}"
         is_full = limit is not None and sum(known) >= limit
         yield Finding(f"Sessions {pool}", "note" if is_full else "good", what, _cap_hint(pool, is_full))
     for pool in sorted(set(configured) - {device.pool for device in devices}):
@@ -189,7 +206,7 @@ def _cap(pool: str, devices: Sequence[Device], configured: Mapping[str, int]) ->
     told = [device.session_cap for device in devices if device.session_cap is not None]
     driver = next((device.driver for device in devices if device.driver), None)
     if not told:
-        return None, "the driver's documentation"
+        return None, ""
     return min(told), f"the table of drivers ({driver}); a running host corrects it by what happens"
 
 

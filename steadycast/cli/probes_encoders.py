@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from steadycast.cli.findings import Finding
 from steadycast.cli.findings_encoders import (
     EncoderRow,
+    NvidiaSeen,
     judge_caps,
     judge_device,
     judge_encoders,
@@ -23,7 +24,7 @@ from steadycast.model import Codec, EncoderOrder
 from steadycast.vendors.attendance import Attendance
 from steadycast.vendors.found import find_vendors
 from steadycast.vendors.nvidia_files import look_at_files
-from steadycast.vendors.protocol import Device, EncoderChoice, VendorReport
+from steadycast.vendors.protocol import Device, EncoderChoice, VendorReport, VendorState
 from steadycast.workers.trials import TrialResult, Trials
 
 ALL_TRIALS_S = 120.0  # encoders that are left then are said to be not tried
@@ -56,15 +57,24 @@ def judged(settings: Settings, reports: Sequence[VendorReport], tried: Tried) ->
     devices = _devices(reports)
     uses = {use.device: use for report in reports if report.look for use in report.look.uses}
     rows = {device.id: judge_encoders(device, tried.get(device.id, {})) for device in devices}
-    able = any(device.vendor == "nvidia" and device.none_because is None for device in devices)
-    has_bindings = importlib.util.find_spec("pynvml") is not None
     findings = [
-        *judge_nvidia(look_at_files(), has_bindings, able),
+        *judge_nvidia(look_at_files(), _seen(reports, rows)),
         *filter(None, map(judge_report, reports)),
         *(judge_device(device, uses.get(device.id), rows[device.id]) for device in devices),
         *judge_caps(devices, uses, settings.encoders.sessions),
     ]
     return Encoders(tuple(findings), tuple(row for device in devices for row in rows[device.id]))
+
+
+def _seen(reports: Sequence[VendorReport], rows: Mapping[str, Sequence[EncoderRow]]) -> NvidiaSeen:
+    mine = [report for report in reports if report.vendor == "nvidia"]
+    devices = _devices(mine)
+    return NvidiaSeen(
+        has_bindings=importlib.util.find_spec("pynvml") is not None,
+        answers=any(report.state is VendorState.WORKS for report in mine),
+        able=any(device.none_because is None for device in devices),
+        encodes=any(row.works for device in devices for row in rows[device.id]),
+    )
 
 
 def _devices(reports: Sequence[VendorReport]) -> list[Device]:

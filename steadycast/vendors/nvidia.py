@@ -92,8 +92,8 @@ class NvidiaVendor:
         try:
             self._nvml = self._open()
         except NvmlError as error:
-            if error.code == codes.DRIVER_NOT_LOADED and not files.cards:
-                return False  # a node that somebody's nvidia-smi left behind
+            if error.code == codes.DRIVER_NOT_LOADED and not files.driver and not files.cards:
+                return False  # nodes that somebody left behind
             raise
         self._listens = True
         return self._nvml is not None

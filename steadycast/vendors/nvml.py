@@ -129,8 +129,9 @@ class Pynvml:
         )
 
     def memory(self, index: int) -> Bytes:
-        """The second version of the call, where `used` is without the driver's own; `free` is true in both."""
-        info = self._call(self._lib.nvmlDeviceGetMemoryInfo, self._handle(index), self._lib.nvmlMemory_v2)
+        """By the first version of the call, which all drivers have; the second only takes the driver's own out of
+        `used`, and `free` is the same."""
+        info = self._call(self._lib.nvmlDeviceGetMemoryInfo, self._handle(index))
         return Bytes(int(info.total), int(info.total) - int(info.free))
 
     def bar1(self, index: int) -> Bytes:
@@ -157,12 +158,16 @@ class Pynvml:
         return int(encoder), int(self._call(self._lib.nvmlDeviceGetUtilizationRates, handle).gpu)
 
     def processes(self, index: int) -> tuple[tuple[int, int | None], ...]:
-        handle = self._handle(index)
-        rows: list[Any] = []
-        for kind in ("Compute", "Graphics", "MPSCompute"):
-            call = getattr(self._lib, f"nvmlDeviceGet{kind}RunningProcesses_v3", None)
-            rows += (self._optional(call, handle) or []) if call is not None else []
-        return tuple((int(row.pid), row.usedGpuMemory) for row in rows)
+        lib, handle = self._lib, self._handle(index)
+        calls = (
+            lib.nvmlDeviceGetComputeRunningProcesses_v3,
+            lib.nvmlDeviceGetGraphicsRunningProcesses_v3,
+            lib.nvmlDeviceGetMPSComputeRunningProcesses_v3,
+        )
+        lists = [rows for call in calls if (rows := self._optional(call, handle)) is not None]
+        if not lists:
+            raise NvmlError(NOT_SUPPORTED, "no list of processes")
+        return tuple((int(row.pid), row.usedGpuMemory) for rows in lists for row in rows)
 
     def xids(self) -> tuple[tuple[int | None, int], ...]:
         if self._events is None:

@@ -81,7 +81,7 @@ class VaVendor:
         if not path.exists():
             return f"{gpu.node} is not here", container_hint(gpu.node or "")
         if not self._can_open(path):
-            return f"this user may not open {gpu.node}", rights_hint(path, gpu.node or "")
+            return f"this user may not open {gpu.node}", rights_hint(_group(path), gpu.node or "")
         return None, None
 
     def _use(self, gpu: Gpu, memory: dict[int, int] | None) -> DeviceUse:
@@ -116,17 +116,22 @@ def container_hint(node: str) -> str:
     return f"In a container: --device {node} --group-add $(stat -c %g {node}), both as the host sees it."
 
 
-def rights_hint(path: Path, shown: str) -> str:
-    """What gives this user the right to a node: its group, by name and number."""
-    try:
-        gid = path.stat().st_gid
-    except OSError:
-        return f"Give this user the right to open {shown}."
+def rights_hint(gid: int, node: str) -> str:
+    """What gives this user the right to a node of this group. Nobody is told to join root's."""
+    if gid == 0:
+        return f"sudo setfacl -m u:$USER:rw {node}, or have udev give it to the group render."
     try:
         name = grp.getgrgid(gid).gr_name
     except KeyError:
         name = str(gid)
     return f"sudo usermod -aG {name} $USER, then log in again; in a container: --group-add {gid}"
+
+
+def _group(path: Path) -> int:
+    try:
+        return path.stat().st_gid
+    except OSError:
+        return 0
 
 
 def _id(gpu: Gpu) -> str:

@@ -7,6 +7,7 @@ import pytest
 from steadycast.cli.findings import Finding
 from steadycast.cli.findings_encoders import (
     EncoderRow,
+    NvidiaSeen,
     judge_caps,
     judge_device,
     judge_encoders,
@@ -29,8 +30,11 @@ def gpu(key: str = "nvidia:GPU-1", **other: object) -> Device:
     return Device(key, "nvidia", **{**values, **other})  # type: ignore[arg-type]
 
 
-def nvidia(files: NvidiaFiles, *, bindings: bool = True, able: bool = True) -> dict[str, Finding]:
-    return {finding.thing: finding for finding in judge_nvidia(files, bindings, able)}
+ABLE = NvidiaSeen(able=True)
+
+
+def nvidia(files: NvidiaFiles, seen: NvidiaSeen = ABLE) -> dict[str, Finding]:
+    return {finding.thing: finding for finding in judge_nvidia(files, seen)}
 
 
 def test_no_sign_of_nvidia_is_nothing() -> None:
@@ -63,12 +67,20 @@ def test_nvidia_that_is_not(changes: dict[str, object], thing: str, grade: str, 
 
 
 def test_a_missing_package_of_python() -> None:
-    assert "pip install nvidia-ml-py" in (nvidia(DRIVER, bindings=False)["NVML"].hint or "")
+    assert "pip install nvidia-ml-py" in (nvidia(DRIVER, NvidiaSeen(has_bindings=False))["NVML"].hint or "")
 
 
 def test_without_a_gpu_that_encodes_its_library_is_no_fault() -> None:
     values = {name: getattr(DRIVER, name) for name in DRIVER.__slots__}
-    assert nvidia(NvidiaFiles(**{**values, "encode": None}), able=False)["NVENC"].grade == "note"
+    assert nvidia(NvidiaFiles(**{**values, "encode": None}), NvidiaSeen())["NVENC"].grade == "note"
+
+
+def test_what_works_is_not_missing() -> None:
+    """Libraries may lie where nobody looks for them."""
+    values = {name: getattr(DRIVER, name) for name in DRIVER.__slots__}
+    files = NvidiaFiles(**{**values, "nvml": None, "encode": None})
+    found = nvidia(files, NvidiaSeen(answers=True, able=True, encodes=True))
+    assert (found["NVML"].grade, found["NVENC"].grade) == ("good", "good")
 
 
 def test_vendors() -> None:
@@ -138,7 +150,7 @@ def test_caps_and_their_origin() -> None:
     }
     shared, own = judge_caps(cards, uses, {})
     assert shared.what.startswith("8 by the table of drivers (580.1)") and "3 taken now (obs pid 7" in shared.what
-    assert "no limit known" in own.what and "not known" in own.what
+    assert "no limit is documented" in own.what and "not known" in own.what
     full, _, nobody = judge_caps(cards, uses, {"geforce": 3, "geforec": 5})
     assert full.what.startswith("3 by the config") and full.grade == "note" and "End one" in (full.hint or "")
     assert nobody.thing == "Sessions geforec" and nobody.grade == "note"
