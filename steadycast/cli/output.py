@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -60,6 +63,14 @@ def failing() -> Iterator[None]:
     except SteadycastError as error:
         complain(error)
         raise typer.Exit(USAGE if isinstance(error, ConfigError) else FAILED) from None
+
+
+def quiet() -> None:
+    """What rooms log is not what a command prints: only errors are told, on standard error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def complain(error: SteadycastError) -> None:

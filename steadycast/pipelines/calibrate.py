@@ -27,7 +27,7 @@ from steadycast.vendors.software import cpu_name
 from steadycast.vendors.table import of_codec
 
 FPS = 30
-SECONDS = 1.2  # of one encode by the clock, at most; H.264 of 1280x720 needs 0.7 here
+SECONDS = 0.8  # of one encode by the clock
 PARTS = 3  # the median of so many parts of an encode counts
 FRAMES = 16  # made beforehand, and shown forwards and backwards, so that nothing jumps
 WARM = 4  # frames before the count begins: threads are made, the first keyframe is large
