@@ -169,11 +169,8 @@ async def test_a_client_that_hangs_up_leaves_no_viewer(rooms: MemoryLobbies) -> 
     answering = asyncio.create_task(app(scope, receive, send))
     await asyncio.wait_for(rooms.waiting.wait(), 20)
     gone.set()
-    for _ in range(10):  # turns of the loop: the hang-up is seen while the offer still waits
-        await asyncio.sleep(0)
+    await asyncio.wait_for(answering, 20)  # the offer still waits, for an encoder say: it is given up
     rooms.hold.set()
-    await asyncio.wait_for(answering, 20)
-    assert [reason for _, reason in rooms.ended] == ["client gone"]
     assert rooms.list_viewers().items == ()
 
 
