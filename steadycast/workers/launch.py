@@ -41,8 +41,10 @@ def environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, s
     """The environment of a child: ours without anything of Steadycast's own, which may hold secrets, and `extra`."""
     kept = {key: value for key, value in own.items() if not key.startswith("STEADYCAST_")}
     paths = [str(PACKAGE_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    # glibc makes up to 8 heaps a core for threads; two keep a worker's memory low and measurable.
-    return kept | {"PYTHONPATH": os.pathsep.join(paths), "MALLOC_ARENA_MAX": "2"} | dict(extra)
+    # glibc makes up to 8 heaps a core for threads; two keep a worker's memory low and measurable. CUDA counts GPUs by
+    # speed where it is not told to, and GStreamer names encoders by that number: the bus has NVML's order.
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "MALLOC_ARENA_MAX": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return kept | ours | dict(extra)
 
 
 def launch(

@@ -17,6 +17,8 @@ from steadycast.config.encoder_settings import SimulatedSettings, VendorSettings
 from steadycast.model import Codec
 from steadycast.vendors.attendance import Attendance, Attended
 from steadycast.vendors.found import find_vendors, plugins
+from steadycast.vendors.nvidia import NvidiaVendor
+from steadycast.vendors.nvml import NvmlError
 from steadycast.vendors.protocol import (
     Device,
     DeviceUse,
@@ -27,6 +29,8 @@ from steadycast.vendors.protocol import (
     VendorReport,
     VendorState,
 )
+from tests.support.machine_tree import nvidia_driver, pid_namespace
+from tests.support.recorded_nvml import RecordedNvml, geforce
 
 SOON_S = 0.05
 SHORT_S = 1.0
@@ -125,6 +129,30 @@ async def test_a_hung_vendor_costs_one_thread_and_nobody_else(gate: threading.Ev
             await asyncio.sleep(0.01)
     await attendance.close()
     assert vendor.closed == 1
+
+
+async def test_nvml_that_works_hangs_and_comes_back(gate: threading.Event, tmp_path: Path) -> None:
+    nvidia_driver(tmp_path)
+    pid_namespace(tmp_path)
+    nvml = RecordedNvml(geforce(0), geforce(1))
+    attendance = Attendance((Attended("nvidia", NvidiaVendor(tmp_path, nvml.open, None), SHORT_S),))
+    works = await only(attendance)
+    assert works.state is VendorState.WORKS and works.look is not None and len(works.look.devices) == 2
+    nvml.gate = gate
+    hung = await only(attendance)
+    assert (hung.state, hung.look) == (VendorState.HUNG, works.look)
+    nvml.gate, nvml.fails = None, NvmlError(999, "Unknown Error")
+    gate.set()
+    async with asyncio.timeout(LONG_S):
+        while (await only(attendance)).state is VendorState.HUNG:
+            await asyncio.sleep(0.01)
+    failed = await only(attendance)
+    assert (failed.state, failed.why, failed.look) == (VendorState.FAILS, "NVML: Unknown Error", works.look)
+    nvml.fails = None
+    back = await only(attendance)
+    assert back.state is VendorState.WORKS and back.look == works.look
+    await attendance.close()
+    assert nvml.closed == nvml.opened == 2
 
 
 async def test_a_hung_vendor_does_not_keep_close_waiting(gate: threading.Event) -> None:

@@ -19,6 +19,10 @@ def test_a_child_gets_no_setting_of_ours() -> None:
     assert made["PYTHONPATH"] == str(PACKAGE_ROOT)
 
 
+def test_gpus_are_counted_as_the_driver_counts_them() -> None:
+    assert environment({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
 def test_a_python_path_is_kept() -> None:
     assert environment({"PYTHONPATH": "/x"}, {})["PYTHONPATH"] == f"{PACKAGE_ROOT}:/x"
 
