@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from steadycast.cli.findings import Finding, apt_line, worst
 from steadycast.cli.findings_encoders import EncoderRow
-from steadycast.cli.output import FAILED, AsJson, failing, print_json
+from steadycast.cli.output import FAILED, AsJson, failing, print_json, quiet
 from steadycast.cli.probes import probe
 from steadycast.config.load import load
 
@@ -33,10 +30,7 @@ def doctor(
     ] = True,
 ) -> None:
     """Say whether a host can run here, which encoders it uses and why, and what to do. Exit code 1 if that is bad."""
-    structlog.configure(  # what rooms log is among the findings; standard output is for them
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    quiet()
     with failing():
         found = probe(port, rtsp_port, load(config, os.environ), trials)
     line, is_well = apt_line(found.findings), worst(found.findings) != "bad"

@@ -25,7 +25,7 @@ def welcome(settings: Settings, folders: Folders, gpus: Sequence[Gpu], lobbies: 
         f"Steadycast {__version__}",
         f"  page     {page}/        API {page}/docs",
         *(f"  lobby    {page}/whep/{lobby}   {rtsp}/{lobby}" for lobby in lobbies[:8] or ["{lobby}"]),
-        f"  GPU      {found}; encoding is by x264 on the CPU",
+        f"  GPU      {found}; what encodes: steadycast doctor",
         f"  state    {folders.state}",
         "  stop     Ctrl-C",
     ]
