@@ -71,7 +71,7 @@ def _refuse_together(others: dict[str, Any]) -> None:
 
 def _named(fragments: dict[str, Any], name: str, codec: str | None) -> Any:
     if name not in fragments:
-        known = f"There are {', '.join(fragments)}." if fragments else "The config has none: [encoders.fragments.NAME]."
+        known = f"Known: {', '.join(fragments)}." if fragments else "The config has none: [encoders.fragments.NAME]."
         raise ConfigError("fragment.unknown", f"No fragment is called {name!r}.", hint=known)
     if codec is not None and codec != fragments[name].codec.value:
         raise ConfigError("fragment.codec", f"The fragment {name!r} makes {fragments[name].codec.value}, not {codec}.")
@@ -81,9 +81,7 @@ def _named(fragments: dict[str, Any], name: str, codec: str | None) -> Any:
 def _asked(codec: str, size: str, fps: int, bitrate: int | None) -> tuple[Rendition, Picture]:
     """Raises ConfigError."""
     if codec not in CODECS:
-        raise ConfigError(
-            "codec.unknown", f"{codec!r} is no codec of pictures.", hint=f"There are {', '.join(CODECS)}."
-        )
+        raise ConfigError("codec.unknown", f"{codec!r} is no codec of pictures.", hint=f"Known: {', '.join(CODECS)}.")
     match = _SIZE.fullmatch(size)
     if match is None:
         raise ConfigError("size.unclear", f"{size!r} is no size.", hint="Like 1280x720.")

@@ -57,7 +57,7 @@ def recorded(vendor: str | None, version: str, rendition: Rendition, picture: Pi
     """Every way of this vendor to encode it, with recorded elements. Raises ConfigError."""
     if vendor is not None and vendor not in known_vendors():
         raise ConfigError(
-            "vendor.unknown", f"No vendor is called {vendor!r}.", hint=f"There are {', '.join(known_vendors())}."
+            "vendor.unknown", f"No vendor is called {vendor!r}.", hint=f"Known: {', '.join(known_vendors())}."
         )
     elements = RecordedElements(version)
     families = FAMILIES.get(vendor, (vendor,)) if vendor is not None else known_vendors()
@@ -102,7 +102,7 @@ def of_fragment(fragment: FragmentSettings, rendition: Rendition, picture: Pictu
 
 
 def _no_device(device: str, devices: Sequence[Device]) -> list[Device]:
-    hint = f"There are {', '.join(one.id for one in devices)}."
+    hint = f"Here: {', '.join(one.id for one in devices)}."
     raise ConfigError("device.unknown", f"No device is called {device!r} here.", hint=hint)
 
 
