@@ -129,7 +129,7 @@ def judge_report(report: VendorReport) -> Finding | None:
 
 
 def judge_device(device: Device, use: DeviceUse | None, rows: Sequence[EncoderRow]) -> Finding:
-    """Whether a device is used. Bad is a GPU that could encode and does not."""
+    """Whether a device is used. Bad is a GPU that could encode and does not; one that is fully in use is well."""
     driver = f", driver {device.driver}" if device.driver and device.driver not in device.name else ""
     thing, detail = device.id, f"{device.name}{driver}"
     memory = use and _memory(use)
@@ -145,8 +145,15 @@ def judge_device(device: Device, use: DeviceUse | None, rows: Sequence[EncoderRo
             thing, "note", f"{detail}: its encoders were not tried" if rows else f"{detail}: it has no encoder"
         )
     first = rows[0]
-    has_none = all(row.fault is EncoderFault.UNSUPPORTED for row in rows)
-    return Finding(thing, "note" if has_none else "bad", f"{detail}: NOT used: {first.entry}: {first.why}", first.hint)
+    is_fine = all(row.fault is EncoderFault.UNSUPPORTED or _is_full(row.fault, use) for row in rows)
+    what = f"{detail}: NOT used: {first.entry}: {first.why}"
+    return Finding(thing, "note" if is_fine else "bad", what, first.hint)
+
+
+def _is_full(fault: EncoderFault | None, use: DeviceUse | None) -> bool:
+    """Whether it was refused because somebody uses it, which may be our own host."""
+    taken = use is not None and bool(use.session_count)
+    return taken and fault in (EncoderFault.CLIENT_KEY, EncoderFault.OUT_OF_MEMORY)
 
 
 def judge_encoders(device: Device, trials: Trials) -> tuple[EncoderRow, ...]:

@@ -135,6 +135,14 @@ def test_a_gpu_whose_encoders_all_fail(fault: EncoderFault, grade: str, fix: str
     assert finding.grade == grade and fix in (finding.hint or "") and "it did not open: code 21" in finding.what
 
 
+def test_a_gpu_that_is_fully_in_use_is_well() -> None:
+    device = gpu()
+    full = TrialResult(False, EncoderFault.CLIENT_KEY, "the driver gives no more sessions")
+    rows = judge_encoders(device, {(Codec.H264, NVENC.entry): full})
+    assert judge_device(device, DeviceUse(device.id, session_count=8), rows).grade == "note"
+    assert judge_device(device, DeviceUse(device.id, session_count=0), rows).grade == "bad"
+
+
 def test_encoders_that_were_not_tried_are_no_fault() -> None:
     device = gpu()
     (row,) = judge_encoders(device, {})
