@@ -47,6 +47,24 @@ class Idle:
     give_up: Callable[[], Awaitable[None]]
 
 
+class Ahead:
+    """Those who are before somebody in the line, counted by the pools that they could use."""
+
+    def __init__(self) -> None:
+        self._by_pools: Counter[frozenset[str]] = Counter()
+
+    def add(self, pools: frozenset[str]) -> None:
+        self._by_pools[pools] += 1
+
+    @property
+    def total(self) -> int:
+        return self._by_pools.total()
+
+    def of(self, pool: str) -> int:
+        """How many could use this pool."""
+        return sum(number for pools, number in self._by_pools.items() if pool in pools)
+
+
 class Books:
     """All of it. Nothing here waits."""
 
@@ -199,7 +217,7 @@ class Books:
 
     # --- admission
 
-    def snapshot(self, request: EncodeRequest, ahead: int, line_full: bool, *, give_up: bool = True) -> Snapshot:
+    def snapshot(self, request: EncodeRequest, ahead: Ahead, line_full: bool, *, give_up: bool = True) -> Snapshot:
         """What admission looks at. `give_up` False: no idle encoder can be had."""
         self.refresh_sessions()
         now = self._parts.clock()
@@ -212,10 +230,11 @@ class Books:
             self.cpu.total,
             self.cpu.factors,
             software,
-            ahead,
+            ahead.total,
             line_full,
             parked if give_up and request.hardware is not HardwareUse.FORBID else {},
             self.settings.descriptors_reserve,
+            {device.pool: ahead.of(device.pool) for device in devices},
         )
 
     def _facts(self, known: Known, load: float, now: float) -> DeviceFacts:

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import structlog
 
@@ -16,10 +17,10 @@ from steadycast.leases.decisions import Decision, Denial, Deny, EncodeRequest, F
 from steadycast.leases.line import Entry, Line
 from steadycast.lobbies.encoders import words
 from steadycast.lobbies.encoders.admissions import Admissions
-from steadycast.lobbies.encoders.books import Books, Idle
+from steadycast.lobbies.encoders.books import Ahead, Books, Idle
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.seats import Place, Seat
-from steadycast.model import EncoderOrder, HardwareUse
+from steadycast.model import Codec, EncoderOrder, HardwareUse
 
 log = structlog.get_logger("encoders")
 
@@ -88,13 +89,13 @@ class Desk:
         """Everybody whose turn it is gets a seat; who waited too long is refused."""
         self._expire()
         self._books.refresh_sessions()
-        unserved: Counter[frozenset[str]] = Counter()  # by the pools they could use
+        unserved, pools_of = Ahead(), cache(self._pools)
         for entry in self._line.order():
             waiter = self._waiting[entry.holder]
-            pools = self._pools(waiter.request)
-            ahead = sum(number for others, number in unserved.items() if not pools.isdisjoint(others))
-            if ((ahead or waiter.promised) and not self._has_room(pools, ahead)) or not self._serve(waiter, ahead):
-                unserved[pools] += 1
+            pools = pools_of(waiter.request.codec, waiter.request.device)
+            contested = waiter.promised or any(unserved.of(pool) for pool in pools)
+            if (contested and not self._has_room(pools, unserved)) or not self._serve(waiter, unserved):
+                unserved.add(pools)
         self._wind()
 
     def position(self, holder: str) -> Place | None:
@@ -112,7 +113,8 @@ class Desk:
 
     def waiting_for(self, pool: str) -> int:
         """How many in the line could use a session of this pool."""
-        return sum(pool in self._pools(waiter.request) for waiter in self._waiting.values())
+        pools_of, requests = cache(self._pools), (waiter.request for waiter in self._waiting.values())
+        return sum(pool in pools_of(request.codec, request.device) for request in requests)
 
     async def close(self) -> None:
         """Everybody in the line is refused; nothing is given any more."""
@@ -129,7 +131,7 @@ class Desk:
 
     # --- deciding
 
-    def _serve(self, waiter: Waiter, ahead: int) -> bool:
+    def _serve(self, waiter: Waiter, ahead: Ahead) -> bool:
         """Whether somebody's time in the line is over."""
         decision = self._decide(replace(waiter.request, refused=frozenset()), ahead, waiter)
         if isinstance(decision, Seat):
@@ -144,11 +146,14 @@ class Desk:
             self._promise(waiter, decision)
         return waiter.seat.done()
 
-    def _decide(self, request: EncodeRequest, ahead: int, waiter: Waiter | None = None) -> Seat | Grant | Queue | Deny:
+    def _decide(
+        self, request: EncodeRequest, ahead: Ahead, waiter: Waiter | None = None
+    ) -> Seat | Grant | Queue | Deny:
         """A seat that is reserved; a grant where an idle encoder must be closed first; or a place or a refusal."""
         for _ in range(GRANTS):
             give_up = waiter is None or not waiter.promised
-            snapshot = self._books.snapshot(request, ahead, self._line.full, give_up=give_up)
+            line_full = waiter is None and self._line.full
+            snapshot = self._books.snapshot(request, ahead, line_full, give_up=give_up)
             decision = admit(request, snapshot, self._parts.clock())
             if isinstance(decision, Queue | Deny):
                 self._tell(request, decision, quiet=waiter is not None)
@@ -239,23 +244,24 @@ class Desk:
         if at is not None and not self.closed:
             self._timer = asyncio.get_running_loop().call_later(max(0.05, at - self._parts.clock()), self.serve)
 
-    def _pools(self, request: EncodeRequest) -> frozenset[str]:
-        usable = self._books.usable(request.codec, request.device, self._parts.clock())
+    def _pools(self, codec: Codec, device: str | None) -> frozenset[str]:
+        usable = self._books.usable(codec, device, self._parts.clock())
         return frozenset(known.device.pool for known in usable)
 
-    def _ahead(self, request: EncodeRequest) -> int:
-        """How many in the line are before this request, as far as they want the same."""
-        if not self._waiting or request.hardware is HardwareUse.FORBID:
-            return 0
-        before = self._line.order()[: self._line.ahead(request.since, request.priority)]
-        pools = self._pools(request)
-        return sum(not pools.isdisjoint(self._pools(self._waiting[entry.holder].request)) for entry in before)
+    def _ahead(self, request: EncodeRequest) -> Ahead:
+        """Those in the line before this request."""
+        ahead, pools_of = Ahead(), cache(self._pools)
+        if self._waiting and request.hardware is not HardwareUse.FORBID:
+            for entry in self._line.order()[: self._line.ahead(request.since, request.priority)]:
+                other = self._waiting[entry.holder].request
+                ahead.add(pools_of(other.codec, other.device))
+        return ahead
 
     # --- idle encoders
 
-    def _has_room(self, pools: frozenset[str], ahead: int) -> bool:
-        frees = [self._books.sessions(pool).free for pool in pools]
-        return not pools or any(free is None or free - ahead >= 1 for free in frees)
+    def _has_room(self, pools: frozenset[str], ahead: Ahead) -> bool:
+        frees = ((self._books.sessions(pool).free, ahead.of(pool)) for pool in pools)
+        return not pools or any(free is None or free - before >= 1 for free, before in frees)
 
     def _promise(self, waiter: Waiter, grant: Grant) -> None:
         """Close an idle encoder for somebody."""
