@@ -11,7 +11,7 @@ from rich.markup import escape
 from steadycast.cli.client import Client, part
 from steadycast.cli.lobby import all_items
 from steadycast.cli.output import DEFAULT_URL as URL
-from steadycast.cli.output import AsJson, Token, Url, client, connect, failing, print_json, print_table
+from steadycast.cli.output import AsJson, Token, Url, client, connect, failing, print_json
 
 app = typer.Typer(help="Devices that encode on a running host.")
 
@@ -33,12 +33,15 @@ def list_(context: typer.Context, url: Url = URL, token: Token = None, as_json: 
     if as_json:
         print_json(devices)
         return
-    columns = ("id", "state", "breaker", "sessions", "video memory", "encodes", "name")
-    print_table(columns, [row_of(device) for device in devices], "Nothing here encodes.")
     console = Console(highlight=False, soft_wrap=True)
     for device in devices:
+        console.print(f"[bold]{escape(device['id'])}[/]  {escape(title(device))}")
+        for line in facts(device):
+            console.print(f"  {escape(line)}")
         for line in remarks(device):
-            console.print(f"{escape(device['id'])}: {escape(line)}", style="yellow")
+            console.print(f"  {escape(line)}", style="yellow")
+    if not devices:
+        console.print("Nothing here encodes.")
 
 
 @app.command()
@@ -52,13 +55,23 @@ def retry(
     print(f"{view['id']} is tried again; its breaker is {_BREAKERS.get(view['breaker']['state'], 'unknown')}.")
 
 
-def row_of(device: dict[str, Any]) -> tuple[str | None, ...]:
-    """A device in one line; what is not known is None."""
-    name = device["name"] + (" (simulated)" if device["simulated"] else "")
+def title(device: dict[str, Any]) -> str:
+    """What a person calls it."""
+    return str(device["name"]) + (", simulated" if device["simulated"] else "")
+
+
+def facts(device: dict[str, Any]) -> list[str]:
+    """What it does now, in two lines: unknown figures are left out."""
     works = [belief["codec"] for belief in device["beliefs"] if belief["state"] == "works"]
-    state = _STATES.get(device["state"], device["state"])
     breaker = _BREAKERS.get(device["breaker"]["state"], device["breaker"]["state"])
-    return device["id"], state, breaker, sessions(device), memory(device), " ".join(works) or None, name
+    does = [
+        _STATES.get(device["state"], device["state"]),
+        f"breaker {breaker}" if device["hardware"] and device["state"] != "none" else None,
+        f"encodes {', '.join(works)}" if works else None,
+    ]
+    vram = memory(device)
+    uses = [sessions(device), f"video memory {vram}" if vram else None]
+    return [" · ".join(filter(None, words)) for words in (does, uses)]
 
 
 def sessions(device: dict[str, Any]) -> str:

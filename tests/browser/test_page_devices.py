@@ -136,6 +136,7 @@ def test_software_against_the_wish_is_told_and_the_warning_goes(server: PageServ
     expect(warning).to_contain_text("Place 2 in the line for hardware.")
     expect(page.locator(".rendition .caution")).to_contain_text("Place 2 in the line")
     expect(page.locator(".row-encoder")).to_have_text("In software though hardware is preferred, place 2 in the line")
+    expect(page.locator(".happening").first).to_contain_text("Software instead of hardware")
     seated(server, id_, in_hardware())
     expect(warning).to_be_hidden()
     expect(page.locator(".row-encoder")).to_have_text("Hardware: Simulated GPU 0")

@@ -10,7 +10,7 @@ class EventRow {
     const entered = event.kind === "lobby" && state === state.toUpperCase();
     const mark = entered
       ? stateLook(state).icon
-      : ({ viewer: "viewer", worker: "worker", receipt: "receipt" }[event.kind] ?? "host");
+      : ({ viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker" }[event.kind] ?? "host");
     this.name = h("span.faint");
     const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), this.name));
     if (event.why) text.append(h("span.faint.wrap", {}, event.why));

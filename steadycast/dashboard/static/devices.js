@@ -93,7 +93,8 @@ export class Devices {
     if (!gpu) return;
     setText(this.empty, "Nothing here encodes.");
     setText(this.summary, summary(gpu));
-    const items = gpu.devices.map((device) => ({ device, all: gpu.devices, cpu: gpu.cpu }));
+    const devices = [...gpu.devices].sort((a, b) => b.hardware - a.hardware); // hardware first, else as the host has them
+    const items = devices.map((device) => ({ device, all: gpu.devices, cpu: gpu.cpu }));
     keyed(
       this.cards,
       this.#cards,

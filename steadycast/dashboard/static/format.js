@@ -120,10 +120,23 @@ export function codecName(codec) {
   return { h264: "H.264", h265: "H.265", opus: "Opus" }[codec] ?? codec?.toUpperCase() ?? null;
 }
 
+const ENCODER_EVENTS = {
+  granted: "Encoder granted",
+  fallback: "Software instead of hardware",
+  queued: "In the line for an encoder",
+  refused: "No encoder given",
+  failed: "Encoder failed",
+  promoted: "Moved to hardware",
+  learned: "Session cap learned",
+  copies: "Pictures go through the memory of the CPU",
+  drift: "Books and driver differ",
+};
+
 // `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
 export function eventText(event) {
   const [kind, what] = String(event.name).split(".");
   if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
+  if (event.kind === "encoder" && ENCODER_EVENTS[what]) return ENCODER_EVENTS[what];
   if (event.kind === "receipt" && typeof event.data?.clean === "boolean")
     return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
   const words = String(event.name).replaceAll(/[._]/g, " ").trim();
@@ -133,7 +146,7 @@ export function eventText(event) {
 export function eventTone(event) {
   const what = String(event.name).split(".")[1] ?? "";
   if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
-  if (event.data?.clean === false || /died|refused|failed|hung/.test(event.name)) return "warn";
+  if (event.data?.clean === false || /died|refused|failed|hung|fallback|copies|drift/.test(event.name)) return "warn";
   return "idle";
 }
 
