@@ -51,19 +51,19 @@ def hardware_truth(request: EncodeRequest, snapshot: Snapshot, device: DeviceFac
     return true or {"ok"}
 
 
-def software_truth(request: EncodeRequest, snapshot: Snapshot) -> set[str]:
+def software_truth(request: EncodeRequest, snapshot: Snapshot, name: str) -> set[str]:
+    """All codes that may be said of the CPU, by the name of its device."""
     true: set[str] = set()
     needs = cost.cpu_pixels(request.codec, request.pixels_per_s, snapshot.cpu_factors)
     if request.codec not in snapshot.software_codecs:
         true.add(Denial.NO_ENCODER)
-    if needs > snapshot.cpu_free:
+    if needs > min(snapshot.cpu_free, snapshot.cpu_total):
         true.add(Denial.CPU_BUDGET)
     if descriptors_short(request, snapshot, cost.SOFTWARE_DESCRIPTORS):
         true.add(Denial.DESCRIPTORS)
-    software = [d for d in snapshot.devices if not d.hardware]
-    if any(d.quarantined is not None for d in software):
+    if any(d.quarantined is not None for d in snapshot.devices if d.id == name):
         true.add(Denial.GPU_QUARANTINED)
-    if any(name in request.refused for name in [d.id for d in software] or ["software"]):
+    if name in request.refused:
         true.add(Denial.DRIVER_REFUSED)
     return true or {"ok"}
 
@@ -89,8 +89,9 @@ def check_decision(decision: Decision, request: EncodeRequest, snapshot: Snapsho
             assert request.hardware is not HardwareUse.FORBID
             assert request.device in (None, device.id)
         else:
-            truth = software_truth(request, snapshot)
-            assert step.code in truth or (step.code != "ok" and len(truth) > 1), (step, truth)
+            truth = software_truth(request, snapshot, step.option)
+            assert step.code in truth, (step, truth)
+            assert device is not None or all(d.hardware for d in snapshot.devices)
             assert request.hardware is not HardwareUse.REQUIRE
         assert step.why
     check_result(decision, request, snapshot, devices)

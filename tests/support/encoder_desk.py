@@ -31,12 +31,14 @@ CPU = 400e6
 
 @dataclass
 class Pool:
-    """The truth about a pool: what the driver gives, what others hold; `table` is what its documentation says."""
+    """The truth about a pool: what the driver gives, what others hold and what was seen of that at the last look;
+    `table` is what its documentation says."""
 
     name: str
     real: int
     table: int | None
     foreign: int = 0
+    seen: int = 0
 
     @property
     def facts(self) -> PoolFacts:
@@ -76,10 +78,11 @@ class Desk:
     def look(self) -> None:
         """What others hold is seen, caps follow."""
         for pool in self.pools.values():
-            self.caps.proven(pool.facts, self.open_in(pool.name), pool.foreign, self.now)
+            pool.seen = pool.foreign
+            self.caps.proven(pool.facts, self.open_in(pool.name), pool.seen, self.now)
             quota = self.ledger.quota(f"sessions:{pool.name}")
             quota.resize(self.caps.cap(pool.facts, self.now).limit)
-            quota.occupy(pool.foreign)
+            quota.occupy(pool.seen)
 
     def open_in(self, pool: str) -> int:
         return sum(seat.pool == pool for seat in self.seats.values())
@@ -105,7 +108,7 @@ class Desk:
                     quarantined=None if status.state is BreakerState.CLOSED else status.why or "it failed",
                     sessions_free=None if quota.free is None else int(quota.free),
                     sessions_limit=None if quota.limit is None else int(quota.limit),
-                    sessions_foreign=pool.foreign,
+                    sessions_foreign=pool.seen,
                     load=load,
                 )
             )
@@ -156,14 +159,14 @@ class Desk:
             self.seats[request.holder] = Seat(request, device, None if pool is None else pool.name, reservation)
             self.served.append(request.holder)
             if pool is not None:
-                self.caps.proven(pool.facts, self.open_in(pool.name), pool.foreign, self.now)
+                self.caps.proven(pool.facts, self.open_in(pool.name), pool.seen, self.now)
             return True
         self.ledger.give_back(reservation)
         ours = self.open_in(pool.name)
-        told = verdict(EncoderFault.CLIENT_KEY, ours + pool.foreign, self.caps.cap(pool.facts, self.now).limit, None, 1)
+        told = verdict(EncoderFault.CLIENT_KEY, ours + pool.seen, self.caps.cap(pool.facts, self.now).limit, None, 1)
         lesson = None
         if told is Verdict.CAP:
-            lesson = self.caps.refused(pool.facts, ours, pool.foreign, self.now)
+            lesson = self.caps.refused(pool.facts, ours, pool.seen, self.now)
         if lesson is None or lesson.doubtful:
             self.breakers[device].failed(self.now, "it refused though nothing is open")
         self.look()
