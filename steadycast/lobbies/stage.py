@@ -142,6 +142,7 @@ class Stage(Holder):
             keyframe_s=settings.renditions.keyframe_s,
             bits_per_pixel=settings.renditions.bits_per_pixel,
             timeout_s=settings.sources.rtsp_timeout_s,
+            open_s=settings.encoders.open_s,
         )
         await self.worker.request(order, deadline=settings.workers.request_s)
 

@@ -21,12 +21,13 @@ def make(part: Part) -> Any:
         return _parse(part, part.launch)
     for factory in (part.factory, *part.instead):
         if factory in _OURS:
-            element = _OURS[factory]()
-            element.set_name(part.name)
-            _set_properties(element, part)
-            return element
-        if Gst.ElementFactory.find(factory) is not None:  # `make` answers None or raises, as the version has it
-            element = Gst.ElementFactory.make(factory, part.name)
+            ours = _OURS[factory]()
+            ours.set_name(part.name)
+            _set_properties(ours, part)
+            return ours
+        found = Gst.ElementFactory.find(factory)
+        element = found.create(part.name) if found is not None else None
+        if element is not None:  # a plugin may be installed and not load
             _set_properties(element, part)
             return element
     if part.optional:

@@ -38,7 +38,8 @@ class InstalledElements:
     def describe(self, factory: str) -> ElementDescription | None:
         """Not kept where it fails: the next try may find what this one misses."""
         if factory not in self._described:
-            element = Gst.ElementFactory.make(factory) if self.has(factory) else None
+            found = Gst.ElementFactory.find(factory)
+            element = found.create(None) if found is not None else None
             if element is None:
                 return None
             self._described[factory] = describe(factory, element)

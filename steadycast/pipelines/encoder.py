@@ -19,19 +19,22 @@ from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.parts import guard, packets
 from steadycast.pipelines.plan import RenditionPlan, plan_rendition
+from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import Disposer, in_thread, tell
 from steadycast.pipelines.track import Face, Track
+from steadycast.vendors.table import row
 
 FIRST_PACKET_S = 13.0  # from the order until the first packet; a little less than the asker's patience
 TOLD_S = 0.5  # from a refusal until the bus has said why
 LOOK_S = 0.1  # between looks at an encoder that has made nothing yet
-STALL_S = 5.0  # that an open encoder may take frames and make none
+STALL_S = 5.0  # that an open encoder of a device may take frames and make none
+SOFTWARE_STALL_S = 20.0  # the same for software, which may be slow where all cores are busy, and never hangs
 PROGRESS_S = 1.0  # how old the last look at an open encoder may be
 FAULTS_KEPT = 8
-STUCK_SOURCE_FRAMES = 5  # that the source made while the encoder sat on its first
 
 SIMULATED = "simulated"  # a row of the table
+SOFTWARE = "software"  # the vendor of an operator's fragment that needs no device
 ELEMENTS = InstalledElements()
 
 
@@ -53,8 +56,8 @@ class Attempt:
         self._ready = Disposer()  # what is undone when it makes packets
         self.intake: Intake
         self.failed = False  # after it was open; said once
-        self._opened = False
-        self._progress = (0, time.monotonic(), 0, 0)  # frames made, when, and what was taken and shown by then
+        self._progress: Progress | None = None  # once it is open
+        self._hardware = is_hardware(order)
 
     # --- opening
 
@@ -83,11 +86,14 @@ class Attempt:
             raise self.explain()
 
     async def _within(self, what: str, work: Callable[[], None]) -> None:
-        left = self._began + self._stage.limits.open_s - time.monotonic()
+        left = self._began + self._patience() - time.monotonic()
         try:
             await in_thread(f"the encoder, until it {what},", max(0.1, left), work)
         except DeadlineError as error:
             raise refusal(self._element(), Evidence(hung=True), error.what) from None
+
+    def _patience(self) -> float:
+        return self._stage.limits.open_s if self._hardware else FIRST_PACKET_S
 
     def _make(self) -> None:
         """In a thread: everything here may load a driver."""
@@ -125,9 +131,11 @@ class Attempt:
             raise WorkerError(
                 "rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1
             )
-        self._opened = True
         self._offer_allocation()
-        self._progress = (self.track.made, time.monotonic(), self.intake.frames, self._stage.meter.frames)
+        self._progress = Progress(self._counts(), time.monotonic())
+
+    def _counts(self) -> Counts:
+        return Counts(self.track.made, self.intake.frames, self._stage.meter.frames)
 
     def _offer_allocation(self) -> None:
         """From now on its queue answers at once; the source is asked to ask again."""
@@ -136,9 +144,9 @@ class Attempt:
 
     def _check_first(self, shown: int) -> None:
         now, first = time.monotonic(), self.intake.first
-        if first is not None and now - first > self._stage.limits.open_s:
-            moved = self._stage.meter.frames - shown >= STUCK_SOURCE_FRAMES
-            if self.intake.frames <= 1 and moved:
+        if first is not None and now - first > self._patience():
+            goes_on = self._stage.meter.frames - shown >= SOURCE_FRAMES
+            if self.intake.frames <= 1 and goes_on and self._hardware:
                 raise refusal(self._element(), Evidence(hung=True), "it did not come back from its first frame")
             if self.intake.frames > 1:
                 raise self._silent(f"it took {self.intake.frames} frames and made nothing of them")
@@ -153,14 +161,9 @@ class Attempt:
 
     def look(self) -> EncoderError | None:
         """An error where it takes frames and makes none, although the source goes on."""
-        made, now = self.track.made, time.monotonic()
-        if made != self._progress[0]:
-            self._progress = (made, now, self.intake.frames, self._stage.meter.frames)
-            return None
-        _, since, taken, shown = self._progress
-        goes_on = self._stage.meter.frames - shown >= STUCK_SOURCE_FRAMES
-        if now - since > STALL_S and self.intake.frames > taken and goes_on:
-            return self._silent(f"it takes frames and has made none for {STALL_S:g} s")
+        limit = STALL_S if self._hardware else SOFTWARE_STALL_S
+        if self._progress is not None and self._progress.stalled(self._counts(), time.monotonic(), limit):
+            return self._silent(f"it takes frames and has made none for {limit:g} s")
         return None
 
     def note(self, message: Any) -> None:
@@ -172,7 +175,7 @@ class Attempt:
     @property
     def opened(self) -> bool:
         """Whether it made a packet."""
-        return self._opened
+        return self._progress is not None
 
     def report(self) -> EncoderReport:
         """What was built, and the memory that was negotiated so far."""
@@ -191,13 +194,13 @@ class Attempt:
         return refusal(self._element(), self._evidence(silent=True), detail)
 
     def _evidence(self, *, silent: bool = False) -> Evidence:
-        since = self._progress[1] - PROGRESS_S if self._opened else self._began
+        since = self._progress.since - PROGRESS_S if self._progress is not None else self._began
         lines = debug_log.since(since)
         for fault in self._faults:
             log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
         for line in lines:
             log.warning("%s", line)
-        return Evidence(tuple(self._faults), lines, opened=self._opened, silent=silent)
+        return Evidence(tuple(self._faults), lines, opened=self.opened, silent=silent)
 
     def _element(self) -> str:
         return self.plan.element if hasattr(self, "plan") else " or ".join(self.order.elements) or self.order.entry
@@ -247,6 +250,12 @@ class Intake:
 
     def _told(self) -> None:
         self.changed()
+
+
+def is_hardware(order: EncoderOrder) -> bool:
+    """Whether a driver is behind it, which may hang."""
+    found = row(order.entry)
+    return found.hardware if found is not None else order.vendor != SOFTWARE
 
 
 def is_hang(error: WorkerError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,7 @@ class Renditions:
         self._attempts: dict[str, Attempt] = {}
         self._tap: Tap | None = None
         self._changing = asyncio.Lock()
+        self._past: deque[str] = deque(maxlen=RENDITIONS_MAX)  # bins whose last words may still be on the bus
 
     def track(self, instance: str) -> Track | None:
         return self._tracks.get(instance)
@@ -155,6 +157,7 @@ class Renditions:
         attempt = self._attempts.pop(instance, None)
         if track is None:
             return False
+        self._past.append(track.branch.bin.get_name())
         if attempt is not None:
             attempt.let_go()
         await track.close()
@@ -192,7 +195,7 @@ class Renditions:
         """Whether an error of the bus is one of a rendition, and then what follows from it."""
         instance = next((name for name, track in self._tracks.items() if is_from(message, track.branch.bin)), None)
         if instance is None:
-            return False
+            return self._is_past(message.src)
         attempt = self._attempts.get(instance)
         if attempt is None:
             self._fail(instance, EncoderError(EncoderFault.FAILED, f"the rendition '{instance}' failed"))
@@ -201,6 +204,14 @@ class Renditions:
         if attempt.opened:
             self._fail(instance, attempt.explain())
         return True
+
+    def _is_past(self, item: Any) -> bool:
+        """Whether it is part of what was closed: one error is often followed by echoes."""
+        while item is not None:
+            if item.get_name() in self._past:
+                return True
+            item = item.get_parent()
+        return False
 
     def look(self) -> None:
         """Whether all that is open still makes pictures."""

@@ -175,3 +175,17 @@ async def test_a_hang_is_told_and_ends_the_process(tmp_path: Path, style: str) -
         receipt = await lobby.worker.end("it hangs")
         assert receipt.exit_code == STUCK, receipt
         assert not driver.sessions()
+
+
+@pytest.mark.parametrize(
+    ("element", "fault"), [("identity drop-probability=1.0", "encoder.failed"), ("identity error-after=1", "encoder.")]
+)
+async def test_a_fragment_that_makes_nothing_is_closed(tmp_path: Path, element: str, fault: str) -> None:
+    order = EncoderOrder("mine", "mine", Codec.H264, "fragment", fragment=f"{element} ! x264enc tune=zerolatency")
+    async with lobby_worker(tmp_path) as lobby:
+        await showing(lobby, open_s=1.0)
+        await lobby.open(Rendition("other"))
+        for number in range(2):
+            assert (await refused(lobby, f"main.{number}", order)).code.startswith(fault)
+        await plays(lobby, "other", "still")
+        assert lobby.failed is None
