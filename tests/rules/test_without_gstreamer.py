@@ -26,7 +26,10 @@ def test_the_library_imports(tmp_path: Path) -> None:
     assert result.stdout.strip()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["serve", "--help"], ["lobby", "--help"], ["token", "new"]])
+COMMANDS = ("--help", "serve --help", "lobby --help", "token new", "plan --vendor nvidia --gstreamer 1.26")
+
+
+@pytest.mark.parametrize("words", [line.split() for line in COMMANDS], ids=COMMANDS)
 def test_commands_run(tmp_path: Path, words: list[str]) -> None:
     result = without_gi(tmp_path, "-m", "steadycast", *words)
     assert result.returncode == 0, result.stderr
