@@ -39,6 +39,10 @@ class Tried:
         """The devices that are not asked now."""
         return frozenset(device for device, at in (self.refused or {}).items() if now - at <= MEMORY_S)
 
+    def forget(self) -> None:
+        """It was said no to for good, or nobody asks any more."""
+        self.since = self.refused = None
+
     def worth_keeping(self, now: float) -> bool:
         """Whether anything of it counts any more."""
         return bool(self.devices(now)) or (self.since is not None and now - self.since <= MEMORY_S)

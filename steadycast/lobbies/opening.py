@@ -50,9 +50,16 @@ class Opener:
             return Instance(feed.track, stage, stage.tracks[feed.track])
         async with feed.lock:
             pass  # an instance that is being closed gives its seat back first
+        try:
+            return await self._try_devices(feed, feed.encode, stage)
+        except RefusedError:
+            feed.tried.forget()  # who comes later asks anew: the devices' breakers remember what counts for all
+            raise
+
+    async def _try_devices(self, feed: Feed, rendition: Rendition, stage: Stage) -> Instance:
         last: EncoderError | None = None
         for _ in range(DEVICES_TRIED):
-            request = self._request(feed, feed.encode, stage)
+            request = self._request(feed, rendition, stage)
             seat = await self._encoding.take(request)
             if not stage.works:
                 self._encoding.give_back(seat)

@@ -48,6 +48,7 @@ class StandIn:
         self.script: Answer = lambda worker, message: None
         self.clean = True
         self.holds_back = False
+        self.turns: Callable[[], int] = lambda: 1  # of the loop, until an answer comes
         self.fds: list[int] = []
         self._heard = heard
         self._asked = asked
@@ -89,7 +90,10 @@ class StandIn:
             if self._gone.done():
                 raise WorkerError("worker.gone", f"{self.id} is gone")
             self.asked.append(message)
-            await asyncio.sleep(0)
+            for _ in range(self.turns()):
+                await asyncio.sleep(0)
+            if self._gone.done():
+                raise WorkerError("worker.gone", f"{self.id} is gone")
             answer = self.script(self, message)
             if answer is None:
                 answer = self._answer(message)
