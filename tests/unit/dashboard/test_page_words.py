@@ -1,0 +1,28 @@
+"""What the host may say about encoders has words on the page and in the operator's document."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from steadycast.dashboard.files import page_files
+from steadycast.leases.breaker import BreakerState
+from steadycast.leases.caps import CapOrigin
+from steadycast.leases.decisions import Denial
+from steadycast.vendors.protocol import VendorState
+from steadycast.vendors.simulated.faults import FAULTS
+
+WORDS = page_files()["encoders.js"].path.read_text()
+LIMITS = (Path(__file__).parents[3] / "docs" / "limits.md").read_text()
+
+
+@pytest.mark.parametrize("word", [*Denial, *BreakerState, *VendorState, *CapOrigin])
+def test_the_page_has_a_text(word: str) -> None:
+    assert re.search(rf"\b{word}: [{{\"]", WORDS)
+
+
+@pytest.mark.parametrize("word", [*Denial, *BreakerState, *FAULTS])
+def test_the_document_explains_it(word: str) -> None:
+    assert f"| `{word}` |" in LIMITS
