@@ -52,18 +52,18 @@ class InstalledElements:
 
 def describe(factory: str, element: Any) -> ElementDescription:
     """An element that was made, as its properties and the templates of its pads tell."""
-    properties = {found.name: _property(found) for found in element.list_properties()}
+    properties = {found.name: _property(element, found) for found in element.list_properties()}
     return ElementDescription(factory, properties, _sinks(element))
 
 
-def _property(found: Any) -> PropertyDescription:
+def _property(element: Any, found: Any) -> PropertyDescription:
     kind: Kind = _KINDS.get(found.value_type.fundamental.name, "other")
     low = high = None
     if kind in ("int", "float"):
         low, high = float(found.minimum), float(found.maximum)
     return PropertyDescription(
         kind,
-        _nicks(kind, found),
+        _nicks(kind, element, found),
         low,
         high,
         bool(found.flags & GObject.ParamFlags.WRITABLE),
@@ -71,12 +71,14 @@ def _property(found: Any) -> PropertyDescription:
     )
 
 
-def _nicks(kind: str, found: Any) -> tuple[str, ...]:
+def _nicks(kind: str, element: Any, found: Any) -> tuple[str, ...]:
+    """By the type of the value: newer bindings (3.50) do not tell it of the specification."""
+    if kind not in ("enum", "flags") or not found.flags & GObject.ParamFlags.READABLE:
+        return ()
+    value = type(element.get_property(found.name))
     if kind == "enum":
-        return tuple(value.value_nick for value in found.enum_class.__enum_values__.values())
-    if kind == "flags":
-        return tuple(value.first_value_nick for value in found.flags_class.__flags_values__.values())
-    return ()
+        return tuple(one.value_nick for one in value.__enum_values__.values())
+    return tuple(one.first_value_nick for one in value.__flags_values__.values())
 
 
 def _sinks(element: Any) -> tuple[SinkDescription, ...]:
