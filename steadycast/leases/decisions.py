@@ -81,7 +81,8 @@ class DeviceFacts:
 class Snapshot:
     """Everything admission looks at. CPU figures are H.264 pixels a second; `cpu_factors` say how many times as much
     another codec costs. `ahead` are requests in the line that would be served before this one; `ahead_in` says for a
-    pool how many of them could use it (a pool that is not named: all of them)."""
+    pool how many of them could use it (a pool that is not named: all of them). `line_full`: it would find no place
+    there, which is never so for one that has a place."""
 
     devices: tuple[DeviceFacts, ...]
     cpu_free: float

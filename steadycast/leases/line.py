@@ -63,7 +63,8 @@ class Line:
         return len(self._order) >= self._limit
 
     def join(self, holder: str, since: float, priority: int, deadline: float | None) -> Entry | None:
-        """Wait, or None where the line is full. A holder that waits already keeps its place and its deadline."""
+        """Wait, or None where the line is full. A holder that waits already keeps its place and its deadline; one that
+        comes back after a refusal by the driver gives its old `since` and so stands where it stood."""
         waits = self._by_holder.get(holder)
         if waits is not None:
             return waits
@@ -71,12 +72,11 @@ class Line:
             self._refused += 1
             return None
         self._joined += 1
-        return self._put(Entry(next(self._numbers), holder, since, priority, deadline))
-
-    def rejoin(self, entry: Entry) -> Entry:
-        """Back to its old place, after its turn came and the driver refused. It is let in though the line is full, so
-        the bound is the limit and those whose turn it was."""
-        return self._by_holder.get(entry.holder) or self._put(entry)
+        entry = Entry(next(self._numbers), holder, since, priority, deadline)
+        self._by_number[entry.number] = entry
+        self._by_holder[entry.holder] = entry
+        bisect.insort(self._order, self._key(entry))
+        return entry
 
     def leave(self, holder: str) -> Entry | None:
         """Its turn came, or it is gone; None where it does not wait."""
@@ -117,9 +117,3 @@ class Line:
 
     def _key(self, entry: Entry) -> tuple[float, float, int]:
         return rank(entry.priority, entry.since, self._aging), entry.since, entry.number
-
-    def _put(self, entry: Entry) -> Entry:
-        self._by_number[entry.number] = entry
-        self._by_holder[entry.holder] = entry
-        bisect.insort(self._order, self._key(entry))
-        return entry

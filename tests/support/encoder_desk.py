@@ -90,7 +90,7 @@ class Desk:
     def usable(self, request: EncodeRequest) -> frozenset[str]:
         return frozenset(p.name for d, p in self.devices.items() if request.device in (None, d))
 
-    def snapshot(self, ahead: Iterable[EncodeRequest]) -> Snapshot:
+    def snapshot(self, ahead: Iterable[EncodeRequest], line_full: bool) -> Snapshot:
         before = tuple(ahead)
         pinned = any(r.device is not None for r in before)
         facts = []
@@ -120,7 +120,7 @@ class Desk:
             software_codecs=frozenset({Codec.H264}),
             ahead=len(before),
             ahead_in={name: sum(name in self.usable(r) for r in before) for name in self.pools} if pinned else {},
-            line_full=self.line.full,
+            line_full=line_full,
         )
 
     def ask(self, request: EncodeRequest) -> Decision:
@@ -141,7 +141,7 @@ class Desk:
     def decide(self, request: EncodeRequest, before: list[EncodeRequest]) -> Decision:
         """Asks until it encodes or is told to wait or to go; each device is tried at most once."""
         for _ in range(len(self.devices) + 2):
-            snapshot = self.snapshot(before)
+            snapshot = self.snapshot(before, self.line.full and self.line.position(request.holder) is None)
             decision = admit(request, snapshot, self.now)
             check_decision(decision, request, snapshot)
             if not isinstance(decision, Grant | Fallback):
@@ -201,14 +201,13 @@ class Desk:
         for entry in self.line.order():
             if all(self.ledger.quota(f"sessions:{name}").free == 0 for name in self.pools):
                 break
-            request = self.waiting.pop(entry.holder)
-            self.line.leave(entry.holder)
+            request = self.waiting[entry.holder]
             decision = self.decide(request, [r for r, _ in stay])
             if isinstance(decision, Grant):
                 self.check_order(entry, decision.device, stay)
+                self.line.leave(entry.holder)
+                del self.waiting[entry.holder]
             elif isinstance(decision, Queue | Deny):
-                self.line.rejoin(entry)
-                self.waiting[entry.holder] = request
                 stay.append((request, decision.code))
 
     def check_order(self, entry: Entry, device: str, stay: list[tuple[EncodeRequest, Denial]]) -> None:

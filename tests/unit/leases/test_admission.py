@@ -236,7 +236,7 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(requests, snapshots)
 def test_every_word_is_true(request: EncodeRequest, snapshot: Snapshot) -> None:
     decision = admit(request, snapshot, 5.0)
@@ -245,7 +245,7 @@ def test_every_word_is_true(request: EncodeRequest, snapshot: Snapshot) -> None:
     assert admit(request, snapshot, 5.0) == decision
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(requests, snapshots)
 def test_unknown_memory_admits_no_more_than_plenty(request: EncodeRequest, snapshot: Snapshot) -> None:
     unknown = replace(snapshot, devices=tuple(replace(d, vram_free=None, bar1_free=None) for d in snapshot.devices))
