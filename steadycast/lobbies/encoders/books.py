@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from steadycast.leases.breaker import Breaker, BreakerRules, BreakerState
@@ -15,6 +15,7 @@ from steadycast.leases.reconcile import used_by_others
 from steadycast.lobbies.encoders.beliefs import Beliefs
 from steadycast.lobbies.encoders.cpu import Cpu
 from steadycast.lobbies.encoders.notes import CAP, TRIAL, Notes
+from steadycast.lobbies.encoders.parked import Parked
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.encoders.roster import Known, Roster
 from steadycast.lobbies.seats import Seat
@@ -37,14 +38,6 @@ class Lent:
     def load(self) -> int:
         """Pixels a second."""
         return int(self.seat.request.pixels_per_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """A seat that nobody watches, and what closes it."""
-
-    seat: Seat
-    give_up: Callable[[], Awaitable[None]]
 
 
 class Ahead:
@@ -79,7 +72,7 @@ class Books:
         mark = f"{parts.machine} x{parts.cores} {parts.gstreamer or '-'}"
         self.cpu = Cpu(settings, self.ledger.quota("cpu"), mark, parts.cores)
         self.lent: dict[int, Lent] = {}  # by the seat's number
-        self.idle: dict[int, Idle] = {}  # of these, those that nobody watches and that were not asked to close yet
+        self.parked = Parked()
         self._loads: Counter[str] = Counter()
         self._touched: dict[int, float] = {}  # when an encoder last opened or ended in a process of ours
         self.foreign: Mapping[str, int | None] = {}  # by pool, since the last look
@@ -151,7 +144,7 @@ class Books:
         if lent is None or lent.seat is not seat:
             raise LeaseError(f"the seat {seat.number} of {seat.request.holder!r} is not lent")
         del self.lent[seat.number]
-        self.idle.pop(seat.number, None)
+        self.parked.discard(seat)
         self._loads[seat.device] -= lent.load
         if self._loads[seat.device] <= 0:
             del self._loads[seat.device]
@@ -223,7 +216,6 @@ class Books:
         now = self._parts.clock()
         devices = tuple(self._facts(known, self._loads[known.device.id], now) for known in self.roster)
         software = frozenset(codec for device in devices if not device.hardware for codec in device.codecs)
-        parked = Counter(idle.seat.device for idle in self.idle.values() if idle.seat.hardware)
         return Snapshot(
             devices,
             self.cpu.free,
@@ -232,7 +224,7 @@ class Books:
             software,
             ahead.total,
             line_full,
-            parked if give_up and request.hardware is not HardwareUse.FORBID else {},
+            self.parked.by_device() if give_up and request.hardware is not HardwareUse.FORBID else {},
             self.settings.descriptors_reserve,
             {device.pool: ahead.of(device.pool) for device in devices},
         )

@@ -11,21 +11,18 @@ from functools import cache
 
 import structlog
 
-from steadycast.errors import RefusedError
 from steadycast.leases.admission import admit
-from steadycast.leases.decisions import Decision, Denial, Deny, EncodeRequest, Fallback, Grant, Queue
+from steadycast.leases.decisions import Denial, Deny, EncodeRequest, Fallback, Grant, Queue
 from steadycast.leases.line import Entry, Line
-from steadycast.lobbies.encoders import words
+from steadycast.lobbies.encoders import parked, words
 from steadycast.lobbies.encoders.admissions import Admissions
-from steadycast.lobbies.encoders.books import Ahead, Books, Idle
+from steadycast.lobbies.encoders.books import Ahead, Books
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.seats import Place, Seat
 from steadycast.model import Codec, EncoderOrder, HardwareUse
 
 log = structlog.get_logger("encoders")
 
-# For an idle encoder to be closed; then the one who was to get its place is decided about without it.
-GIVE_UP_S = 6.0
 GRANTS = 4  # decisions in a row that the ledger does not bear out
 
 
@@ -63,9 +60,12 @@ class Desk:
         if self.closed:
             raise words.closing()
         decision = self._decide(request, self._ahead(request))
+        while isinstance(decision, Deny) and decision.code is Denial.CPU_BUDGET and await self._closed_software():
+            decision = self._decide(request, self._ahead(request))
         if isinstance(decision, Seat):
             return decision
         if isinstance(decision, Deny):
+            self._said.add(request, decision)
             raise words.refusal(decision)
         if isinstance(decision, Queue):
             return await self._wait(self._join(request, decision))
@@ -79,6 +79,12 @@ class Desk:
         snapshot = self._books.snapshot(wish, self._ahead(wish), True, give_up=False)
         decision = admit(wish, snapshot, self._parts.clock())
         return self._reserve(request, decision) if isinstance(decision, Grant) else None
+
+    async def vacate(self, pool: str) -> None:
+        """Close an idle encoder of a pool, if there is one, for somebody in software. The line comes first."""
+        idle = self._books.parked.pick({known.device.id for known in self._books.roster.of_pool(pool)})
+        if idle is not None:
+            await parked.close(idle)
 
     def free(self, seat: Seat) -> None:
         """It is given back; the line is served. Raises LeaseError where it is not lent (any more)."""
@@ -127,7 +133,7 @@ class Desk:
         for task in self._closing:
             task.cancel()
         if self._closing:
-            await asyncio.wait(self._closing, timeout=GIVE_UP_S)
+            await asyncio.wait(self._closing, timeout=parked.GIVE_UP_S)
 
     # --- deciding
 
@@ -138,6 +144,7 @@ class Desk:
             self._leave(waiter, "served")
             waiter.seat.set_result(decision)
         elif isinstance(decision, Deny):
+            self._said.add(waiter.request, decision)
             self._leave(waiter, "left")
             waiter.seat.set_exception(words.refusal(decision))
         elif isinstance(decision, Queue):
@@ -156,13 +163,12 @@ class Desk:
             snapshot = self._books.snapshot(request, ahead, line_full, give_up=give_up)
             decision = admit(request, snapshot, self._parts.clock())
             if isinstance(decision, Queue | Deny):
-                self._tell(request, decision, quiet=waiter is not None)
                 return decision
             if isinstance(decision, Grant) and decision.gives_up:
                 return decision
             seat = self._reserve(request, decision)
             if seat is not None:
-                self._tell(request, decision, seat)
+                self._said.add(request, decision, seat.device)
                 return seat
             log.error("admission and ledger disagree", holder=request.holder, device=decision.device)
             request = replace(request, refused=request.refused | {decision.device})
@@ -188,11 +194,6 @@ class Desk:
         self._books.lend(seat, reservation)
         return seat
 
-    def _tell(self, request: EncodeRequest, decision: Decision, seat: Seat | None = None, quiet: bool = False) -> None:
-        """Somebody in the line is asked about again and again: only its end is told."""
-        if not (quiet and isinstance(decision, Queue)):
-            self._said.add(request, decision, None if seat is None else seat.device)
-
     # --- the line
 
     def _join(self, request: EncodeRequest, decision: Queue) -> Waiter:
@@ -200,9 +201,12 @@ class Desk:
         key = request.holder if request.holder not in self._waiting else f"{request.holder}#{next(self._numbers)}"
         entry = self._line.join(key, request.since, request.priority, now + self._settings.queue_s)
         if entry is None:
-            raise words.refusal(Deny(Denial.QUEUE_FULL, "The line is full.", "Ask again when fewer wait.", 10))
+            denial = Deny(Denial.QUEUE_FULL, "The line is full.", "Ask again when fewer wait.", 10)
+            self._said.add(request, denial)
+            raise words.refusal(denial)
         seat: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         waiter = self._waiting[key] = Waiter(key, entry, request, seat, decision)
+        self._said.add(request, decision)
         self._said.queued(request, decision, self._line.position(key) or 1)
         self._wind()
         return waiter
@@ -259,27 +263,29 @@ class Desk:
 
     # --- idle encoders
 
+    async def _closed_software(self) -> bool:
+        """Whether an idle software encoder was asked to close."""
+        idle = self._books.parked.pick({known.device.id for known in self._books.roster if not known.device.hardware})
+        if idle is not None:
+            await parked.close(idle)
+        return idle is not None
+
     def _has_room(self, pools: frozenset[str], ahead: Ahead) -> bool:
         frees = ((self._books.sessions(pool).free, ahead.of(pool)) for pool in pools)
         return not pools or any(free is None or free - before >= 1 for free, before in frees)
 
     def _promise(self, waiter: Waiter, grant: Grant) -> None:
         """Close an idle encoder for somebody."""
-        idle = next((i for i in self._books.idle.values() if i.seat.device in grant.gives_up), None)
-        if idle is None or waiter.promised:
-            return
-        del self._books.idle[idle.seat.number]
-        waiter.promised = True
-        task = asyncio.get_running_loop().create_task(self._close_idle(idle, waiter), name="give up an encoder")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        idle = None if waiter.promised else self._books.parked.pick(grant.gives_up)
+        if idle is not None:
+            waiter.promised = True
+            task = asyncio.get_running_loop().create_task(self._keep_promise(idle, waiter))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
-    async def _close_idle(self, idle: Idle, waiter: Waiter) -> None:
+    async def _keep_promise(self, idle: tuple[Seat, parked.GiveUp], waiter: Waiter) -> None:
         try:
-            async with asyncio.timeout(GIVE_UP_S):
-                await idle.give_up()
-        except (TimeoutError, RefusedError) as error:
-            log.warning("an idle encoder was not given up", holder=idle.seat.request.holder, why=str(error))
+            await parked.close(idle)
         finally:
             waiter.promised = False
             self.serve()

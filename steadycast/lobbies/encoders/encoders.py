@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from steadycast.errors import EncoderError, NotFoundError
-from steadycast.leases.decisions import EncodeRequest
+from steadycast.errors import EncoderError, NotFoundError, RefusedError
+from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.device_views import (
     AdmissionView,
     DeviceView,
@@ -17,11 +17,10 @@ from steadycast.lobbies.device_views import (
     GpuStatus,
     LeaseView,
     PlaceView,
-    SeatView,
 )
 from steadycast.lobbies.encoders import words
 from steadycast.lobbies.encoders.admissions import Admissions
-from steadycast.lobbies.encoders.books import KEPT, Books, Idle
+from steadycast.lobbies.encoders.books import KEPT, Books
 from steadycast.lobbies.encoders.desk import Desk
 from steadycast.lobbies.encoders.notes import CAP, CPU, TRIAL, Notes
 from steadycast.lobbies.encoders.outcomes import Outcomes
@@ -36,6 +35,7 @@ from steadycast.model import EncoderFault, EncoderReport
 
 log = structlog.get_logger("encoders")
 
+RETRY_S = 5.0  # what is not known yet is known by then
 FIRST_LOOK_S = 3.0  # more than the deadline of a look: a vendor that hangs then is known to hang
 
 
@@ -99,7 +99,12 @@ class Encoders:
                 if not self._books.roster.devices:
                     raise words.not_looked(FIRST_LOOK_S) from None
         await self._trier.needed(request)
-        return await self._desk.take(request)
+        try:
+            return await self._desk.take(request)
+        except RefusedError as error:
+            if error.code == Denial.NO_ENCODER and self._trier.may_find(request):
+                error.retry_after = RETRY_S
+            raise
 
     @asynccontextmanager
     async def opening(self, seat: Seat) -> AsyncIterator[None]:
@@ -143,9 +148,9 @@ class Encoders:
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
         if give_up is None:
-            self._books.idle.pop(seat.number, None)
+            self._books.parked.discard(seat)
         elif seat.number in self._books.lent:
-            self._books.idle[seat.number] = Idle(seat, give_up)
+            self._books.parked.add(seat, give_up)
             self._serve()
 
     def place(self, holder: str) -> Place | None:
@@ -157,15 +162,6 @@ class Encoders:
     def places(self) -> tuple[PlaceView, ...]:
         """All who wait for hardware, the next one first."""
         return tuple(map(self._showing.place, self._places()))
-
-    def seat_view(self, seat: Seat) -> SeatView:
-        """Where a rendition encodes."""
-        return self._showing.seat(seat)
-
-    def place_view(self, holder: str) -> PlaceView | None:
-        """Where a holder stands in the line."""
-        place = self.place(holder)
-        return None if place is None else self._showing.place(place)
 
     def devices(self) -> tuple[DeviceView, ...]:
         """All devices, hardware and software."""

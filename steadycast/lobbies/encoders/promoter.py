@@ -52,11 +52,11 @@ class Promoter:
             return
         now, waiting = self._parts.clock(), self._waiting()
         self._books.refresh_sessions()
-        free = {pool: self._free(pool) for pool in self._pools()}
+        free = self._free()
         in_line = {pool: self._desk.waiting_for(pool) for pool in free} if len(self._desk) else {}
         for promotion in self._promotions.choose((one.candidate for one in waiting), free, in_line, now):
             one = next(one for one in waiting if one.candidate.holder == promotion.holder)
-            self._begin(promotion, one.seat, now)
+            self._begin(promotion, one.seat)
         self._wind([one.candidate.holder for one in waiting], now)
 
     def failed(self, holder: str) -> None:
@@ -88,12 +88,14 @@ class Promoter:
 
     # --- inside
 
-    def _pools(self) -> frozenset[str]:
-        return frozenset(known.device.pool for known in self._books.roster if known.device.hardware)
-
-    def _free(self, pool: str) -> int | None:
-        free = self._books.sessions(pool).free
-        return None if free is None else int(free)
+    def _free(self) -> dict[str, int | None]:
+        """Sessions that nobody uses by pool; also those of idle encoders, which can be closed."""
+        pools = {known.device.id: known.device.pool for known in self._books.roster if known.device.hardware}
+        idle = Counter[str]()
+        for device, number in self._books.parked.by_device().items():
+            idle[pools.get(device, "")] += number
+        frees = {pool: self._books.sessions(pool).free for pool in pools.values()}
+        return {pool: None if free is None else int(free) + idle[pool] for pool, free in frees.items()}
 
     def _waiting(self) -> list[_Waiting]:
         """Who encodes in software though hardware would do: the same holder once."""
@@ -103,7 +105,7 @@ class Promoter:
         for lent in self._books.lent.values():
             seat, request = lent.seat, lent.seat.request
             wants = seat.code is not None and request.hardware is HardwareUse.PREFER and seat.opened is not None
-            if not wants or request.holder in moved:
+            if not wants or request.holder in moved or seat in self._books.parked:
                 continue
             key = request.codec, request.device
             if key not in usable:
@@ -115,38 +117,46 @@ class Promoter:
                 found[request.holder] = _Waiting(seat, candidate)
         return list(found.values())
 
-    def _begin(self, promotion: Promotion, old: Seat, now: float) -> None:
+    def _begin(self, promotion: Promotion, old: Seat) -> None:
         self._promotions.begun(promotion)
-        seat = self._desk.promote(old.request)
-        if seat is None:  # its memory, say
-            self._promotions.ended(promotion, False, now)
-            return
-        task = asyncio.get_running_loop().create_task(self._move(promotion, seat), name=f"promote {promotion.holder}")
+        task = asyncio.get_running_loop().create_task(self._promote(promotion, old), name=f"promote {old.number}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _move(self, promotion: Promotion, seat: Seat) -> None:
+    async def _promote(self, promotion: Promotion, old: Seat) -> None:
+        worked = False
+        try:
+            if self._books.sessions(promotion.pool).free == 0:
+                await self._desk.vacate(promotion.pool)
+            still_there = old.number in self._books.lent
+            seat = self._desk.promote(old.request) if still_there else None  # None: its memory is short, say
+            if seat is not None:
+                worked = await self._moved(promotion.holder, seat)
+        finally:
+            self._promotions.ended(promotion, worked, self._parts.clock())
+        self.tick()
+
+    async def _moved(self, holder: str, seat: Seat) -> bool:
         assert self.mover is not None
         worked, why = False, None
         try:
             async with asyncio.timeout(MOVE_S):
-                worked = await self.mover(promotion.holder, seat)
+                worked = await self.mover(holder, seat)
         except TimeoutError:
             why = f"it was not moved within {MOVE_S:g} s"
         except SteadycastError as error:
             why = error.what
         finally:
             self.totals["done" if worked else "failed"] += 1
-            self._promotions.ended(promotion, worked, self._parts.clock())
             if not worked and seat.number in self._books.lent:
                 self._desk.free(seat)
-        if worked:
-            log.info("encoder.promoted", holder=promotion.holder, device=seat.device)
-            data = {"holder": promotion.holder, "device": seat.device}
-            self._parts.events.publish("encoder", "encoder.promoted", lobby=lobby_of(promotion.holder), data=data)
-        else:
-            log.info("not promoted", holder=promotion.holder, device=seat.device, why=why)
-        self.tick()
+        if not worked:
+            log.info("not promoted", holder=holder, device=seat.device, why=why)
+            return False
+        log.info("encoder.promoted", holder=holder, device=seat.device)
+        data = {"holder": holder, "device": seat.device}
+        self._parts.events.publish("encoder", "encoder.promoted", lobby=lobby_of(holder), data=data)
+        return True
 
     def _wind(self, holders: list[str], now: float) -> None:
         """Look again when time alone changes the answer."""

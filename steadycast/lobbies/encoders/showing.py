@@ -12,7 +12,6 @@ from steadycast.lobbies.device_views import (
     GpuStatus,
     LeaseView,
     PlaceView,
-    SeatView,
     SessionView,
 )
 from steadycast.lobbies.encoders.admissions import lobby_of
@@ -20,7 +19,7 @@ from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.outcomes import Outcomes
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.encoders.roster import Known
-from steadycast.lobbies.seats import Place, Seat
+from steadycast.lobbies.seats import Place
 from steadycast.vendors.protocol import Device, DeviceUse, OpenSession
 
 SESSIONS = 256  # foreign sessions of a device that are shown
@@ -66,21 +65,6 @@ class Showing:
             place.code.value,
             place.why,
             place.promotion,
-        )
-
-    def seat(self, seat: Seat) -> SeatView:
-        """Where a rendition encodes."""
-        report = seat.report
-        return SeatView(
-            seat.device,
-            seat.device_name,
-            seat.hardware,
-            None if report is None else report.element,
-            None if report is None else report.planned,
-            None if report is None else report.memory,
-            self._at(seat.opened if seat.opened is not None else seat.taken),
-            seat.code and seat.code.value,
-            seat.why,
         )
 
     def status(self, lobbies: int, sessions: int, waiting: tuple[PlaceView, ...], looked: bool) -> GpuStatus:

@@ -72,21 +72,23 @@ class Trier:
         self._calm_since = self._parts.clock()
         if self._measuring is not None:
             self._measuring.cancel()
-        if not self._open_questions(request):
+        works = (belief.works and not belief.hardware for belief in self._books.beliefs.of_codec(request.codec))
+        wished = request.hardware is not HardwareUse.REQUIRE and any(works)
+        if not self._open_questions(request, new=wished):
             return
-        can_do_without = any(
-            belief.works and not belief.hardware for belief in self._books.beliefs.of_codec(request.codec)
-        )
-        wished = request.hardware is not HardwareUse.REQUIRE and can_do_without
         try:
             async with asyncio.timeout(WISHED_S if wished else NEEDED_S):
-                while questions := self._open_questions(request):
+                while questions := self._open_questions(request, new=wished):
                     self._wanted.update({(belief.device, belief.codec.value): belief for belief in questions})
                     self._changed.clear()
                     self.tick()
                     await self._changed.wait()
         except TimeoutError:
             log.info("not tried in time", holder=request.holder, codec=request.codec.value)
+
+    def may_find(self, request: EncodeRequest) -> bool:
+        """Whether more may work for this request soon."""
+        return bool(self._open_questions(request))
 
     async def close(self) -> None:
         """End what runs."""
@@ -97,13 +99,18 @@ class Trier:
 
     # --- which
 
-    def _open_questions(self, request: EncodeRequest) -> list[Belief]:
-        """What is not known yet and can be found out now."""
+    def _open_questions(self, request: EncodeRequest, *, new: bool = False) -> list[Belief]:
+        """What is not known yet and can be found out now; only what never failed where `new`."""
         now = self._parts.clock()
         found = []
         for belief in self._books.beliefs.of_codec(request.codec):
             unwanted = HardwareUse.FORBID if belief.hardware else HardwareUse.REQUIRE
-            if belief.works or request.hardware is unwanted or request.device not in (None, belief.device):
+            if (
+                belief.works
+                or (new and belief.tries)
+                or request.hardware is unwanted
+                or request.device not in (None, belief.device)
+            ):
                 continue
             if belief.state is BeliefState.TRYING or (belief.again is not None and belief.again <= now):
                 found += [belief] if self._can_be_tried(belief) else []

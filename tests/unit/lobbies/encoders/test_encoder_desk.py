@@ -243,6 +243,54 @@ async def test_an_idle_encoder_that_is_watched_again_or_does_not_close_is_not_wa
     assert error.code == "encoder_sessions"
 
 
+async def test_an_idle_encoder_is_closed_for_somebody_in_software_but_not_at_once(houses: Houses) -> None:
+    house = await houses.build()
+    await full(house)
+    await house.play("d")
+
+    async def give_up() -> None:
+        house.end("b")
+
+    house.encoders.idle(house.seats["b/main"], give_up)
+    await house.pass_time(2)
+    assert house.on("software") == {"d"}, "somebody may come back"
+    await house.pass_time(2)
+    assert house.on(GPU) == {"a", "c", "d"}
+
+
+async def test_nobody_is_promoted_for_nobody(houses: Houses) -> None:
+    house = await houses.build()
+    await full(house)
+    seat = await house.play("d")
+
+    async def stays() -> None:
+        raise AssertionError("nothing needs its place")
+
+    house.encoders.idle(seat, stays)
+    house.end("a")
+    for _ in range(3):
+        await house.pass_time(3)
+    assert house.on("software") == {"d"} and house.encoders.place("d/main") is None
+    house.encoders.idle(seat, None)
+    await house.pass_time(3)
+    assert house.on(GPU) == {"b", "c", "d"}
+
+
+async def test_an_idle_software_encoder_is_given_up_before_the_cpu_is_full(houses: Houses) -> None:
+    house = await houses.build(cpu_pixels_per_s=1280 * 720 * 30 * 2.5, cpu_share=1)
+    forbid = {"hardware": HardwareUse.FORBID}
+    await house.play("a", **forbid)
+    await house.play("b", **forbid)
+    assert (await refusal(house.play("c", **forbid))).code == "cpu_budget"
+
+    async def give_up() -> None:
+        house.end("a")
+
+    house.encoders.idle(house.seats["a/main"], give_up)
+    await house.play("c", **forbid)
+    assert house.on("software") == {"b", "c"}
+
+
 async def test_only_one_is_opened_at_a_time_where_the_driver_bears_no_more(houses: Houses) -> None:
     house = await houses.build(Driver(alone=True))
     first, second = [await house.encoders.take(house.request(lobby)) for lobby in ("a", "b")]
