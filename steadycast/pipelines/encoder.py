@@ -103,17 +103,19 @@ class Attempt:
         chain = (guard(), *self.plan.chain, *packets(self.order.codec, self._stage.limits))
         self.branch = Branch(self._stage.pipeline, self._stage.raw, self._instance, chain)
         self._open_device()
+        if self._faults:
+            raise self.explain()
 
     def _open_device(self) -> None:
         """Before the branch is part of the pipeline, so that a refusal, or a hang, touches nobody else."""
-        bus = Gst.Bus.new()
-        self.branch.bin.set_bus(bus)
-        if self.branch.bin.set_state(Gst.State.READY) != Gst.StateChangeReturn.FAILURE:
-            return
-        while (message := bus.pop_filtered(Gst.MessageType.ERROR)) is not None:
-            self._faults.append(fault_of(message))
-        self.branch.bin.set_state(Gst.State.NULL)
-        raise self.explain()
+        bus, whole = Gst.Bus.new(), self.branch.bin
+        whole.set_bus(bus)
+        if whole.set_state(Gst.State.READY) == Gst.StateChangeReturn.FAILURE:
+            while (message := bus.pop_filtered(Gst.MessageType.ERROR)) is not None:
+                self._faults.append(fault_of(message))
+            whole.set_state(Gst.State.NULL)
+            self._faults = self._faults or [Fault("", 0, "an element refused the state READY")]
+        whole.set_bus(None)  # it has descriptors, and errors keep this try alive until they are collected
 
     async def first_packet(self) -> None:
         """Wait for it. Raises EncoderError; DeadlineError where the source gives nothing to encode."""

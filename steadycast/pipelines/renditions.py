@@ -72,6 +72,8 @@ class Renditions:
             if not task.cancelled():
                 raise
             raise _ended(rendition.name) from None
+        finally:
+            del task  # its error would hold it, and so itself
 
     def _report(self, instance: str) -> EncoderReport | None:
         attempt = self._attempts.get(instance)

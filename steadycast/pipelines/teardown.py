@@ -74,6 +74,7 @@ async def in_thread(what: str, deadline: float, work: Callable[[], None]) -> Non
         except BaseException as caught:  # noqa: BLE001 - handed to the waiting task, whatever it is
             error = caught
         tell(loop, finish, error)
+        error = None  # or this frame and the error hold each other, and all that the work held
 
     threading.Thread(target=run, name="steadycast-end", daemon=True).start()
     try:

@@ -9,8 +9,10 @@ import pytest
 
 from steadycast.errors import CallerError, ConflictError, EncoderError
 from steadycast.model import Codec, EncoderFault, EncoderOrder, EncoderReport, Rendition, TestSource
+from steadycast.tracking import proc
 from steadycast.vendors.simulated.driver import DriverFacts, SimulatedDriver
 from steadycast.workers.messages import CloseRendition, EncoderReported, OpenRendition, RenditionFailed
+from tests.support import outside
 from tests.support.lobby_worker import Lobby, lobby_worker, ordered, start_lobby, supervised
 
 pytestmark = pytest.mark.process
@@ -189,3 +191,29 @@ async def test_a_fragment_that_makes_nothing_is_closed(tmp_path: Path, element: 
             assert (await refused(lobby, f"main.{number}", order)).code.startswith(fault)
         await plays(lobby, "other", "still")
         assert lobby.failed is None
+
+
+def held(pid: int) -> tuple[int, int]:
+    """Descriptors and threads of a worker."""
+    descriptors, threads = proc.descriptors(pid), proc.threads_by_name(pid)
+    assert descriptors is not None
+    assert threads is not None
+    return len(descriptors), sum(threads.values())
+
+
+async def test_many_refusals_leave_nothing(tmp_path: Path) -> None:
+    driver = driver_in(tmp_path, sessions=0)
+    orders = [simulated(tmp_path, style) for style in ("legacy", "modern")]
+    async with lobby_worker(tmp_path) as lobby:
+        await showing(lobby)
+        pid = lobby.worker.pid
+        for order in orders:
+            await refused(lobby, "first", order)
+        before = held(pid)
+        for number in range(40):
+            await refused(lobby, f"main.{number}", orders[number % 2])
+        # GStreamer keeps idle threads of its pool for some seconds.
+        await outside.until(lambda: held(pid)[0] <= before[0] and held(pid)[1] <= before[1])
+        assert not driver.sessions()
+        await lobby.open(Rendition("after"))
+        await plays(lobby, "after", "reader")
