@@ -30,8 +30,7 @@ from steadycast.workers.messages import EncoderReported, RenditionFailed
 
 log = structlog.get_logger("lobby")
 
-# A bus that ends while both its workers live is laid again this often (a second, and at once), then its viewers go.
-# An encoder that fails while it runs is replaced as often.
+# A bus that ends, or an encoder that fails, is replaced this often (a second, and at once); then its viewers go.
 RELAY_PER_S = 0.2
 RELAY_AT_ONCE = 5.0
 
@@ -167,9 +166,7 @@ class Feeds:
     def keyframe_wanted(self, track: str) -> None:
         """Ask what makes the track for a keyframe, and what shall make it next."""
         feed = self._feeds.get(track)
-        if feed is None:
-            return
-        for instance in {feed.instance, feed.newest}:
+        for instance in set() if feed is None else {feed.instance, feed.newest}:
             if instance is not None and instance.stage.works:
                 instance.stage.force_keyframe(instance.name)
 
@@ -191,7 +188,10 @@ class Feeds:
             await asyncio.wait({moving})
         finally:
             moving.cancel()  # no change where it is done
-        return not moving.cancelled() and moving.result()
+        if not moving.cancelled() and moving.result():
+            return True
+        await self._instances.until_ended(seat)
+        return False
 
     async def close(self) -> None:
         """Close all tracks everywhere; the holders must be gone."""

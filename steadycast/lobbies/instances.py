@@ -43,6 +43,7 @@ class Instances:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
+        self._held: dict[Seat, asyncio.Event] = {}  # set when the seat is ended
         self._open: dict[Seat, Instance] = {}
         self._early: dict[str, EncoderError | None] = {}  # that are being opened, and what they failed of meanwhile
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -53,6 +54,7 @@ class Instances:
 
         A worker that does not answer, or dies of it, is lost with all that it holds.
         """
+        self._held[seat] = asyncio.Event()
         opening = self._spawn(self._try(stage, rendition, seat, name))  # never cut off: it has deadlines of its own
         try:
             return await asyncio.shield(opening)
@@ -73,7 +75,7 @@ class Instances:
         if instance is not None and instance.seat is not None:
             del self._open[instance.seat]
             instance.dead = True
-            self._encoding.failed(instance.seat, _fault(code), what)
+            self._failing(instance.seat, _fault(code), what)()
         return instance
 
     def reported(self, name: str, report: EncoderReport) -> None:
@@ -87,7 +89,9 @@ class Instances:
         if instance.seat is not None and self._open.pop(instance.seat, None) is not None:
             instance.dead = True
             seat = instance.seat
-            return self._spawn(self._close_first(instance.stage, instance.name, lambda: self._fail(seat, what)))
+            return self._spawn(
+                self._close_first(instance.stage, instance.name, self._failing(seat, EncoderFault.FAILED, what))
+            )
         return self.close(instance)
 
     def stage_lost(self, stage: Stage) -> None:
@@ -96,6 +100,12 @@ class Instances:
             if instance.stage is stage:
                 del self._open[seat]
                 self._at_end(stage, self._giving_back(seat))
+
+    async def until_ended(self, seat: Seat) -> None:
+        """Wait until a seat that came here is ended: its instance is closed, or its worker gone."""
+        held = self._held.get(seat)
+        if held is not None:
+            await held.wait()
 
     async def settled(self) -> None:
         """Wait until all that is being opened or closed is done, as far as workers live."""
@@ -112,10 +122,9 @@ class Instances:
     # --- inside
 
     async def _try(self, stage: Stage, rendition: Rendition, seat: Seat, name: str) -> Instance:
-        encoding = self._encoding
         self._early[name] = None
         try:
-            async with encoding.opening(seat):
+            async with self._encoding.opening(seat):
                 info, report = await stage.open(rendition, name, seat.order)
             if (failure := self._early[name]) is not None:  # its last words came with its first
                 raise failure
@@ -123,12 +132,12 @@ class Instances:
             if error.code == EncoderFault.HUNG:
                 self._lose(stage, error, self._refusing(seat, error))
             else:
-                encoding.refused(seat, error)
+                self._refusing(seat, error)()
             raise
         except WorkerError as error:
             raise self._broken(stage, seat, name, error) from error
         except SteadycastError:
-            encoding.give_back(seat)
+            self._giving_back(seat)()
             raise
         except BaseException:
             self._at_end(stage, self._giving_back(seat))
@@ -194,13 +203,22 @@ class Instances:
         gone.add_done_callback(ended)
 
     def _giving_back(self, seat: Seat) -> Callable[[], None]:
-        return lambda: self._encoding.give_back(seat)
+        return self._ending(seat, lambda: self._encoding.give_back(seat))
 
     def _refusing(self, seat: Seat, error: EncoderError) -> Callable[[], None]:
-        return lambda: self._encoding.refused(seat, error)
+        return self._ending(seat, lambda: self._encoding.refused(seat, error))
 
-    def _fail(self, seat: Seat, what: str) -> None:
-        self._encoding.failed(seat, EncoderFault.FAILED, what)
+    def _failing(self, seat: Seat, fault: EncoderFault, what: str) -> Callable[[], None]:
+        return self._ending(seat, lambda: self._encoding.failed(seat, fault, what))
+
+    def _ending(self, seat: Seat, end: Callable[[], None]) -> Callable[[], None]:
+        def do() -> None:
+            try:
+                end()
+            finally:
+                self._held.pop(seat).set()
+
+        return do
 
     def _unwanted(self, opening: asyncio.Task[Instance]) -> None:
         if not opening.cancelled() and opening.exception() is None:

@@ -119,6 +119,23 @@ async def test_an_encoder_that_does_not_open_changes_nothing(scene: Scene) -> No
     assert len(scene.buses(scene.room.egress)) == 1 and not scene.worker.told(CloseRendition)
 
 
+async def test_a_move_that_hangs_is_over_when_its_process_is(scene: Scene) -> None:
+    viewer = await scene.watch()
+    scene.room.encoding.devices["other"] = 1
+
+    def script(worker: StandIn, message: Any) -> dict[str, Any] | None:
+        if isinstance(message, OpenRendition):
+            raise EncoderError(EncoderFault.HUNG, "no answer")
+        return None
+
+    scene.worker.script = script
+    seat = scene.free()
+    assert not await scene.move(seat)
+    assert not scene.worker.ready and seat.number not in scene.room.encoding.seats
+    await scene.room.until(lambda: scene.devices() == ["other"])
+    assert scene.room.lobbies.get_viewer(viewer) and len(scene.room.workers()) == 2
+
+
 async def test_a_bus_that_is_never_taken_changes_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swap, "TAKEN_S", 0.05)
     await scene.watch()
@@ -341,7 +358,9 @@ class Weather:
             await asyncio.sleep(0)
 
     async def _move(self) -> None:
-        await self.room.lobbies.move(self.scene.holder, self.scene.free())
+        seat = self.scene.free()
+        if not await self.room.lobbies.move(self.scene.holder, seat):
+            assert seat.number not in self.room.encoding.seats, "it was ended before that was said"
 
     async def _end(self, viewer: str) -> None:
         await self.room.lobbies.end_viewer(viewer, "left")
