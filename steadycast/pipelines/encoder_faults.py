@@ -106,12 +106,13 @@ def classify(evidence: Evidence) -> EncoderFault:
 
 
 def status(evidence: Evidence) -> EncoderFault | None:
-    """By a status of NVENC, CUDA or VA-API; None where none is told. The bus comes before the log."""
-    for line in (*_texts(evidence.faults), *evidence.log):
-        found = _nvenc(line) or _cuda(line) or _va(line)
-        if found is not None:
-            return found
-    return None
+    """By a status of NVENC, CUDA or VA-API, the bus before the log; None where none is told.
+
+    NVENC's own comes first: GStreamer reports a session that it does not get as CUDA's NO_DEVICE, too.
+    """
+    lines = (*_texts(evidence.faults), *evidence.log)
+    every = (found for read in (_nvenc, _cuda, _va) for line in lines if (found := read(line)) is not None)
+    return next(every, None)
 
 
 def _texts(faults: Iterable[Fault]) -> Iterable[str]:

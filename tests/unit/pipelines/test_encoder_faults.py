@@ -80,6 +80,8 @@ def test_without_a_status_the_kind_of_error_tells(evidence: Evidence, fault: Enc
 def test_the_first_status_counts_and_the_bus_before_the_log() -> None:
     lines = ("NV_ENC_ERR_OUT_OF_MEMORY", "CUDA_ERROR_UNKNOWN")
     assert classify(Evidence((MODERN,), lines)) == EncoderFault.OUT_OF_MEMORY
+    echo = ("CUDA call failed: CUDA_ERROR_NO_DEVICE", "NvEnc API call failed: 0x15")
+    assert classify(Evidence((MODERN,), echo)) == EncoderFault.CLIENT_KEY
     told = Fault(STREAM, 8, "Could not encode stream.", "Failed to open session: NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY")
     assert classify(Evidence((told,), lines)) == EncoderFault.CLIENT_KEY
 
