@@ -60,12 +60,14 @@ async def ask(
         child.wait(),
         _tell(child, question),
     )
+    silent = False
     try:
         out, err, code, _ = await asyncio.wait_for(talking, deadline_s)
+        silent = True
     except TimeoutError:
         return Ending(why=f"no answer within {deadline_s:g} s", hung=True)
     finally:
-        await _end(child, started, talking.done() and not talking.cancelled())
+        await _end(child, started, silent)
     told, why = judge(out, err, code)
     return Ending(told, why, code)
 
@@ -124,3 +126,5 @@ async def _end(child: asyncio.subprocess.Process, started: int, silent: bool) ->
         for one in proc.processes().values():
             if one.session == child.pid and one.start_time >= started:
                 kill(Identity(one.pid, one.start_time), signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), KILL_S)  # until its pipes are closed, too
