@@ -5,6 +5,7 @@ what it made is looked at. Whoever calls this ends the process afterwards.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from typing import Any, cast
@@ -46,11 +47,15 @@ async def try_encoder(order: EncoderOrder) -> dict[str, Any]:
     try:
         await stage.play()
         told |= await stage.encode(order)
-    except SteadycastError as error:  # of an encoder, or the picture did not come, or no packet did
-        known = error.code in set(EncoderFault)
-        fault = error.code if known else EncoderFault.FAILED.value
-        told |= {"fault": fault, "what": error.what, "why": error.why or error.hint}
+    except SteadycastError as error:
+        told |= {"fault": _fault(error.code).value, "what": error.what, "why": error.why or error.hint}
     return told | stage.known()
+
+
+def _fault(code: str) -> EncoderFault:
+    """Codes that are no encoder's come from building, or say that the picture or a packet did not come."""
+    building = {"gstreamer.link": EncoderFault.SETTINGS, "gstreamer.element_missing": EncoderFault.MISSING}
+    return EncoderFault(code) if code in set(EncoderFault) else building.get(code, EncoderFault.FAILED)
 
 
 class _TrialStage:
@@ -59,6 +64,8 @@ class _TrialStage:
     def __init__(self) -> None:
         self._showing = asyncio.Event()
         self._attempt: Attempt | None = None
+        self._output: _Output | None = None
+        self._heard_of_it = False  # an error of the encoder
         self._failure: Failure | None = None
         self._stage = Stage(Limits(), self._showing.set, self._showing.set, self._failed)
         self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
@@ -81,10 +88,12 @@ class _TrialStage:
         rendition = Rendition("trial", codec, bitrate_kbps=600)
         attempt = self._attempt = Attempt(self._stage, rendition, "trial", order)
         await attempt.prepare()
-        made = _Output(order.codec, attempt)
+        made = self._output = _Output(order.codec, attempt)
         await attempt.start()
         await attempt.first_packet()
         if not await made.wait(FRAMES_S):
+            if self._heard_of_it:
+                raise attempt.explain()
             raise DeadlineError("trial.slow", f"{FRAMES} frames were not encoded within {FRAMES_S:g} s")
         fault = made.flaw()
         if fault is not None:
@@ -106,6 +115,9 @@ class _TrialStage:
         attempt = self._attempt
         if attempt is not None and hasattr(attempt, "branch") and is_from(message, attempt.branch.bin):
             attempt.note(message)
+            self._heard_of_it = True
+            if self._output is not None:
+                self._output.stop()
         else:
             fault = fault_of(message)
             self._failed(Failure("trial.source", fault.text, fault.debug, None))
@@ -135,11 +147,13 @@ class _Output:
 
     async def wait(self, seconds: float) -> bool:
         """Whether enough frames came."""
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._enough.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        return len(self._stays) >= FRAMES
+
+    def stop(self) -> None:
+        """No more will come."""
+        self._enough.set()
 
     def flaw(self) -> str | None:
         return flaw(self._codec, self._units)

@@ -58,9 +58,12 @@ async def test_refusals_are_told_apart(trials: Trials) -> None:
     settings = await trials.trial(fragment("x264enc bitrat={bitrate_kbps}"))
     assert settings.fault is EncoderFault.SETTINGS
     assert "bitrat" in (settings.what or "")
-    garbage = await trials.trial(fragment("identity ! videoconvert"))
-    assert not garbage.ok
-    assert garbage.what
+    raw = await trials.trial(fragment("identity ! videoconvert"))
+    assert raw.fault is EncoderFault.SETTINGS
+    assert "does not fit" in (raw.what or "")
+    ends_early = await trials.trial(fragment("x264enc tune=zerolatency ! identity error-after=3"))
+    assert ends_early.fault is EncoderFault.FAILED
+    assert ends_early.element == "x264enc"
 
 
 async def test_a_device_that_refuses(trials: Trials, tmp_path: Path) -> None:
