@@ -20,6 +20,9 @@ from steadycast.model import TrackInfo
 
 log = structlog.get_logger("lobby")
 
+# The worker does not know an instance that failed; that it failed is heard so much later at most.
+UNKNOWN = "track.unknown"
+SAID_S = 0.02
 CHANGES_FOLLOWED = 8  # of what makes a track, while somebody comes to it
 
 
@@ -58,11 +61,12 @@ class Carrier:
                     return bus.instance.info
                 try:
                     feed.buses[egress] = await self.lay(feed, instance, egress, bus_name(egress))
-                except SteadycastError:
                     if not instance.dead:
+                        return instance.info
+                except SteadycastError as error:
+                    if not instance.dead and error.code != UNKNOWN:
                         raise
-                if not instance.dead:
-                    return instance.info
+            await asyncio.sleep(SAID_S)
         raise WorkerError("track.changing", f"{feed.track} changes all the time.", retry_after=1)
 
     async def _shown(self, feed: Feed) -> None:

@@ -18,10 +18,12 @@ from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
 from steadycast.model import EncoderFault, EncoderReport, Receipt, Rendition, TrackInfo
+from steadycast.tracking import proc
 
 log = structlog.get_logger("lobby")
 
 T = TypeVar("T")
+LOOK_S = 5.0  # between looks at a process that nothing ends
 
 
 @dataclass(eq=False)
@@ -193,11 +195,17 @@ class Instances:
         self._at_end(stage, then)
 
     def _at_end(self, stage: Stage, then: Callable[[], None]) -> None:
-        gone = stage.worker.gone
+        worker, gone = stage.worker, stage.worker.gone
+
+        def look() -> None:
+            if proc.is_same(worker.pid, worker.start_time):  # not even SIGKILL ended it: it holds what it holds
+                asyncio.get_running_loop().call_later(LOOK_S, look)
+            else:
+                then()
 
         def ended(_: asyncio.Future[Receipt]) -> None:
             self._owed.discard(gone)
-            then()
+            look()
 
         self._owed.add(gone)
         gone.add_done_callback(ended)

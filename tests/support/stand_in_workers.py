@@ -42,6 +42,7 @@ class StandIn:
         self.number = next(_numbers)
         self.id = f"{kind.value}-{self.number}"
         self.pid = 1_000_000 + self.number
+        self.start_time = 0  # no process has this one
         self.started = time.time()
         self.statistics: dict[str, Any] = {}
         self.asked: list[Any] = []

@@ -9,11 +9,21 @@ from typing import Any
 
 import pytest
 
-from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, RefusedError, WorkerError
+from steadycast.errors import (
+    CallerError,
+    ConflictError,
+    DeadlineError,
+    EncoderError,
+    NotFoundError,
+    RefusedError,
+    WorkerError,
+)
 from steadycast.leases.decisions import Denial
+from steadycast.lobbies import instances
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.views import RenditionView, WhepSession
 from steadycast.model import EncoderFault, EncoderReport
+from steadycast.tracking import proc
 from steadycast.workers.messages import (
     AttachReader,
     BusLost,
@@ -293,6 +303,42 @@ async def test_an_encoder_that_fails_is_replaced_and_the_viewers_stay(open_room:
     assert len(buses) == 2 and len({bus.epoch for bus in buses}) == 1 and len({bus.bus for bus in buses}) == 2
     view = main(room).seat
     assert view is not None and view.device == "two"
+
+
+async def test_a_viewer_that_comes_just_then_is_served(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), egress={"workers": 2})
+    await streaming(room)
+    await watch(room)
+    (worker,) = room.workers()
+
+    def script(one: StandIn, message: Any) -> dict[str, Any] | None:
+        if isinstance(message, AttachReader) and message.track == "main.1":
+            asyncio.get_running_loop().call_later(0.01, one.say, RenditionFailed("main.1", EncoderFault.FAILED, "x"))
+            raise NotFoundError("track.unknown", "there is no track 'main.1' here")
+        return None
+
+    worker.script = script
+    await watch(room)  # on the other egress worker, before it is said that the encoder failed
+    assert [seat.device for seat in room.encoding.seats.values()] == [SOFTWARE]
+    assert len(room.lobbies.list_viewers().items) == 2
+
+
+async def test_a_process_that_nothing_ends_keeps_its_seat(open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "LOOK_S", 0.01)
+    room = await open_room(encoding=MemoryEncoding(gpu=1))
+    await streaming(room)
+    await watch(room)
+    (worker,) = room.workers()
+    there = await asyncio.create_subprocess_exec("sleep", "600")
+    worker.pid, started = there.pid, proc.start_time(there.pid)
+    assert started is not None
+    worker.start_time = started
+    worker.die()
+    await room.until(lambda: room.encoding.on(SOFTWARE))
+    assert [seat.number for seat in room.encoding.on("gpu")] == [1]
+    there.kill()
+    await there.wait()
+    await room.until(lambda: not room.encoding.on("gpu"))
 
 
 async def test_encoders_that_fail_again_and_again_end_the_viewers(open_room: OpenRoom) -> None:
