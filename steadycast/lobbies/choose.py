@@ -19,8 +19,12 @@ AUDIO = "audio"
 MAIN = Rendition("main")
 MADE = (Rendition(COPY, codec="copy"), MAIN)
 # What a lobby that declares nothing has besides, for players that do not take H.264. The cheaper to make come first.
-EXTRAS = tuple(Rendition(f"main-{codec.value}", codec=codec.value) for codec in
-               (Codec.VP8, Codec.VP9, Codec.H265, Codec.AV1))  # fmt: skip
+EXTRAS = (
+    Rendition("main-vp8", codec="vp8"),
+    Rendition("main-vp9", codec="vp9"),
+    Rendition("main-h265", codec="h265"),
+    Rendition("main-av1", codec="av1"),
+)
 
 
 @dataclass(frozen=True, slots=True)
