@@ -28,13 +28,15 @@ _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 
 
 def plan(  # noqa: PLR0913 - each is an option of the command line
-    codec: Annotated[str | None, typer.Option(help="h264, h265, av1, vp8 or vp9 [h264].")] = None,
+    codec: Annotated[str | None, typer.Option(help="h264, h265, av1, vp8 or vp9; h264 if not given.")] = None,
     size: Annotated[str, typer.Option(help="Of the source and the encoding.")] = "1280x720",
     fps: Annotated[int, typer.Option(help="Frames a second, 1 to 240.")] = 30,
-    bitrate: Annotated[int | None, typer.Option(help="kbit/s [by size and codec].")] = None,
+    bitrate: Annotated[int | None, typer.Option(help="kbit/s; by size and codec if not given.")] = None,
     device: Annotated[str | None, typer.Option(help="Only this one; see `steadycast devices`.")] = None,
     vendor: Annotated[str | None, typer.Option(help=f"From records: {', '.join(known_vendors())}.")] = None,
-    gstreamer: Annotated[str | None, typer.Option(help=f"From records: {', '.join(versions())} [newest].")] = None,
+    gstreamer: Annotated[
+        str | None, typer.Option(help=f"From records: {', '.join(versions())}; the newest if not given.")
+    ] = None,
     fragment: Annotated[str | None, typer.Option(help="With this encoder of the config's own.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of the host.")] = None,
     as_json: AsJson = False,
