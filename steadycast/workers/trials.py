@@ -22,7 +22,7 @@ from steadycast.workers.throwaway import Ending, ask
 
 CHILD = (sys.executable, "-P", "-m", "steadycast.workers.trial_child")
 TRIAL_S = 15.0  # a child on a busy machine starts in 2 s, a driver opens in 1, ten small frames are nothing
-CALIBRATE_S = 20.0  # two encodes of 1.2 s each, pictures made before them, on a machine that does other things as well
+CALIBRATE_S = 20.0  # two encodes of 0.8 s each, pictures made before them, on a machine that does other things as well
 CALIBRATED = (Codec.H265, Codec.AV1, Codec.VP8, Codec.VP9)  # after H.264, against which they are measured
 
 
