@@ -122,14 +122,6 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             statistics=lobbies.statistics(),
         )
 
-    @api.get("/gpu-status")
-    async def gpu_status() -> GpuStatus:
-        """Encoder sessions used and allowed, whether somebody encodes in software for want of one, and every device.
-
-        What is not known is null, never 0.
-        """
-        return lobbies.gpu_status()
-
     @api.get("/health", responses={503: {"model": Health, "description": "A part is not well."}})
     async def health(response: Response) -> Health:
         """Whether the host can do its work: plays a tiny pipeline in a child, looks at workers, egress and store."""
@@ -145,4 +137,15 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
         response.status_code = 200 if ok else 503
         return Health(ok, parts)
 
+    _add_gpu_status(api, lobbies)
     return api
+
+
+def _add_gpu_status(api: APIRouter, lobbies: Lobbies) -> None:
+    @api.get("/gpu-status")
+    async def gpu_status() -> GpuStatus:
+        """Encoder sessions used and allowed, whether somebody encodes in software for want of one, and every device.
+
+        What is not known is null, never 0.
+        """
+        return lobbies.gpu_status()

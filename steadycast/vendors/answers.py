@@ -15,7 +15,7 @@ PROCESSES = 65_536  # of one device
 FAULTS = 256  # of one look
 TEXT = 200  # characters of an id or a name
 
-_COUNTS = ("session_count", "vram_total", "vram_used", "bar1_total", "bar1_used")
+_COUNTS = ("session_count", "vram_total", "vram_used", "vram_reserved", "bar1_total", "bar1_used")
 _SHARES = ("encoder_utilisation", "gpu_utilisation")
 
 

@@ -151,6 +151,7 @@ class NvidiaVendor:
                 session_count=None if sessions is None else len(sessions),
                 vram_total=_total(memory),
                 vram_used=_used(memory),
+                vram_reserved=None if memory is None else memory.reserved,
                 bar1_total=_total(bar1),
                 bar1_used=_used(bar1),
                 encoder_utilisation=None if percent is None else min(percent[0], 100) / 100,

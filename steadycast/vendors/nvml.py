@@ -54,10 +54,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Of a memory: `used` includes what the driver keeps for itself, so `total - used` is free."""
+    """Of a memory: `reserved` is what the driver keeps for itself, None where it is in `used`."""
 
     total: int
     used: int
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,13 @@ class Pynvml:
         )
 
     def memory(self, index: int) -> Bytes:
-        """By the first version of the call, which all drivers have; the second only takes the driver's own out of
-        `used`, and `free` is the same."""
-        info = self._call(self._lib.nvmlDeviceGetMemoryInfo, self._handle(index))
-        return Bytes(int(info.total), int(info.total) - int(info.free))
+        """By the second version of the call, as nvidia-smi; the first, of older drivers, has the reserve in `used`."""
+        handle = self._handle(index)
+        info = self._optional(self._lib.nvmlDeviceGetMemoryInfo, handle, self._lib.nvmlMemory_v2)
+        if info is not None:
+            return Bytes(int(info.total), int(info.used), int(info.reserved))
+        info = self._call(self._lib.nvmlDeviceGetMemoryInfo, handle)
+        return Bytes(int(info.total), int(info.used))
 
     def bar1(self, index: int) -> Bytes:
         info = self._call(self._lib.nvmlDeviceGetBAR1MemoryInfo, self._handle(index))

@@ -97,6 +97,7 @@ class DeviceUse:
     session_count: int | None = None
     vram_total: int | None = None
     vram_used: int | None = None
+    vram_reserved: int | None = None  # kept by the driver for itself, and not in `vram_used`
     bar1_total: int | None = None
     bar1_used: int | None = None
     encoder_utilisation: float | None = None

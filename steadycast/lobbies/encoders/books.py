@@ -195,8 +195,9 @@ class Books:
         mine = {lent.seat.pid for lent in self.lent.values() if lent.seat.device == device and lent.seat.opened}
         by_pid = use.memory_by_pid
         shown = None if by_pid is None else sum(size for pid, size in by_pid.items() if pid in mine)
+        taken = None if use.vram_used is None else use.vram_used + (use.vram_reserved or 0)
         for name, total, used, ours in (
-            (f"vram:{device}", use.vram_total and int(use.vram_total * share), use.vram_used, shown),
+            (f"vram:{device}", use.vram_total and int(use.vram_total * share), taken, shown),
             (f"bar1:{device}", use.bar1_total, use.bar1_used, None),
         ):
             quota = self.ledger.quota(name)
