@@ -17,6 +17,7 @@ import gi
 
 from steadycast.errors import EncoderError
 from steadycast.model import EncoderFault
+from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.gst import GLib, Gst
 from steadycast.vendors.simulated.driver import (
     CODES,
@@ -172,8 +173,8 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
         """New caps came, in a streaming thread: open, or open again for another size. False: refused, and said so."""
         if self._broken:
             return False
-        structure = caps.get_structure(0)
-        size = (structure.get_int("width").value, structure.get_int("height").value)
+        picture = first_of(caps)
+        size = (picture.get_int("width").value, picture.get_int("height").value)
         if self._values["style"] == "legacy":
             return self._resize(size)
         if self._session is not None and self._size == size:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from steadycast.pipelines import debug_log
+from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.simulated import register
 from steadycast.vendors.simulated.driver import ELEMENT
@@ -53,7 +54,7 @@ class Child:
                 size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=I420,width={width},height=120"))
                 while widths.count(width) < 5:
                     sample = sink.emit("try-pull-sample", WAIT_NS)
-                    widths.append(sample.get_caps().get_structure(0).get_int("width").value)
+                    widths.append(first_of(sample.get_caps()).get_int("width").value)
                     del sample
             errors = self.errors(pipeline)
             pipeline.set_state(Gst.State.NULL)
