@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 from steadycast.pipelines.gst import GObject, Gst
-from steadycast.pipelines.obu import Av1Error, payloads
+from steadycast.pipelines.obu import Av1Error, parameters, payloads
 
 FACTORY = "steadycastrtpav1pay"
 CLOCK = 90_000
@@ -41,6 +41,7 @@ class Av1Payloader(Gst.Element):  # type: ignore[misc]  # gi has no types
         super().__init__()
         self.sequence = 0
         self.ssrc = random.getrandbits(32)
+        self.known: dict[str, str] = {}  # what the stream says of itself
         sink = Gst.Pad.new_from_template(self.get_pad_template("sink"), "sink")
         # Plain functions: a bound method would keep the element alive for ever.
         sink.set_chain_function_full(_chain)
@@ -48,10 +49,20 @@ class Av1Payloader(Gst.Element):  # type: ignore[misc]  # gi has no types
         self.add_pad(sink)
         self.add_pad(Gst.Pad.new_from_template(self.get_pad_template("src"), "src"))
 
+    def caps(self) -> Any:
+        """Of the packets: profile, level and tier stand in them as soon as they are known."""
+        named = "".join(f",{name}=(string){value}" for name, value in self.known.items())
+        text = f"application/x-rtp,media=video,clock-rate={CLOCK},encoding-name=AV1,payload={self.pt}{named}"
+        return Gst.Caps.from_string(text)
+
     def packets(self, buffer: Any, running_ns: int) -> Any:
-        """A buffer list for one temporal unit; raises Av1Error."""
+        """A buffer list for one temporal unit; raises Av1Error. New caps go out where a keyframe brings such."""
         keyframe = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
-        cut = payloads(buffer.extract_dup(0, buffer.get_size()), self.mtu - _HEADER, keyframe)
+        data = buffer.extract_dup(0, buffer.get_size())
+        if keyframe and (known := parameters(data)) is not None and known != self.known:
+            self.known = known
+            self.get_static_pad("src").push_event(Gst.Event.new_caps(self.caps()))
+        cut = payloads(data, self.mtu - _HEADER, keyframe)
         stamp = running_ns * CLOCK // Gst.SECOND & 0xFFFFFFFF
         made = Gst.BufferList.new_sized(max(1, len(cut)))
         for index, payload in enumerate(cut):
@@ -86,9 +97,7 @@ def _chain(pad: Any, element: Any, buffer: Any) -> Any:
 
 def _event(pad: Any, element: Any, event: Any) -> bool:
     if event.type == Gst.EventType.CAPS:
-        text = f"application/x-rtp,media=video,clock-rate={CLOCK},encoding-name=AV1,payload={element.pt}"
-        event = Gst.Event.new_caps(Gst.Caps.from_string(text))
-        return bool(element.get_static_pad("src").push_event(event))
+        return bool(element.get_static_pad("src").push_event(Gst.Event.new_caps(element.caps())))
     return bool(pad.event_default(element, event))
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from steadycast.vendors.table import MemoryPath, Row, Setting, Try, works_on
 
 BUFFER_MS = 400  # of the rate control: a keyframe takes at most this long on the wire at the bitrate
+UNASKED_S = 1.0  # longest time between the keyframes of an encoder that makes none when it is asked
 SYSTEM_MEMORY = "memory:SystemMemory"
 _NUMBERS = ("int", "float")
 
@@ -77,6 +78,7 @@ class Wanted:
             "buffer_kbit": self.bitrate_kbps * BUFFER_MS // 1000,
             "buffer_bytes": self.bitrate_kbps * BUFFER_MS // 8,
             "keyframe_frames": self.keyframe_frames,
+            "unasked_frames": min(self.keyframe_frames, max(1, round(self.fps * UNASKED_S))),
             "keyframe_ns": round(self.keyframe_frames / self.fps * 1e9),
             "threads": self.threads,
             "width": self.width,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from steadycast.pipelines.sps import Bits, SpsError
+
 # Types of open bitstream units (AV1 specification 6.2.2) that are not sent: temporal delimiter, tile list, padding.
 _NOT_SENT = frozenset({2, 8, 15})
 _SEQUENCE_HEADER = 1
@@ -34,6 +36,37 @@ def units(data: bytes) -> Iterator[tuple[int, bytes]]:
         if kind not in _NOT_SENT:
             yield kind, bytes((first & 0xFD,)) + data[at + 1 : at + head] + data[body : body + size]
         at = body + size
+
+
+def parameters(data: bytes) -> dict[str, str] | None:
+    """Profile, level and tier of a temporal unit's first operating point as SDP spells them (section 7.2 of the
+    format); None where no sequence header is in it, or one that ends too early. Raises Av1Error."""
+    header = next((element for kind, element in units(data) if kind == _SEQUENCE_HEADER), None)
+    if header is None:
+        return None
+    try:
+        profile, level, tier = _operating_point(Bits(header[2 if header[0] & 0x04 else 1 :]))
+    except SpsError:
+        return None
+    return {"profile": str(profile), "level-idx": str(level), "tier": str(tier)}
+
+
+def _operating_point(bits: Bits) -> tuple[int, int, int]:
+    """The beginning of a sequence header (AV1 specification 5.5.1)."""
+    profile = bits.u(3)
+    bits.flag()  # still_picture
+    if bits.flag():  # reduced_still_picture_header
+        return profile, bits.u(5), 0
+    if bits.flag():  # timing_info_present_flag
+        bits.u(64)
+        if bits.flag():  # equal_picture_interval
+            bits.ue()  # uvlc is an unsigned Exp-Golomb number, too
+        if bits.flag():  # decoder_model_info_present_flag
+            bits.u(47)
+    bits.flag()  # initial_display_delay_present_flag
+    bits.u(5 + 12)  # operating_points_cnt_minus_1, operating_point_idc[0]
+    level = bits.u(5)
+    return profile, level, bits.u(1) if level > 7 else 0
 
 
 def payloads(data: bytes, room: int, keyframe: bool) -> list[bytes]:

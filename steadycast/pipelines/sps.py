@@ -66,14 +66,31 @@ def reorders(codec: Codec, fmtp: Mapping[str, str]) -> bool | None:
 
 
 def complete(codec: Codec, fmtp: dict[str, str]) -> dict[str, str]:
-    """With the `profile-level-id` of H.264, which the payloader leaves out where it only passes on (RFC 6184, 8.1)."""
-    if codec is not Codec.H264 or "profile-level-id" in fmtp:
-        return fmtp
+    """With the profile and level, which the payloaders leave out where they only pass on (RFC 6184, 8.1; RFC 7798,
+    7.1): whether a browser can play what a camera sends hangs on them."""
     try:
-        sps = _decode(fmtp.get("sprop-parameter-sets", "").split(",")[0])
+        if codec is Codec.H264 and "profile-level-id" not in fmtp:
+            sps = _decode(fmtp.get("sprop-parameter-sets", "").split(",")[0])
+            return {**fmtp, "profile-level-id": sps[1:4].hex()} if len(sps) >= 4 else fmtp
+        if codec is Codec.H265:
+            return {**_h265_profile(_decode(fmtp.get("sprop-sps", "").split(",")[0])), **fmtp}
     except SpsError:
-        return fmtp
-    return {**fmtp, "profile-level-id": sps[1:4].hex()} if len(sps) >= 4 else fmtp
+        pass
+    return fmtp
+
+
+def _h265_profile(nal: bytes) -> dict[str, str]:
+    """From an SPS with its two-byte NAL header (H.265 7.3.2.2 and 7.3.3). Raises SpsError."""
+    if len(nal) < 3 or (nal[0] >> 1) & 0x3F != 33:
+        raise SpsError("no H.265 sequence parameter set")
+    bits = Bits(unescape(nal[2:]))
+    bits.u(8)  # ids and sub-layers
+    space, tier, profile = bits.u(2), bits.u(1), bits.u(5)
+    bits.u(32)  # compatibility flags
+    bits.u(48)  # constraints
+    level = bits.u(8)
+    named = {"profile-space": space, "profile-id": profile, "tier-flag": tier, "level-id": level}
+    return {name: str(value) for name, value in named.items() if value or name != "profile-space"}
 
 
 def _decode(text: str) -> bytes:

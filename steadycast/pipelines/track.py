@@ -20,10 +20,11 @@ from steadycast.pipelines.readers import Readers
 from steadycast.pipelines.sps import complete, reorders
 from steadycast.pipelines.teardown import Disposer, tell
 
-# Of the caps of RTP, what SDP carries in `a=fmtp` (RFC 6184, 8.1; RFC 7798, 7.1; RFC 7587, 6.1).
+# Of the caps of RTP, what SDP carries in `a=fmtp` (RFC 6184, 8.1; RFC 7798, 7.1; RFC 7587, 6.1; AV1's
+# RTP format 1.0, 7.2).
 FMTP = (
     "packetization-mode", "profile-level-id", "sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps",
-    "profile-id", "tier-flag", "level-id", "sprop-stereo", "stereo",
+    "profile-id", "tier-flag", "level-id", "sprop-stereo", "stereo", "profile", "level-idx", "tier",
 )  # fmt: skip
 
 

@@ -86,10 +86,13 @@ SVTAV1 = Row(
     "svtav1", Codec.AV1, SOFTWARE, ("svtav1enc",),
     (
         one(Want.BITRATE, "target-bitrate", "{bitrate_kbps}"),
-        one(Want.KEYFRAMES, "intra-period-length", "{keyframe_frames}"),
+        # The element takes requests for keyframes with a constant quality only, not with a bitrate.
+        one(Want.KEYFRAMES, "intra-period-length", "{unasked_frames}"),
         one(Want.SPEED, "preset", "11"),
-        # pred-struct=1: low delay, no frame waits for a later one. rc=2: constant bitrate, which needs it.
-        one(Want.LOW_LATENCY, "parameters-string", "pred-struct=1:rc=2:lp={threads}:scd=0", latency=True),
+        # A mini-GOP of four and no look-ahead, which still keep some ten frames. SVT's own low delay (pred-struct=1)
+        # stands still after one frame: it waits in svt_av1_enc_get_packet for a second, and the element asks until
+        # there is none (1.26.2 with SVT-AV1 2.3.0). Constant bitrate exists in low delay alone.
+        one(Want.LOW_LATENCY, "parameters-string", "hierarchical-levels=2:lookahead=0:scd=0:lp={threads}", latency=True),
     ),
     (SYSTEM,), AV1, hardware=False,
 )  # fmt: skip
@@ -99,7 +102,8 @@ AOM = Row(
     (
         one(Want.BITRATE, "target-bitrate", "{bitrate_kbps}"),
         one(Want.RATE_CONTROL, "end-usage", "cbr"),
-        one(Want.KEYFRAMES, "keyframe-max-dist", "{keyframe_frames}"),
+        # That of 1.22 makes no keyframe when it is asked for one (measured); later ones do.
+        one(Want.KEYFRAMES, "keyframe-max-dist", "{unasked_frames}"),
         one(Want.LOW_LATENCY, "usage-profile", "realtime", latency=True),
         one(Want.LOOK_AHEAD, "lag-in-frames", "0", latency=True),
         # 9 and 10 exist for real time alone, and only in libaom 3.2 and later.
@@ -117,4 +121,5 @@ AOM = Row(
     (SYSTEM,), AV1, hardware=False,
 )  # fmt: skip
 
-ROWS = (X264, OPENH264, X265, SVTAV1, AOM, VP8_ROW, VP9_ROW)
+# AOM first: no frame stays in it. SVT is where there is no AOM.
+ROWS = (X264, OPENH264, X265, AOM, SVTAV1, VP8_ROW, VP9_ROW)

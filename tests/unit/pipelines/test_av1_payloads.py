@@ -8,43 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.pipelines.obu import Av1Error, payloads, units
+from steadycast.pipelines.obu import Av1Error, parameters, payloads, units
+from tests.support.av1 import leb128, put_together
 
 KINDS = st.sampled_from([1, 3, 4, 5, 6])  # sequence header, frame header, tile group, metadata, frame
 BODIES = st.integers(0, 3000).map(lambda size: bytes(index * 7 & 0xFF for index in range(size)))
 
 
-def leb128(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + leb128(value >> 7)
-
-
 def unit(kind: int, body: bytes, extension: bool = False, sized: bool = True) -> bytes:
     head = bytes([kind << 3 | (4 if extension else 0) | (2 if sized else 0)]) + (b"\x20" if extension else b"")
     return head + (leb128(len(body)) if sized else b"") + body
-
-
-def put_together(packets: list[bytes]) -> list[bytes]:
-    """The elements of a temporal unit from its payloads (section 4 of the format, W = 0)."""
-    elements: list[bytes] = []
-    for packet in packets:
-        head, at = packet[0], 1
-        assert head & 0x30 == 0
-        first = True
-        while at < len(packet):
-            size = shift = 0
-            while True:
-                byte = packet[at]
-                size |= (byte & 0x7F) << shift
-                shift, at = shift + 7, at + 1
-                if not byte & 0x80:
-                    break
-            assert size > 0 and at + size <= len(packet)
-            if first and head & 0x80:
-                elements[-1] += packet[at : at + size]
-            else:
-                elements.append(packet[at : at + size])
-            at, first = at + size, False
-    return elements
 
 
 @given(st.lists(st.tuples(KINDS, BODIES, st.booleans()), min_size=1, max_size=6), st.integers(52, 1400), st.booleans())
@@ -79,3 +52,28 @@ def test_what_cannot_be_read_is_said(data: bytes) -> None:
 def test_garbage_is_cut_or_refused(data: bytes) -> None:
     with contextlib.suppress(Av1Error):
         assert all(len(packet) <= 1188 for packet in payloads(data, 1188, False))
+
+
+# Of av1enc: 640x360, level 2.1, main tier.
+SEQUENCE = bytes.fromhex("080000000cc4ff67e06d7c8020")
+
+
+def sequence(*fields: tuple[int, int]) -> bytes:
+    """A unit of type 1 that begins with these (value, bits)."""
+    text = "".join(f"{value:0{size}b}" for value, size in fields)
+    body = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    return unit(1, body)
+
+
+def test_a_stream_tells_profile_level_and_tier() -> None:
+    assert parameters(unit(2, b"") + SEQUENCE) == {"profile": "0", "level-idx": "1", "tier": "0"}
+    timing = ((1, 1), (1, 32), (30, 32), (1, 1), (0b00101, 5), (1, 1), (0, 47))  # equal intervals of 4 + 1 - 1 ticks
+    full = sequence((2, 3), (0, 1), (0, 1), *timing, (0, 1), (0, 5), (0, 12), (13, 5), (1, 1))
+    assert parameters(full) == {"profile": "2", "level-idx": "13", "tier": "1"}
+    still = sequence((1, 3), (1, 1), (1, 1), (9, 5))
+    assert parameters(still) == {"profile": "1", "level-idx": "9", "tier": "0"}
+
+
+def test_without_a_whole_sequence_header_nothing_is_told() -> None:
+    assert parameters(unit(2, b"") + unit(6, b"frame")) is None
+    assert parameters(unit(1, b"")) is None

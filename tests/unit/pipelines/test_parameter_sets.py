@@ -61,6 +61,18 @@ def test_profile_level_id_is_completed() -> None:
     assert complete(Codec.H264, {"sprop-parameter-sets": "?"}) == {"sprop-parameter-sets": "?"}
 
 
+def test_profile_and_level_of_h265_are_completed() -> None:
+    named = {"profile-id": "1", "tier-flag": "0", "level-id": "63"}
+    assert complete(Codec.H265, {"sprop-sps": X265_WITHOUT_B}) == {"sprop-sps": X265_WITHOUT_B, **named}
+    told = {"sprop-sps": X265_WITHOUT_B, "profile-id": "2", "tier-flag": "0", "level-id": "93"}
+    assert complete(Codec.H265, told) == told
+    main_10 = bytearray(base64.b64decode(X265_WITHOUT_B))
+    main_10[3] = 2
+    assert complete(Codec.H265, {"sprop-sps": base64.b64encode(main_10).decode()})["profile-id"] == "2"
+    for broken in ("?", "", "QgEB", X264_BASELINE):
+        assert complete(Codec.H265, {"sprop-sps": broken}) == {"sprop-sps": broken}
+
+
 def test_emulation_prevention() -> None:
     assert unescape(b"\x00\x00\x03\x01\x00\x00\x03\x00") == b"\x00\x00\x01\x00\x00\x00"
     assert unescape(b"\x00\x03\x00\x00") == b"\x00\x03\x00\x00"
