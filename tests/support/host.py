@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -155,6 +155,11 @@ class Host:
             displays=tuple(sorted(p.name for p in Path("/tmp/.X11-unix").glob("X*"))),
         )
 
+    def kill(self) -> None:
+        """SIGKILL for the control plane alone; its workers are left as they are."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> int:
         """SIGINT, as Ctrl-C; the exit code. SIGKILL for the whole tree where it does not end."""
         tree = [] if self.process.poll() is not None else psutil.Process(self.process.pid).children(recursive=True)
@@ -171,16 +176,27 @@ class Host:
 
 
 @contextlib.contextmanager
-def running_host(config: str = "", *, lobbies: bool = False) -> Iterator[Host]:
-    """A host with this config (TOML), on free ports, with a state folder of its own; stopped at the end."""
-    with tempfile.TemporaryDirectory(prefix="sc-") as folder:
+def running_host(
+    config: str = "",
+    *,
+    lobbies: bool = False,
+    kept: Path | None = None,
+    before: Sequence[str] = (),
+    more_env: Mapping[str, str] | None = None,
+) -> Iterator[Host]:
+    """A host with this config (TOML), on free ports; stopped at the end. Its state folder is its own, or `kept`, which
+    stays. `before`: a program that becomes the host, like prlimit."""
+    with contextlib.ExitStack() as ending:
+        folder = str(kept or ending.enter_context(tempfile.TemporaryDirectory(prefix="sc-")))
         state = Path(folder)
-        words = [sys.executable, "-m", "steadycast", "serve", "--port", "0", "--rtsp-port", "0", "--state", folder]
+        words = [*before, sys.executable, "-m", "steadycast", "serve", "--port", "0", "--rtsp-port", "0"]
+        words += ["--state", folder]
         if not lobbies:
             (state / "config.toml").write_text(config)
             words += ["--config", str(state / "config.toml")]
         env = {key: value for key, value in os.environ.items() if not key.startswith("STEADYCAST_")}
         env.pop("XDG_RUNTIME_DIR", None)
+        env.update(more_env or {})
         with (state / "host.log").open("wb") as log:
             process = subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT, env=env, start_new_session=True)
         host: Host | None = None
