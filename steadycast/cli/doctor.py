@@ -17,6 +17,7 @@ from steadycast.cli.output import FAILED, AsJson, failing, print_json, quiet
 from steadycast.cli.probes import probe
 from steadycast.config.load import load
 
+_COLUMN = 20  # characters at most that the names of things take
 _SIGNS = {"good": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
 
 
@@ -38,19 +39,29 @@ def doctor(
         shown = [finding.shown() for finding in found.findings]
         print_json({"ok": is_well, "install": line, "findings": shown, "encoders": [row.shown() for row in found.rows]})
     else:
-        _print(found.findings, found.rows, line)
+        console = Console(highlight=False, soft_wrap=True)
+        print_findings(found.findings, console)
+        _print_encoders(console, found.rows)
+        _print_install(console, line)
     if not is_well:
         raise typer.Exit(FAILED)
 
 
-def _print(findings: Sequence[Finding], rows: Sequence[EncoderRow], line: str | None) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    width = max(len(finding.thing) for finding in findings)
+def print_findings(findings: Sequence[Finding], console: Console | None = None) -> None:
+    """One line a finding, its fix below it."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    width = min(max(len(finding.thing) for finding in findings), _COLUMN)
     for finding in findings:
-        console.print(f"{_SIGNS[finding.grade]} {escape(finding.thing):<{width}}  {escape(finding.what)}")
+        sign, thing = _SIGNS[finding.grade], escape(finding.thing)
+        if len(finding.thing) > width:  # ids of GPUs are long: what is said of them stands below
+            console.print(f"{sign} {thing}")
+            sign, thing = " " * 4, ""
+        console.print(f"{sign} {thing:<{width}}  {escape(finding.what)}")
         if finding.hint:
             console.print(f"{'':<{width + 7}}[dim]{escape(finding.hint)}[/]")
-    _print_encoders(console, rows)
+
+
+def _print_install(console: Console, line: str | None) -> None:
     if line:
         console.print("\nTo install what is missing (Debian, Ubuntu):")
         console.print(f"  {escape(line)}")

@@ -25,7 +25,7 @@ _FROM = (
     ("va", "gstreamer1.0-plugins-bad", "VA also needs intel-media-va-driver or mesa-va-drivers; vainfo shows what is."),
     ("qsv", "gstreamer1.0-plugins-bad", "qsv also needs Intel's runtime: libmfx-gen1.2, or libmfx1."),
     ("x264", "gstreamer1.0-plugins-ugly", ""),
-    ("svtav1", "", "It is there from GStreamer 1.24 on."),
+    ("svtav1", "", "GStreamer has it from 1.24 on; another AV1 encoder does as well."),
     ("vp", "gstreamer1.0-plugins-good", ""),
     ("", "gstreamer1.0-plugins-bad", ""),
 )

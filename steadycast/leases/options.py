@@ -109,7 +109,7 @@ def _free(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Op
         gives_up = _parked_in_pool(snapshot, device)
     elif _memory_why(request, device) is not None:
         gives_up = (device.id,)
-    sessions = "no session cap is known" if device.sessions_free is None else f"{device.sessions_free} sessions free"
+    sessions = "no session cap is known" if device.sessions_free is None else f"sessions free: {device.sessions_free}"
     parked = ", an idle encoder is given up" if gives_up else ""
     why = f"{device.name}: {sessions}{parked}, load {_mega(device.load)}, weight {device.weight:g}."
     return Option(device.id, device.pool, None, why, gives_up=gives_up)
@@ -120,10 +120,15 @@ def _sessions(snapshot: Snapshot, device: DeviceFacts) -> str | None:
     ahead_here = _ahead(snapshot, device)
     if not _short_of_sessions(device, ahead_here - len(_parked_in_pool(snapshot, device))):
         return None
-    limit = "" if device.sessions_limit is None else f" of {device.sessions_limit}"
-    foreign = f", {device.sessions_foreign} are held by other programs" if device.sessions_foreign else ""
-    ahead = f", {ahead_here} wait before this one" if ahead_here else ""
-    return f"{max(0, device.sessions_free or 0)}{limit} sessions of {device.pool} are free{foreign}{ahead}."
+    if device.sessions_limit == 0:
+        return "its session cap is 0."
+    free, limit = max(0, device.sessions_free or 0), device.sessions_limit
+    many = "" if limit is None else f"{limit} "
+    pool = "" if device.pool == device.id else f" of the pool {device.pool}"
+    what = f"{free} of {many}encoder sessions{pool} free" if free else f"all {many}encoder sessions{pool} are taken"
+    foreign = f", {device.sessions_foreign} of them by other programs" if device.sessions_foreign and not free else ""
+    ahead = f"; {ahead_here} in the line before this one" if ahead_here else ""
+    return f"{what}{foreign}{ahead}."
 
 
 def _short_of_sessions(device: DeviceFacts, ahead: int) -> bool:

@@ -77,6 +77,11 @@ def _fitted(found: Row, order: EncoderOrder, asked: Wanted, elements: Elements) 
         if described is not None:
             return fit(found, asked, described, elements, order.options)
     names = " or ".join(order.elements) or "any element"
+    if order.vendor == "software":  # no driver has a say in it
+        what = f"there is no {names} here"
+        raise EncoderError(
+            EncoderFault.MISSING, what, why="its GStreamer plugin is not installed", hint="`steadycast doctor` says how"
+        )
     raise EncoderError(
         EncoderFault.MISSING,
         f"there is no {names} in this process",

@@ -21,6 +21,8 @@ def welcome(settings: Settings, folders: Folders, gpus: Sequence[Gpu], lobbies: 
     host = f"[{reached}]" if ":" in reached else reached
     page, rtsp = f"http://{host}:{settings.port}", f"rtsp://{host}:{settings.rtsp_port}"
     found = ", ".join(gpu.text() for gpu in gpus) or "none"
+    if settings.vendors.simulated.enabled:
+        found += f"; {settings.vendors.simulated.gpus} simulated"
     lines = [
         f"Steadycast {__version__}",
         f"  page     {page}/        API {page}/docs",

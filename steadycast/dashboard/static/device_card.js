@@ -73,12 +73,13 @@ export class DeviceCard {
   #facts() {
     this.works = new Fact("Encodes");
     this.cannot = new Fact("Does not");
+    this.untried = new Fact("Not tried yet");
     this.breaker = new Fact("Breaker");
     this.refusal = new Fact("Last refusal");
     this.foreign = new Fact("Other programs");
     this.load = new Fact("Busy");
     this.driver = new Fact("Driver");
-    this.facts = [this.works, this.cannot, this.breaker, this.refusal, this.foreign, this.load, this.driver];
+    this.facts = [this.works, this.cannot, this.untried, this.breaker, this.refusal, this.foreign, this.load, this.driver];
     this.retryAt = moment();
     this.refusedAt = moment();
   }
@@ -143,7 +144,8 @@ export class DeviceCard {
     this.works.lines(names.length ? [names.join(", ")] : []);
     const failing = by("fails").map(({ codec, why }) => `${codecName(codec)}: ${why ?? "why is not known"}`);
     const later = [...by("untried"), ...by("trying")].map(({ codec }) => codecName(codec));
-    this.cannot.lines([...failing, ...(later.length ? [`Not tried yet: ${later.join(", ")}`] : [])]);
+    this.cannot.lines(failing);
+    this.untried.lines(later.length ? [later.join(", ")] : []);
   }
 
   #drawBreaker(device) {

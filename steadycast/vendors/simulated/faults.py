@@ -29,7 +29,7 @@ def checked(faults: Mapping[str, float]) -> dict[str, int]:
             raise _unknown(name)
         if not (0 <= value <= LARGEST) or value != int(value):  # NaN is not between anything
             what = f"The fault `{name}` takes a whole number from 0 to {LARGEST}."
-            raise CallerError("fault.value", what, why=f"It {FAULTS[name]}.", hint="0 switches it off.", status=422)
+            raise CallerError("fault.value", what, why=f"What it does: {FAULTS[name]}.", hint="0 switches it off.", status=422)
     return {name: int(value) for name, value in faults.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steadycast.cli.doctor import print_findings
 from steadycast.cli.findings import Finding
 from steadycast.cli.findings_encoders import (
     EncoderRow,
@@ -99,6 +100,14 @@ def test_a_gpu_without_an_encoder_is_said_plainly() -> None:
     assert finding.grade == "note" and "NOT used: NVIDIA H200 has no video encoder" in finding.what
     assert "1.0 of 2.0 GiB" in finding.what
     assert [(row.used, row.why) for row in rows] == [(False, device.none_because)]
+
+
+def test_a_long_name_leaves_the_column_narrow(capsys: pytest.CaptureFixture[str]) -> None:
+    device = "nvidia:GPU-190c280b-d79d-d893-c095-c6ac645aeac3"
+    print_findings([Finding("Python", "good", "3.11.2"), Finding(device, "note", "NOT used", "a fix")])
+    python, *others = capsys.readouterr().out.splitlines()
+    at = python.index("3.11.2")
+    assert [others[0].split()[1], others[1][at:], others[2][at:]] == [device, "NOT used", "a fix"]
 
 
 def test_a_fault_that_can_be_mended_is_bad() -> None:
