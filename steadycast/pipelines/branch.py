@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steadycast.pipelines.build import ghost, link_pads, put
+from steadycast.pipelines.debug_log import BRANCH
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.parts import Chain
 from steadycast.pipelines.teardown import to_null, unlink_from_tee
@@ -23,7 +24,7 @@ class Branch:
         self._tail = tail
         self._pad: Any = None
         self._closed = False
-        self.bin = Gst.Bin.new(f"track-{name}")  # a rendition may have any name
+        self.bin = Gst.Bin.new(f"{BRANCH}{name}")  # a rendition may have any name
         elements = put(chain, self.bin)
         ghost("sink", elements[0].get_static_pad("sink"), self.bin)
         if tail is not None:

@@ -17,7 +17,7 @@ from steadycast.pipelines.encoder_faults import Evidence, refusal
 from steadycast.pipelines.failures import Fault
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
-from steadycast.pipelines.parts import guard, packets
+from steadycast.pipelines.parts import Chain, guard, packets
 from steadycast.pipelines.plan import RenditionPlan, plan_rendition
 from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
 from steadycast.pipelines.stage import Stage
@@ -72,7 +72,12 @@ class Attempt:
             Face(self.plan.name, self.plan.shown, self.plan.element),
             None,
         )
-        self.intake = Intake(self.branch.element("encoder").get_static_pad("sink"), self._disposer, self._stage.loop)
+        encoder = self.branch.element("encoder")
+        self.intake = Intake(
+            encoder.get_static_pad("sink"), self._disposer, self._stage.loop, self.branch.bin.get_name()
+        )
+        if self.order.entry == SIMULATED:
+            self.intake.hear(encoder, "notify::memory")
         return self.track
 
     async def start(self) -> None:
@@ -101,10 +106,26 @@ class Attempt:
             simulated.register(self.order.options)
         self.plan = plan_rendition(self._rendition, self._stage.picture(), self._stage.limits, self.order, ELEMENTS)
         chain = (guard(), *self.plan.chain, *packets(self.order.codec, self._stage.limits))
-        self.branch = Branch(self._stage.pipeline, self._stage.raw, self._instance, chain)
-        self._open_device()
-        if self._faults:
-            raise self.explain()
+        self.branch = self._build(chain)
+        owner = self.branch.bin.get_name()
+        debug_log.claim(owner)
+        try:
+            self._open_device()
+            if self._faults:
+                raise self.explain()
+        finally:
+            debug_log.release(owner)  # this thread ends
+
+    def _build(self, chain: Chain) -> Branch:
+        """An operator's fragment may make another codec than it says, or need what is not installed."""
+        try:
+            return Branch(self._stage.pipeline, self._stage.raw, self._instance, chain)
+        except EncoderError:
+            raise
+        except WorkerError as error:
+            fault = EncoderFault.MISSING if error.code == "gstreamer.element_missing" else EncoderFault.SETTINGS
+            what = f"{self.plan.element} cannot be put into the pipeline"
+            raise EncoderError(fault, what, why=error.what, hint=error.hint) from None
 
     def _open_device(self) -> None:
         """Before the branch is part of the pipeline, so that a refusal, or a hang, touches nobody else."""
@@ -197,7 +218,7 @@ class Attempt:
 
     def _evidence(self, *, silent: bool = False) -> Evidence:
         since = self._progress.since - PROGRESS_S if self._progress is not None else self._began
-        lines = debug_log.since(since)
+        lines = debug_log.since(since, self.branch.bin.get_name() if hasattr(self, "branch") else None)
         for fault in self._faults:
             log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
         for line in lines:
@@ -210,6 +231,7 @@ class Attempt:
     def let_go(self) -> None:
         self._ready.dispose()
         self._disposer.dispose()
+        debug_log.release(self.branch.bin.get_name())
 
 
 def _refuse_allocation(_pad: Any, info: Any) -> Any:
@@ -226,14 +248,20 @@ class Intake:
     `changed` is called on the loop when the memory became another one.
     """
 
-    def __init__(self, pad: Any, disposer: Disposer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pad: Any, disposer: Disposer, loop: asyncio.AbstractEventLoop, branch: str) -> None:
         self.frames = 0
         self.first: float | None = None  # monotonic seconds
         self.memory: str | None = None
         self.changed: Callable[[], None] = lambda: None
         self._loop = loop
+        self._disposer = disposer
+        self._branch = branch
         disposer.probe(pad, Gst.PadProbeType.BUFFER, self._frame)
         disposer.probe(pad, Gst.PadProbeType.EVENT_DOWNSTREAM, self._event)
+
+    def hear(self, item: Any, signal: str) -> None:
+        """The memory is told by this signal, not by caps."""
+        self._disposer.connect(item, signal, lambda *_: tell(self._loop, self._told))
 
     def _frame(self, _pad: Any, _info: Any) -> Any:
         self.frames += 1
@@ -244,6 +272,7 @@ class Intake:
         if event.type == Gst.EventType.CAPS:
             if self.first is None:
                 self.first = time.monotonic()
+                debug_log.claim(self._branch)  # many open their device on this thread, at these caps
             memory = feature_of(event.parse_caps())
             if memory != self.memory:
                 self.memory = memory

@@ -34,6 +34,13 @@ def check(text: str, elements: Elements) -> None:
     for words in _pieces(text):
         empty = False
         first = words[0].strip("\"'")
+        if words[0][0] in "\"'":
+            raise EncoderError(
+                EncoderFault.SETTINGS,
+                f"the encoder fragment has {words[0]} where an element or caps begin",
+                why="quotes around them are for a shell, and there is none here",
+                hint=f"write {first}",
+            )
         if not _ELEMENT.fullmatch(first):  # caps, a pad of a named element, a bin
             continue
         described = _described(first, elements)
@@ -90,7 +97,12 @@ def _check_property(described: ElementDescription, name: str, value: str) -> Non
     if not found.writable:
         raise EncoderError(EncoderFault.SETTINGS, f"the property {name} of {described.factory} cannot be set")
     numeric = value.lstrip("+-").isdigit()
-    if found.kind == "enum" and not numeric and value.lower() not in {nick.lower() for nick in found.nicks}:
+    if (
+        found.kind == "enum"
+        and found.nicks
+        and not numeric
+        and value.lower() not in {nick.lower() for nick in found.nicks}
+    ):
         raise _wrong(f"{described.factory} has no {name} '{value}'", value, found.nicks)
     if found.kind in ("int", "float") and _is_out_of_range(value, found.low, found.high):
         why = f"it goes from {found.low:g} to {found.high:g}"

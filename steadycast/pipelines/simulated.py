@@ -42,6 +42,7 @@ _RAW = Gst.Caps.from_string("video/x-raw,format={NV12,I420}")
 _H264 = Gst.Caps.from_string("video/x-h264,stream-format={byte-stream,avc},alignment=au")
 _READ_WRITE = GObject.ParamFlags.READWRITE
 _PLAYING = _READ_WRITE | GObject.ParamFlags(int(Gst.PARAM_MUTABLE_PLAYING))
+_DROPPED = Gst.FlowReturn.CUSTOM_SUCCESS  # GST_BASE_TRANSFORM_FLOW_DROPPED, which the bindings do not have
 _ZEROLATENCY = 4  # x264enc's `tune`
 _VBV_MS = 600  # x264enc's own
 # Cheap, because no GPU helps; no B-frames and no keyframes at scene cuts, because nobody can ask for them here.
@@ -80,7 +81,7 @@ class SimulatedGate(GstBase.BaseTransform):  # type: ignore[misc]
 
     def do_transform_ip(self, _buffer: Any) -> Any:
         parent = self.get_parent()
-        return Gst.FlowReturn.OK if parent is not None and parent.frame() else Gst.FlowReturn.ERROR
+        return parent.frame() if parent is not None else Gst.FlowReturn.ERROR
 
 
 class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
@@ -186,17 +187,20 @@ class SimulatedEncoder(Gst.Bin):  # type: ignore[misc]
         self._size = size
         return True
 
-    def frame(self) -> bool:
-        """A frame is about to be encoded, in a streaming thread. False: the session failed, and it was said."""
+    def frame(self) -> Any:
+        """A frame is about to be encoded, in a streaming thread. ERROR: the session failed, and it was said."""
         session = self._session
         if session is None or self._broken:
-            return False
+            return Gst.FlowReturn.ERROR
+        copied = session.memory_copies
         try:
-            session.frame()
+            taken = session.frame()
         except SimulatedFailure as failure:
             self._fail(failure)
-            return False
-        return True
+            return Gst.FlowReturn.ERROR
+        if session.memory_copies != copied:
+            self.notify("memory")
+        return Gst.FlowReturn.OK if taken else _DROPPED
 
     def _resize(self, size: tuple[int, int]) -> bool:
         """The session of a legacy encoder learns its size late, and keeps it."""

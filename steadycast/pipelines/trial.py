@@ -53,9 +53,8 @@ async def try_encoder(order: EncoderOrder) -> dict[str, Any]:
 
 
 def _fault(code: str) -> EncoderFault:
-    """Codes that are no encoder's come from building, or say that the picture or a packet did not come."""
-    building = {"gstreamer.link": EncoderFault.SETTINGS, "gstreamer.element_missing": EncoderFault.MISSING}
-    return EncoderFault(code) if code in set(EncoderFault) else building.get(code, EncoderFault.FAILED)
+    """Codes that are no encoder's say that the picture or a packet did not come."""
+    return EncoderFault(code) if code in set(EncoderFault) else EncoderFault.FAILED
 
 
 class _TrialStage:

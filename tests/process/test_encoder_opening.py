@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 
@@ -99,6 +100,15 @@ async def test_what_no_encoder_takes_is_named(tmp_path: Path) -> None:
         info = await lobby.open(Rendition("main"), "main.2", dataclasses.replace(fragment, fragment=good))
         assert info.encoder == "x264enc"
         await plays(lobby, "main.2", "reader")
+        for wrong in ("vp8enc deadline=1", "x264enc ! fakesink", "videotestsrc ! x264enc", "x264enc option-string='a"):
+            error = await refused(lobby, "main.5", dataclasses.replace(fragment, fragment=wrong))
+            assert error.code == EncoderFault.SETTINGS, wrong
+        several = (
+            'videoscale ! video/x-raw,width=160,height=90 ! x264enc option-string="scenecut=0:ref=1" tune=zerolatency '
+            "! h264parse ! identity name=payloader"
+        )
+        await lobby.open(Rendition("main"), "main.6", dataclasses.replace(fragment, fragment=several))
+        await plays(lobby, "main.6", "several")
         unknown = dataclasses.replace(ordered("x264"), elements=("nosuchenc",))
         assert (await refused(lobby, "main.3", unknown)).code == EncoderFault.MISSING
         with pytest.raises(CallerError):
@@ -159,6 +169,42 @@ async def test_an_open_encoder_fails(tmp_path: Path, fault: str, expected: Encod
         await plays(lobby, "other", "still")
         assert not driver.sessions()
         assert not any(isinstance(one, EncoderReported) for one in lobby.encoders)
+
+
+async def test_an_open_encoder_copies_and_then_stands_still(tmp_path: Path) -> None:
+    driver = driver_in(tmp_path, stall_after_frames=50)
+    async with lobby_worker(tmp_path) as lobby:
+        await showing(lobby)
+        await lobby.open(Rendition("other"))
+        _, report = await lobby.open_reported(Rendition("main"), "main.1", simulated(tmp_path, "modern"))
+        assert report is not None
+        assert report.memory == MEMORY
+        reader = await lobby.read("main.1")
+        driver.set_faults({"memory_copies": 1})
+        await lobby.until(lambda: len(lobby.encoders) > 1)
+        copies, stalled = lobby.encoders
+        assert isinstance(copies, EncoderReported)
+        assert (copies.instance, copies.report.planned, copies.report.memory) == ("main.1", MEMORY, None)
+        assert isinstance(stalled, RenditionFailed)
+        assert (stalled.instance, stalled.code) == ("main.1", EncoderFault.FAILED)
+        assert "takes frames and has made none" in str(stalled.why)
+        await reader.until(lambda one: one.ended)
+        await plays(lobby, "other", "still")
+        assert not driver.sessions()
+
+
+async def test_refusals_at_the_same_moment_are_told_apart(tmp_path: Path) -> None:
+    """One driver's status in the debug log is not another's."""
+    full = driver_in(tmp_path / "full", sessions=0, refusal_code=21)
+    lost = driver_in(tmp_path / "lost", driver_lost=1)
+    async with lobby_worker(tmp_path) as lobby:
+        await showing(lobby)
+        for style in ("legacy", "modern"):
+            orders = [simulated(tmp_path / one, style) for one in ("full", "lost")] * 4
+            tries = (refused(lobby, f"{style}.{number}", order) for number, order in enumerate(orders))
+            faults = [error.code for error in await asyncio.gather(*tries)]
+            assert faults == [EncoderFault.CLIENT_KEY, EncoderFault.DRIVER_LOST] * 4, style
+        assert not (*full.sessions(), *lost.sessions())
 
 
 @pytest.mark.parametrize("style", ["legacy", "modern"])

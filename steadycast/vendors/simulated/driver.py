@@ -74,22 +74,28 @@ class SimulatedSession:
         self._lock = lock
         self._faults = faults
         self._frames_left = current.get("fail_after_frames") or None
+        self._until_stall = current.get("stall_after_frames") or None
         self.memory_copies = bool(current.get("memory_copies"))
 
-    def frame(self) -> None:
-        """Call before each frame. Raises SimulatedFailure."""
+    def frame(self) -> bool:
+        """Call before each frame. False: it is taken, and nothing is made of it. Raises SimulatedFailure."""
         try:
-            lost = self._faults.read().get("driver_lost", 0)
+            current = self._faults.read()
         except FileNotFoundError:
-            lost = 1  # the driver was taken away
-        except (OSError, ValueError):
-            lost = 0  # out of descriptors, or somebody wrote into the folder: nothing is known of a fault
-        if lost:
+            raise SimulatedFailure(DEVICE_NOT_EXIST) from None  # the driver was taken away
+        except (OSError, ValueError):  # out of descriptors, or somebody wrote into the folder
+            current = {"memory_copies": int(self.memory_copies)}
+        if current.get("driver_lost"):
             raise SimulatedFailure(DEVICE_NOT_EXIST)
+        self.memory_copies = bool(current.get("memory_copies"))
         if self._frames_left is not None:
             if self._frames_left == 0:
                 raise SimulatedFailure(GENERIC)
             self._frames_left -= 1
+        if self._until_stall is None:
+            return True
+        self._until_stall = max(0, self._until_stall - 1)
+        return self._until_stall > 0
 
     def resize(self, width: int, height: int) -> None:
         """Note the size of its pictures, where it was not known at the open. Raises SimulatedFailure."""

@@ -15,8 +15,9 @@ FAULTS = {
     "steal_slot": "the next n opens find every session taken, as if another program had come first",
     "hang_on_open": "1: opens hang until it is 0 again",
     "fail_after_frames": "each new session fails after n frames",
+    "stall_after_frames": "each new session takes pictures and makes nothing after n frames",
     "driver_lost": "1: all sessions fail, and opens are refused with code 5, until it is 0 again",
-    "memory_copies": "1: new sessions say that pictures went through system memory",
+    "memory_copies": "1: sessions say that pictures go through system memory",
     "foreign_sessions": "another program holds n sessions, or as many as it gets",
 }
 LARGEST = 1_000_000_000
@@ -29,7 +30,9 @@ def checked(faults: Mapping[str, float]) -> dict[str, int]:
             raise _unknown(name)
         if not (0 <= value <= LARGEST) or value != int(value):  # NaN is not between anything
             what = f"The fault `{name}` takes a whole number from 0 to {LARGEST}."
-            raise CallerError("fault.value", what, why=f"What it does: {FAULTS[name]}.", hint="0 switches it off.", status=422)
+            raise CallerError(
+                "fault.value", what, why=f"What it does: {FAULTS[name]}.", hint="0 switches it off.", status=422
+            )
     return {name: int(value) for name, value in faults.items()}
 
 

@@ -122,8 +122,8 @@ def test_the_first_that_works_is_used() -> None:
     rows = {row.entry: row for row in judge_encoders(device, trials)}
     assert (rows["x264"].used, rows["openh264"].used) == (False, True)
     assert rows["x264"].hint == "sudo apt-get install gstreamer1.0-plugins-ugly"
-    assert (rows["svtav1"].used, rows["aom"].used, rows["aom"].works) == (True, False, True)
-    assert "svtav1 comes first" in rows["aom"].why
+    assert (rows["aom"].used, rows["svtav1"].used, rows["svtav1"].works) == (True, False, True)
+    assert "aom comes first" in rows["svtav1"].why
     assert "h264" in judge_device(device, None, tuple(rows.values())).what
 
 

@@ -49,6 +49,11 @@ def test_a_wrong_word_is_named_with_the_nearest(text: str, named: str, near: str
         assert error.hint == f"did you mean {near}?"
 
 
+def test_caps_in_quotes_as_a_shell_has_them() -> None:
+    error = refused("videoscale ! 'video/x-raw,width=160' ! x264enc")
+    assert error.hint == "write video/x-raw,width=160"
+
+
 @pytest.mark.parametrize("text", ["", "  ", "! !", 'x264enc option-string="scenecut=0', "x264enc bitrate=99999999"])
 def test_texts_that_are_none(text: str) -> None:
     refused(text)
@@ -59,7 +64,7 @@ def test_texts_that_are_none(text: str) -> None:
     [
         'x264enc option-string="a=1:b=2" name=mine',
         "x264enc tune=zerolatency+fastdecode speed-preset=2",
-        '"video/x-raw(memory:CUDAMemory), format=NV12" ! nvh264enc bitrate=100',
+        'video/x-raw(memory:CUDAMemory), format="NV12" ! nvh264enc bitrate=100',
         "videoconvert n-threads=1 ! x264enc option-string='a ! b' ! mine.",
     ],
 )
