@@ -78,7 +78,9 @@ class Host:
         assert self.process.poll() is None, f"the host exited with {self.process.returncode}:\n{self.tail()}"
         for path in self.state.rglob("host.json"):
             with contextlib.suppress(json.JSONDecodeError):
-                return dict(json.loads(path.read_text()))
+                told = dict(json.loads(path.read_text()))
+                if told["pid"] == self.process.pid:  # else it is of a host that was killed
+                    return told
         return None
 
     def _answers(self) -> bool:

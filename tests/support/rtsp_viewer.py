@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 class RtspRefused(Exception):
     """The server answered with another status than 200."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, headers: dict[str, str]) -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
+        self.headers = headers
 
 
 @dataclass
@@ -100,7 +101,7 @@ class RtspViewer:
                     del self.buffer[: len(head) + 4 + length]
                     _, status, reason = lines[0].split(" ", 2)
                     if status != "200":
-                        raise RtspRefused(int(status), reason)
+                        raise RtspRefused(int(status), reason, headers)
                     return headers, rest[:length]
             self._fill()
 
