@@ -115,7 +115,8 @@ def _without_hardware(
         option = options.software(request, snapshot)
         trail = (*trail, option.step)
         if option.code is None:
-            return Fallback(option.device, options.software_takes(request, snapshot), code, why, trail)
+            absent = request.device is None and all(option.absent for option in looked)
+            return Fallback(option.device, options.software_takes(request, snapshot), code, why, trail, absent)
     if request.when_full is WhenFull.REFUSE or not soon:
         if option is not None and option.code is not None:
             return _deny(option.code, f"{why} {option.why}", trail, option.never)
@@ -124,6 +125,8 @@ def _without_hardware(
         full = "The line of those who wait is full."
         trail = (*trail, Step("queue", Denial.QUEUE_FULL, full))
         return _deny(Denial.QUEUE_FULL, f"{why} {full}", trail, never=False)
+    if option is not None:
+        why = f"{why} {option.why}"
     waited = max(0.0, now - request.since)
     step = Step("queue", "ok", f"{snapshot.ahead} are before it; it waits for {waited:.1f} s.")
     return Queue(snapshot.ahead, code, why, (*trail, step))

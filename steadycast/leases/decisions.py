@@ -56,7 +56,8 @@ class DeviceFacts:
     """A device as admission sees it; unknown is None.
 
     `codecs`: believed, because a trial encoded with it. `doubts`: why another codec is not (untried, or how its trial
-    failed). `quarantined` says why it gets no new work. `sessions_free` counts what is not lent and not held by others;
+    failed). `refused_because`: it failed this very request, and not for want of a session or of memory.
+    `quarantined` says why it gets no new work. `sessions_free` counts what is not lent and not held by others;
     None: its pool has no known cap. `load` is what it does now, in pixels a second.
     """
 
@@ -75,6 +76,7 @@ class DeviceFacts:
     bar1_free: int | None = None
     weight: float = 1.0
     load: float = 0.0
+    refused_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +125,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Software, though hardware is preferred: why."""
+    """Software, though hardware is preferred: why. `no_hardware`: nothing here is made for it, so nothing is amiss."""
 
     device: str
     takes: Mapping[str, float]
     code: Denial
     why: str
     trail: Trail = ()
+    no_hardware: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from steadycast.leases.quota import Lease, LeaseError, Quota, QuotaStatistics
@@ -60,6 +60,12 @@ class Ledger:
                 raise LeaseError(f"{name}: there are {self._most} quotas already")
             quota = self._quotas[name] = Quota(name, None)
         return quota
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all quotas but these and those that are lent: devices come and go."""
+        gone = [name for name, quota in self._quotas.items() if name not in names and not quota.holders()]
+        for name in gone:
+            del self._quotas[name]
 
     def reserve(self, holder: str, wants: Mapping[str, float], now: float) -> Reservation | None:
         """All of `wants` (amount by quota name), or None and nothing is taken. Raises LeaseError for no wants."""

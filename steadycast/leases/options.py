@@ -13,7 +13,8 @@ SOFTWARE = "software"
 @dataclass(frozen=True, slots=True)
 class Option:
     """A device that was looked at. `code` None: it would do. `never`: not even later, as things are; `waiting_helps`:
-    it may do when somebody ends. `gives_up`: devices with an idle encoder, one of which has to be closed first."""
+    it may do when somebody ends. `gives_up`: devices with an idle encoder, one of which has to be closed first.
+    `absent`: it is not made for this."""
 
     device: str
     pool: str
@@ -22,6 +23,7 @@ class Option:
     never: bool = False
     waiting_helps: bool = False
     gives_up: tuple[str, ...] = ()
+    absent: bool = False
 
     @property
     def step(self) -> Step:
@@ -81,16 +83,19 @@ def software(request: EncodeRequest, snapshot: Snapshot) -> Option:
 def _look(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> Option:
     """The first thing that is in the way, or nothing."""
 
-    def no(code: Denial, why: str, never: bool = False, waiting_helps: bool = False) -> Option:
-        return Option(device.id, device.pool, code, f"{device.name}: {why}", never, waiting_helps)
+    def no(code: Denial, why: str, *, never: bool = False, waiting_helps: bool = False, absent: bool = False) -> Option:
+        return Option(device.id, device.pool, code, f"{device.name}: {why}", never, waiting_helps, absent=absent)
 
     if device.none_because is not None:
-        return no(Denial.NO_ENCODER, device.none_because, never=True)
+        return no(Denial.NO_ENCODER, device.none_because, never=True, absent=True)
     if request.codec not in device.codecs:
-        doubt = device.doubts.get(request.codec, "nothing is known of an encoder for it")
-        return no(Denial.NO_ENCODER, f"{request.codec}: {doubt}", never=True)
+        doubt = device.doubts.get(request.codec)
+        unknown = f"{request.codec}: {doubt or 'nothing is known of an encoder for it'}"
+        return no(Denial.NO_ENCODER, unknown, never=True, absent=doubt is None)
     if device.quarantined is not None:
         return no(Denial.GPU_QUARANTINED, device.quarantined, waiting_helps=True)
+    if device.id in request.refused and device.refused_because is not None:
+        return no(Denial.DRIVER_REFUSED, f"it failed this request: {device.refused_because}", waiting_helps=True)
     if (why := _sessions(snapshot, device)) is not None:
         zero = device.sessions_limit == 0
         return no(Denial.ENCODER_SESSIONS, why, never=zero, waiting_helps=not zero)

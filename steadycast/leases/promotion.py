@@ -13,6 +13,7 @@ from steadycast.leases.line import rank
 
 FIRST_REST_S = 10.0
 LONGEST_REST_S = 600.0
+AGAIN_S = 1.0  # one that could not be moved just then, which says nothing of the encoder
 # Holders whose failed moves are remembered; the longest unused one is forgotten.
 MOST_RESTING = 4096
 
@@ -91,23 +92,24 @@ class Promotions:
         """It is being moved; nothing else is moved to this pool meanwhile."""
         self._under_way[promotion.pool] = promotion.holder
 
-    def ended(self, promotion: Promotion, worked: bool, now: float) -> None:
-        """How the move went."""
+    def ended(self, promotion: Promotion, worked: bool | None, now: float) -> None:
+        """How the move went; None: it could not be tried."""
         if self._under_way.get(promotion.pool) == promotion.holder:
             del self._under_way[promotion.pool]
         if worked:
             self._resting.pop(promotion.holder, None)
+        elif worked is None:
+            before = self._resting.get(promotion.holder)
+            self._rest(promotion.holder, _Rest(0 if before is None else before.failures, now + AGAIN_S))
         else:
             self.failed(promotion.holder, now)
 
     def failed(self, holder: str, now: float) -> None:
         """A move failed, or it fell out of hardware: it rests, each time twice as long up to `LONGEST_REST_S`."""
-        before = self._resting.pop(holder, None)
+        before = self._resting.get(holder)
         failures = 1 if before is None else min(30, before.failures + 1)
         rest = min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (failures - 1))
-        self._resting[holder] = _Rest(failures, now + rest)
-        if len(self._resting) > MOST_RESTING:
-            del self._resting[next(iter(self._resting))]
+        self._rest(holder, _Rest(failures, now + rest))
 
     def forget(self, holder: str) -> None:
         """It is gone. A move that is under way still ends with `ended`."""
@@ -123,6 +125,12 @@ class Promotions:
         times = [since + self._after for since in self._free_since.values()]
         times += [rest.until for rest in map(self._resting.get, holders) if rest is not None]
         return min((at for at in times if at > now), default=None)
+
+    def _rest(self, holder: str, rest: _Rest) -> None:
+        self._resting.pop(holder, None)
+        self._resting[holder] = rest
+        if len(self._resting) > MOST_RESTING:
+            del self._resting[next(iter(self._resting))]
 
     def _open(self, pool: str, free: int | None, waiting: int, now: float) -> bool:
         since = self._free_since.get(pool)

@@ -54,12 +54,12 @@ class Finding:
 class Reconciled:
     """Findings, and the sessions that others hold in each pool: None where a device of the pool does not say.
 
-    `foreign_at_least` counts the devices that do say; that is what can be occupied.
+    `taken` counts the devices that do say, and the sessions of ours that nobody has a lease for: that is not free.
     """
 
     findings: tuple[Finding, ...]
     foreign: Mapping[str, int | None]
-    foreign_at_least: Mapping[str, int]
+    taken: Mapping[str, int]
 
 
 def reconcile(
@@ -73,18 +73,20 @@ def reconcile(
     held = tuple(held)
     findings: list[Finding] = []
     foreign: dict[str, int | None] = {}
-    at_least: dict[str, int] = {}
+    taken: dict[str, int] = {}
     for device in shown:
         here = tuple(h for h in held if h.device == device.device)
         number = _foreign(device, len(here), ours)
         known = foreign.get(device.pool, 0)
         foreign[device.pool] = None if number is None or known is None else known + number
-        at_least[device.pool] = at_least.get(device.pool, 0) + (number or 0)
+        taken[device.pool] = taken.get(device.pool, 0) + (number or 0)
         if device.pids is not None:
             calm = frozenset(pid for pid, at in ours.items() if now - at > grace_s)
-            findings += _drift(device.device, device.pids, here, ours, calm)
+            drift = _drift(device.device, device.pids, here, ours, calm)
+            taken[device.pool] += sum(found.sessions for found in drift if found.drift is Drift.ORPHAN)
+            findings += drift
             findings += _unseen(device.device, device.pids, here, now - grace_s)
-    return Reconciled(tuple(findings), foreign, at_least)
+    return Reconciled(tuple(findings), foreign, taken)
 
 
 def used_by_others(used: int | None, ours_shown: int | None, ours_lent: int) -> int | None:

@@ -17,7 +17,8 @@ class Seat:
     """A place at a device, reserved before anything is built. Given back once, whatever happened.
 
     `number` is unique for the life of the host. `code` and `why` say why it is software though hardware is preferred.
-    `pid`, `report` and `opened` (monotonic seconds) are there once it encodes.
+    `no_hardware`: nothing here is made for it, so nothing is amiss. `pid`, `report` and `opened` (monotonic seconds)
+    are there once it encodes, `fault` when it did not open or failed.
     """
 
     number: int
@@ -33,6 +34,8 @@ class Seat:
     pid: int | None = None
     report: EncoderReport | None = None
     opened: float | None = None
+    no_hardware: bool = False
+    fault: EncoderFault | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,8 @@ def _seat(seat: Seat | None) -> SeatView | None:
         memory_planned=report.planned if report else None,
         memory=report.memory if report else None,
         since=_unix(seat.opened),
-        software_code=seat.code,
-        software_why=seat.why,
+        software_code=None if seat.no_hardware else seat.code,
+        software_why=None if seat.no_hardware else seat.why,
     )
 
 

@@ -15,6 +15,7 @@ from steadycast.vendors.protocol import Device
 from steadycast.workers.trials import TrialResult
 
 DEVICES = 64
+KEPT = 1024  # answers on the disk, of devices that are not there too; the oldest is forgotten
 # A trial that failed for one of these fails again until something is changed; others are tried again.
 LASTING = frozenset({EncoderFault.UNSUPPORTED, EncoderFault.VERSION, EncoderFault.SETTINGS})
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 300.0
@@ -185,8 +186,13 @@ class Beliefs:
             "fault": fault,
             "at": belief.at,
         }
+        self._kept.pop(_name(belief), None)
         self._kept[_name(belief)] = value
         self._keep(_name(belief), value)
+        while len(self._kept) > KEPT:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._keep(oldest, None)
 
     def _forget(self, belief: Belief) -> None:
         if self._kept.pop(_name(belief), None) is not None:

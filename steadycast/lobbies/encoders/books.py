@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from steadycast.leases.breaker import Breaker, BreakerRules, BreakerState
 from steadycast.leases.caps import Cap, Caps, PoolFacts
 from steadycast.leases.decisions import DeviceFacts, EncodeRequest, Snapshot
 from steadycast.leases.ledger import Ledger, Reservation
-from steadycast.leases.quota import LeaseError, Quota
+from steadycast.leases.quota import Quota
 from steadycast.leases.reconcile import used_by_others
 from steadycast.lobbies.encoders.beliefs import Beliefs
 from steadycast.lobbies.encoders.cpu import Cpu
+from steadycast.lobbies.encoders.lent import Lent, LentSeats
 from steadycast.lobbies.encoders.notes import CAP, TRIAL, Notes
 from steadycast.lobbies.encoders.parked import Parked
 from steadycast.lobbies.encoders.parts import EncodersParts
@@ -25,19 +25,6 @@ BREAKERS = 256  # of devices that were ever seen; the oldest is forgotten
 PIDS = 4096
 FORGET_S = 60.0  # a process that ended; its session shows a while longer
 KEPT = "all"  # the one fact of the caps
-
-
-@dataclass(frozen=True, slots=True)
-class Lent:
-    """A seat and what is reserved for it."""
-
-    seat: Seat
-    reservation: Reservation
-
-    @property
-    def load(self) -> int:
-        """Pixels a second."""
-        return int(self.seat.request.pixels_per_s)
 
 
 class Ahead:
@@ -71,13 +58,13 @@ class Books:
         self.caps = Caps(settings.sessions)
         mark = f"{parts.machine} x{parts.cores} {parts.gstreamer or '-'}"
         self.cpu = Cpu(settings, self.ledger.quota("cpu"), mark, parts.cores)
-        self.lent: dict[int, Lent] = {}  # by the seat's number
+        self.lent = LentSeats()
         self.parked = Parked()
-        self._loads: Counter[str] = Counter()
         self._touched: dict[int, float] = {}  # when an encoder last opened or ended in a process of ours
         self.foreign: Mapping[str, int | None] = {}  # by pool, since the last look
-        self.in_doubt: set[str] = set()  # pools that just refused: they give nothing until they were looked at
-        self._occupied: Mapping[str, int] = {}
+        self.in_doubt: dict[str, int] = {}  # pools that just refused: at most so many are lent until it is learned
+        self.failed: dict[tuple[str, str], str] = {}  # why a device failed a holder, if not for want of room
+        self._taken: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
 
     # --- devices and pools
@@ -115,10 +102,25 @@ class Books:
     def sessions(self, pool: str) -> Quota:
         return self.ledger.quota(f"sessions:{pool}")
 
+    def seats_in(self, pool: str) -> tuple[Seat, ...]:
+        """Those that are lent there; `opened` says which of them encode."""
+        return tuple(lent.seat for known in self.roster.of_pool(pool) for lent in self.lent.on(known.device.id))
+
     def open_in(self, pool: str) -> int:
         """Encoders of ours that are open there."""
-        pools = {known.device.id for known in self.roster.of_pool(pool)}
-        return sum(lent.seat.opened is not None and lent.seat.device in pools for lent in self.lent.values())
+        return sum(seat.opened is not None for seat in self.seats_in(pool))
+
+    def maybe_open(self, pool: str, but: Seat | None = None) -> int | None:
+        """Sessions that may be open there: of others as last seen, and all that is lent, except for one seat. None:
+        nothing of ours is, and of others nothing was ever seen."""
+        ours = int(self.sessions(pool).lent) - (but is not None and but in self.lent)
+        others = self.others_in(pool)
+        return ours or None if others is None else ours + others
+
+    def others_in(self, pool: str) -> int | None:
+        """Sessions of other programs, as last seen; None: they never were."""
+        foreign = self.foreign.get(pool)
+        return self._taken.get(pool) if foreign is None else foreign
 
     def keep_caps(self) -> None:
         self._notes.put(CAP, KEPT, self.caps.dump())
@@ -135,21 +137,14 @@ class Books:
 
     def lend(self, seat: Seat, reservation: Reservation) -> None:
         """A seat is lent."""
-        lent = self.lent[seat.number] = Lent(seat, reservation)
-        self._loads[seat.device] += lent.load
+        self.lent.add(Lent(seat, reservation))
 
     def take_back(self, seat: Seat) -> None:
         """Raises LeaseError where it is not lent (any more)."""
-        lent = self.lent.get(seat.number)
-        if lent is None or lent.seat is not seat:
-            raise LeaseError(f"the seat {seat.number} of {seat.request.holder!r} is not lent")
-        del self.lent[seat.number]
+        lent = self.lent.remove(seat)
         self.parked.discard(seat)
-        self._loads[seat.device] -= lent.load
-        if self._loads[seat.device] <= 0:
-            del self._loads[seat.device]
         self.ledger.give_back(lent.reservation)
-        self.refresh()
+        self.refresh(seat.device)
 
     def touched(self, pid: int) -> None:
         """An encoder opened or ended in this process."""
@@ -166,24 +161,35 @@ class Books:
 
     # --- what others use
 
-    def occupied(self, foreign: Mapping[str, int | None], at_least: Mapping[str, int]) -> None:
-        """Sessions of other programs, by pool."""
-        self.foreign, self._occupied = foreign, at_least
+    def occupied(self, foreign: Mapping[str, int | None], taken: Mapping[str, int]) -> None:
+        """Sessions of other programs, by pool. Where a driver does not say, what it said last goes on to count."""
+        self.foreign = foreign
+        unsure = {pool: self._taken[pool] for pool, n in foreign.items() if n is None and pool in self._taken}
+        known = {pool: n for pool, n in taken.items() if foreign.get(pool) is not None or n}
+        self._taken = {pool: max(known.get(pool, 0), unsure.get(pool, 0)) for pool in {*known, *unsure}}
 
-    def refresh(self) -> None:
-        """Limits and what others use of them, after a look, or when an encoder opened or is gone."""
+    def forget_gone(self) -> None:
+        """Drop the quotas of devices and pools that are not there any more."""
+        names = {"cpu"}
+        for known in self.roster:
+            device = known.device
+            names |= {f"sessions:{device.pool}", f"vram:{device.id}", f"bar1:{device.id}"}
+        self.ledger.keep(names)
+
+    def refresh(self, device: str | None = None) -> None:
+        """Limits and what others use of them, after a look, or when an encoder opened or is gone on a device."""
         self.refresh_sessions()
         for known in self.roster:
-            if known.device.hardware and known.last is not None:
+            if known.device.hardware and known.last is not None and device in (None, known.device.id):
                 self._refresh_memory(known)
 
     def refresh_sessions(self) -> None:
         """Session limits change with the time, too."""
         for pool in {known.device.pool for known in self.roster if known.device.hardware}:
             quota, limit = self.sessions(pool), self.cap(pool).limit
-            occupied = self._occupied.get(pool, 0)
+            occupied = self._taken.get(pool, 0)
             if pool in self.in_doubt:
-                full = int(quota.lent) + occupied
+                full = self.in_doubt[pool] + occupied
                 limit = full if limit is None else min(limit, full)
             quota.resize(limit)
             quota.occupy(occupied)
@@ -192,7 +198,7 @@ class Books:
         use, device = known.last, known.device.id
         assert use is not None
         share = 1 - self.settings.vram_reserve
-        mine = {lent.seat.pid for lent in self.lent.values() if lent.seat.device == device and lent.seat.opened}
+        mine = {lent.seat.pid for lent in self.lent.on(device) if lent.seat.opened is not None}
         by_pid = use.memory_by_pid
         shown = None if by_pid is None else sum(size for pid, size in by_pid.items() if pid in mine)
         taken = None if use.vram_used is None else use.vram_used + (use.vram_reserved or 0)
@@ -202,11 +208,11 @@ class Books:
         ):
             quota = self.ledger.quota(name)
             quota.resize(total if used is not None else None)
-            quota.occupy(used_by_others(used, ours, self._open_amount(name)) or 0)
+            quota.occupy(used_by_others(used, ours, self._open_amount(device, name)) or 0)
 
-    def _open_amount(self, quota: str) -> int:
+    def _open_amount(self, device: str, quota: str) -> int:
         """What open encoders have of a quota; those that are still to open do not show in what is used."""
-        parts = (lent.reservation.parts.get(quota) for lent in self.lent.values() if lent.seat.opened is not None)
+        parts = (lent.reservation.parts.get(quota) for lent in self.lent.on(device) if lent.seat.opened is not None)
         return int(sum(lease.amount for lease in parts if lease is not None))
 
     # --- admission
@@ -215,7 +221,7 @@ class Books:
         """What admission looks at. `give_up` False: no idle encoder can be had."""
         self.refresh_sessions()
         now = self._parts.clock()
-        devices = tuple(self._facts(known, self._loads[known.device.id], now) for known in self.roster)
+        devices = tuple(self._facts(known, request, now) for known in self.roster)
         software = frozenset(codec for device in devices if not device.hardware for codec in device.codecs)
         return Snapshot(
             devices,
@@ -230,7 +236,7 @@ class Books:
             {device.pool: ahead.of(device.pool) for device in devices},
         )
 
-    def _facts(self, known: Known, load: float, now: float) -> DeviceFacts:
+    def _facts(self, known: Known, request: EncodeRequest, now: float) -> DeviceFacts:
         device, quota = known.device, self.sessions(known.device.pool)
         beliefs = tuple(self.beliefs.of(device.id))
         return DeviceFacts(
@@ -248,7 +254,8 @@ class Books:
             self._free(f"vram:{device.id}", known),
             self._free(f"bar1:{device.id}", known),
             self.settings.weights.get(device.id, 1.0),
-            load,
+            self.lent.load(device.id),
+            self.failed.get((request.holder, device.id)),
         )
 
     def _free(self, quota: str, known: Known) -> int | None:

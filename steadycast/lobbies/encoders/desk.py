@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import structlog
 
+from steadycast.leases import cost
 from steadycast.leases.admission import admit
 from steadycast.leases.decisions import Denial, Deny, EncodeRequest, Fallback, Grant, Queue
-from steadycast.leases.line import Entry, Line
 from steadycast.lobbies.encoders import parked, words
 from steadycast.lobbies.encoders.admissions import Admissions
 from steadycast.lobbies.encoders.books import Ahead, Books
 from steadycast.lobbies.encoders.parts import EncodersParts
-from steadycast.lobbies.seats import Place, Seat
+from steadycast.lobbies.encoders.waiters import Waiter, Waiters, lacks_cpu, needs_cpu, takes_software
+from steadycast.lobbies.seats import Seat
 from steadycast.model import Codec, EncoderOrder, HardwareUse
 
 log = structlog.get_logger("encoders")
 
 GRANTS = 4  # decisions in a row that the ledger does not bear out
-
-
-@dataclass(eq=False)
-class Waiter:
-    """Somebody in the line. `key` is its name there. `promised`: an idle encoder is being closed for it."""
-
-    key: str
-    entry: Entry
-    request: EncodeRequest
-    seat: asyncio.Future[Seat]
-    why: Queue
-    promised: bool = False
 
 
 class Desk:
@@ -45,22 +32,21 @@ class Desk:
         self._parts = parts
         self._books = books
         self._said = admissions
-        self._settings = parts.settings.encoders
         self._numbers = itertools.count(1)
-        self._line = Line(self._settings.queue_length)
-        self._waiting: dict[str, Waiter] = {}
+        settings = parts.settings.encoders
+        self.line = Waiters(settings.queue_length, settings.queue_s)
         self._closing: set[asyncio.Task[None]] = set()
+        self._closes_software = False
+        self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.closed = False
-        self.left: Counter[str] = Counter(served=0, timeout=0, left=0)
-        self.waited_s = 0.0
 
     async def take(self, request: EncodeRequest) -> Seat:
         """See `Encoding.take`."""
         if self.closed:
             raise words.closing()
         decision = self._decide(request, self._ahead(request))
-        while isinstance(decision, Deny) and decision.code is Denial.CPU_BUDGET and await self._closed_software():
+        while lacks_cpu(decision) and await self._closed_software():
             decision = self._decide(request, self._ahead(request))
         if isinstance(decision, Seat):
             return decision
@@ -93,43 +79,35 @@ class Desk:
 
     def serve(self) -> None:
         """Everybody whose turn it is gets a seat; who waited too long is refused."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         self._expire()
         self._books.refresh_sessions()
         unserved, pools_of = Ahead(), cache(self._pools)
-        for entry in self._line.order():
-            waiter = self._waiting[entry.holder]
+        for waiter in self.line:
             pools = pools_of(waiter.request.codec, waiter.request.device)
             contested = waiter.promised or any(unserved.of(pool) for pool in pools)
-            if (contested and not self._has_room(pools, unserved)) or not self._serve(waiter, unserved):
+            hopeless = contested and not self._has_room(pools, unserved) and not self._software_would_do(waiter)
+            if hopeless or not self._serve(waiter, unserved):
                 unserved.add(pools)
+        self._make_room_in_software()
         self._wind()
-
-    def position(self, holder: str) -> Place | None:
-        """Where somebody waits."""
-        return next((place for place in self.places() if place.holder == holder), None)
-
-    def places(self) -> Iterator[Place]:
-        """The line, the next one first."""
-        for position, entry in enumerate(self._line.order(), 1):
-            waiter = self._waiting[entry.holder]
-            yield Place(waiter.request.holder, position, entry.since, waiter.why.code, waiter.why.why)
-
-    def __len__(self) -> int:
-        return len(self._line)
 
     def waiting_for(self, pool: str) -> int:
         """How many in the line could use a session of this pool."""
-        pools_of, requests = cache(self._pools), (waiter.request for waiter in self._waiting.values())
+        pools_of, requests = cache(self._pools), (waiter.request for waiter in self.line)
         return sum(pool in pools_of(request.codec, request.device) for request in requests)
 
     async def close(self) -> None:
         """Everybody in the line is refused; nothing is given any more."""
         self.closed = True
-        for waiter in tuple(self._waiting.values()):
+        for waiter in tuple(self.line):
             self._leave(waiter, "left")
             waiter.seat.set_exception(words.closing())
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
         for task in self._closing:
             task.cancel()
         if self._closing:
@@ -159,7 +137,7 @@ class Desk:
         """A seat that is reserved; a grant where an idle encoder must be closed first; or a place or a refusal."""
         for _ in range(GRANTS):
             give_up = waiter is None or not waiter.promised
-            line_full = waiter is None and self._line.full
+            line_full = waiter is None and self.line.full
             snapshot = self._books.snapshot(request, ahead, line_full, give_up=give_up)
             decision = admit(request, snapshot, self._parts.clock())
             if isinstance(decision, Queue | Deny):
@@ -189,7 +167,7 @@ class Desk:
         order: EncoderOrder = belief.order
         seat = Seat(
             next(self._numbers), request, decision.device, known.device.name, known.device.hardware, order, now,
-            code, why, decision.trail,
+            code, why, decision.trail, no_hardware=isinstance(decision, Fallback) and decision.no_hardware,
         )  # fmt: skip
         self._books.lend(seat, reservation)
         return seat
@@ -197,17 +175,13 @@ class Desk:
     # --- the line
 
     def _join(self, request: EncodeRequest, decision: Queue) -> Waiter:
-        now = self._parts.clock()
-        key = request.holder if request.holder not in self._waiting else f"{request.holder}#{next(self._numbers)}"
-        entry = self._line.join(key, request.since, request.priority, now + self._settings.queue_s)
-        if entry is None:
+        waiter = self.line.join(request, decision, self._parts.clock())
+        if waiter is None:
             denial = Deny(Denial.QUEUE_FULL, "The line is full.", "Ask again when fewer wait.", 10)
             self._said.add(request, denial)
             raise words.refusal(denial)
-        seat: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
-        waiter = self._waiting[key] = Waiter(key, entry, request, seat, decision)
         self._said.add(request, decision)
-        self._said.queued(request, decision, self._line.position(key) or 1)
+        self._said.queued(request, decision, self.line.position(waiter))
         self._wind()
         return waiter
 
@@ -215,36 +189,37 @@ class Desk:
         try:
             return await asyncio.shield(waiter.seat)
         except asyncio.CancelledError:
-            if self._waiting.get(waiter.key) is waiter:
+            if waiter in self.line:
                 self._leave(waiter, "left")
-                self.serve()
+                self._serve_soon()
             elif waiter.seat.done() and not waiter.seat.cancelled() and waiter.seat.exception() is None:
-                self.free(waiter.seat.result())  # its turn came in the moment it went
+                self._books.take_back(waiter.seat.result())  # its turn came in the moment it went
+                self._serve_soon()
             raise
 
+    def _serve_soon(self) -> None:
+        """Once for all who leave at the same time."""
+        if self._soon is None and not self.closed:
+            self._soon = asyncio.get_running_loop().call_soon(self.serve)
+
     def _leave(self, waiter: Waiter, how: str) -> None:
-        self._line.leave(waiter.key)
-        self._waiting.pop(waiter.key, None)
-        self.left[how] += 1
-        self.waited_s += max(0.0, self._parts.clock() - waiter.entry.since)
+        self.line.leave(waiter, how, self._parts.clock())
 
     def _expire(self) -> None:
         now = self._parts.clock()
-        for entry in self._line.order():
-            if entry.deadline is not None and entry.deadline <= now:
-                waiter = self._waiting[entry.holder]
-                position, waited = self._line.position(entry.holder) or 1, now - waiter.entry.since
-                self._leave(waiter, "timeout")
-                error = words.timed_out(position, waited, waiter.why.why)
-                self._said.refused(waiter.request, error)
-                waiter.seat.set_exception(error)
+        for waiter in self.line.late(now):
+            position, waited = self.line.position(waiter), now - waiter.entry.since
+            self._leave(waiter, "timeout")
+            error = words.timed_out(position, waited, waiter.why.why)
+            self._said.refused(waiter.request, error)
+            waiter.seat.set_exception(error)
 
     def _wind(self) -> None:
         """Look at the line again when the next deadline is over."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        at = self._line.next_deadline()
+        at = self.line.next_deadline()
         if at is not None and not self.closed:
             self._timer = asyncio.get_running_loop().call_later(max(0.05, at - self._parts.clock()), self.serve)
 
@@ -255,10 +230,9 @@ class Desk:
     def _ahead(self, request: EncodeRequest) -> Ahead:
         """Those in the line before this request."""
         ahead, pools_of = Ahead(), cache(self._pools)
-        if self._waiting and request.hardware is not HardwareUse.FORBID:
-            for entry in self._line.order()[: self._line.ahead(request.since, request.priority)]:
-                other = self._waiting[entry.holder].request
-                ahead.add(pools_of(other.codec, other.device))
+        if request.hardware is not HardwareUse.FORBID:
+            for other in self.line.before(request):
+                ahead.add(pools_of(other.request.codec, other.request.device))
         return ahead
 
     # --- idle encoders
@@ -269,6 +243,34 @@ class Desk:
         if idle is not None:
             await parked.close(idle)
         return idle is not None
+
+    def _software_would_do(self, waiter: Waiter) -> bool:
+        """Whether somebody who need not wait for hardware may find room on the CPU."""
+        request = waiter.request
+        needs = cost.cpu_pixels(request.codec, request.pixels_per_s, self._books.cpu.factors)
+        return takes_software(request) and needs <= self._books.cpu.free
+
+    def _make_room_in_software(self) -> None:
+        """Close an idle software encoder where somebody in the line would take its place."""
+        if self.closed or self._closes_software or not any(map(needs_cpu, self.line)):
+            return
+        if not self._idle_software():
+            return
+        self._closes_software = True
+        task = asyncio.get_running_loop().create_task(self._close_software())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close_software(self) -> None:
+        try:
+            await self._closed_software()
+        finally:
+            self._closes_software = False
+            self.serve()
+
+    def _idle_software(self) -> bool:
+        idle = self._books.parked.by_device()
+        return any(idle[known.device.id] for known in self._books.roster if not known.device.hardware)
 
     def _has_room(self, pools: frozenset[str], ahead: Ahead) -> bool:
         frees = ((self._books.sessions(pool).free, ahead.of(pool)) for pool in pools)

@@ -142,14 +142,15 @@ class Encoders:
     def give_back(self, seat: Seat) -> None:
         """It is closed, or its process is gone."""
         self._free(seat)
-        if all(lent.seat.request.holder != seat.request.holder for lent in self._books.lent.values()):
-            self._promoter.forget(seat.request.holder)
+        lent, holder = self._books.lent, seat.request.holder
+        if not lent.holds(holder, hardware=True) and not lent.holds(holder, hardware=False):
+            self._promoter.forget(holder)
 
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
         if give_up is None:
             self._books.parked.discard(seat)
-        elif seat.number in self._books.lent:
+        elif seat in self._books.lent:
             self._books.parked.add(seat, give_up)
             self._serve()
 
@@ -184,15 +185,15 @@ class Encoders:
         return EncodersStatistics(
             devices=self.devices(),
             cpu=self._books.cpu.view(),
-            waiting=len(self._desk),
+            waiting=len(self._desk.line),
             admissions_total=dict(self._admissions.totals),
             fallbacks_total=dict(self._admissions.fallbacks),
             promotions_total=dict(self._promoter.totals),
             encoder_failures_total=dict(self._outcomes.failures),
             copies_total=self._outcomes.copies,
             drift_total=dict(self._watch.drift),
-            queue_wait_seconds_total=self._desk.waited_s,
-            queue_left_total=dict(self._desk.left),
+            queue_wait_seconds_total=self._desk.line.waited_s,
+            queue_left_total=dict(self._desk.line.left),
         )
 
     async def retry(self, device: str) -> DeviceView:
@@ -225,7 +226,7 @@ class Encoders:
         self._trier.tick()
 
     def _places(self) -> tuple[Place, ...]:
-        return (*self._desk.places(), *self._promoter.places())
+        return (*self._desk.line.places(), *self._promoter.places())
 
     def _look_now(self) -> None:
         self._hurry.set()
@@ -234,7 +235,10 @@ class Encoders:
         """Looks for as long as the host runs, and at once when something was refused."""
         while True:
             self._hurry.clear()
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.critical("a look at the devices failed; the next one follows", exc_info=True)
             try:
                 async with asyncio.timeout(self._parts.settings.encoders.look_s):
                     await self._hurry.wait()

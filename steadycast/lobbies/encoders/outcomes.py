@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,8 +20,18 @@ from steadycast.model import EncoderFault, EncoderReport
 log = structlog.get_logger("encoders")
 
 REMEMBERED = 1024  # refusals of one device for one holder, and devices with a last refusal
+REFUSALS = 64  # of one pool that a lesson is made of
 # Faults of the order or the installation: another look at the device is no help, a trial says whether it works at all.
 _DOUBTS = frozenset({EncoderFault.SETTINGS, EncoderFault.UNSUPPORTED, EncoderFault.VERSION})
+
+
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """A pool gave no session to a device while these had or were about to have one; `trial`: a trial had one, too."""
+
+    device: str
+    others: tuple[Seat, ...]
+    trial: bool
 
 
 def fault_of(code: str) -> EncoderFault:
@@ -38,7 +49,7 @@ class Outcomes:
         self._parts = parts
         self._books = books
         self._look_again = look_again
-        self._full: dict[str, int] = {}  # pools that refused: how many of ours were open then
+        self._full: dict[str, list[_Full]] = {}  # by pool: what is not learned yet
         self._unfit: dict[tuple[str, str], None] = {}  # holders and devices that do not fit, in the order of learning
         self.last: dict[str, RefusalView] = {}  # by device
         self.failures: Counter[str] = Counter()
@@ -49,7 +60,8 @@ class Outcomes:
         """It encodes: that many sessions are possible."""
         seat.pid, seat.report, seat.opened = pid, report, self._parts.clock()
         self._books.touched(pid)
-        self._books.refresh()
+        self._books.failed.pop((seat.request.holder, seat.device), None)
+        self._books.refresh(seat.device)
         known = self._books.roster.get(seat.device)
         if known is not None and seat.hardware:
             pool = known.device.pool
@@ -79,7 +91,7 @@ class Outcomes:
             return
         match self.verdict(seat, fault):
             case Verdict.CAP:
-                self.full(seat.device)
+                self.full(seat.device, seat)
             case Verdict.VRAM:
                 self._look_again()
             case Verdict.NO_ENCODER:
@@ -87,12 +99,14 @@ class Outcomes:
             case Verdict.DRIVER | Verdict.OTHER if fault in _DOUBTS:
                 self._doubted(seat, why)
             case _:
+                self._remember(seat, why)
                 self.broke(seat.device, fault, why)
 
     def failed(self, seat: Seat, fault: EncoderFault, what: str) -> None:
         """It had opened and failed later. The seat is still lent."""
         self._failed(seat, fault, what)
         if seat.hardware:
+            self._remember(seat, what)
             self.broke(seat.device, fault, what)
 
     def gone(self, seat: Seat) -> None:
@@ -106,34 +120,49 @@ class Outcomes:
         known = self._books.roster.get(seat.device)
         if known is None:
             return Verdict.OTHER
-        pool, foreign = known.device.pool, self._books.foreign.get(known.device.pool)
-        ours = self._books.open_in(pool)
-        is_open = ours + foreign if foreign is not None else ours or None
+        pool = known.device.pool
+        is_open = self._books.maybe_open(pool, seat)
         vram = self._books.ledger.quota(f"vram:{seat.device}")
-        lent = self._books.lent.get(seat.number)
+        lent = self._books.lent.get(seat)
         lease = lent.reservation.parts.get(vram.name) if lent is not None else None
         needed = 0 if lease is None else int(lease.amount)
         free = None if vram.free is None else int(vram.free) + needed
         return verdict(fault, is_open, self._books.cap(pool).limit, free, needed)
 
-    def full(self, device: str) -> None:
-        """The driver has no session left. What is learned of it waits for a look at who holds them."""
+    def full(self, device: str, seat: Seat | None = None) -> None:
+        """The driver had no session left for this seat, or for a trial. What is learned of it waits for a look at who
+        holds them, and until it is clear which of those that were about to open had one."""
         known = self._books.roster.get(device)
-        if known is not None:
-            pool = known.device.pool
-            ours = self._books.open_in(pool)
-            self._full[pool] = min(ours, self._full.get(pool, ours))
-            self._books.in_doubt.add(pool)
-            self._look_again()
+        if known is None:
+            return
+        pool = known.device.pool
+        others = tuple(one for one in self._books.seats_in(pool) if one is not seat)
+        lent = int(self._books.sessions(pool).lent) - (seat is not None and seat in self._books.lent)
+        refusals = self._full.setdefault(pool, [])
+        if len(refusals) < REFUSALS:
+            refusals.append(_Full(device, others, lent > len(others)))
+        self._books.in_doubt[pool] = min(lent, self._books.in_doubt.get(pool, lent))
+        self._look_again()
 
     def looked(self) -> None:
         """The devices were looked at."""
-        for pool, ours in self._full.items():
-            foreign = self._books.foreign.get(pool)
-            self._learned(pool, self._books.caps.refused(self._books.pool(pool), ours, foreign, self._parts.wall()))
-        self._full.clear()
-        self._books.in_doubt.clear()
+        for pool, refusals in tuple(self._full.items()):
+            if not any(seat in self._books.lent and seat.opened is None for one in refusals for seat in one.others):
+                del self._full[pool]
+                self._books.in_doubt.pop(pool, None)
+                self._learn_full(pool, refusals)
         self._books.refresh_sessions()
+
+    def _learn_full(self, pool: str, refusals: list[_Full]) -> None:
+        """A trial that had a session is gone by now, and nobody knows whether it had one: nothing is learned then."""
+        had = [(sum(seat.opened is not None for seat in one.others), one.device) for one in refusals if not one.trial]
+        if had:
+            ours, device = min(had)
+            foreign = self._books.others_in(pool)
+            lesson = self._books.caps.refused(self._books.pool(pool), ours, foreign, self._parts.wall())
+            self._learned(pool, lesson)
+            if lesson.doubtful:
+                self.broke(device, EncoderFault.OPEN, lesson.why)
 
     def broke(self, device: str, fault: EncoderFault, why: str) -> None:
         """The device or its driver is to blame."""
@@ -153,12 +182,20 @@ class Outcomes:
     # --- inside
 
     def _failed(self, seat: Seat, fault: EncoderFault, why: str) -> None:
+        seat.fault = fault
         self.failures[fault.value] += 1
         self.last.pop(seat.device, None)
         self.last[seat.device] = RefusalView(self._parts.wall(), fault.value, why)
         if len(self.last) > REMEMBERED:
             del self.last[next(iter(self.last))]
         self._say(seat, "encoder.failed", fault.value, why)
+
+    def _remember(self, seat: Seat, why: str) -> None:
+        failed, key = self._books.failed, (seat.request.holder, seat.device)
+        failed.pop(key, None)
+        failed[key] = why
+        if len(failed) > REMEMBERED:
+            del failed[next(iter(failed))]
 
     def _doubted(self, seat: Seat, why: str) -> None:
         self._unfit[seat.request.holder, seat.device] = None

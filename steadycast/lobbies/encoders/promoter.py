@@ -53,7 +53,7 @@ class Promoter:
         now, waiting = self._parts.clock(), self._waiting()
         self._books.refresh_sessions()
         free = self._free()
-        in_line = {pool: self._desk.waiting_for(pool) for pool in free} if len(self._desk) else {}
+        in_line = {pool: self._desk.waiting_for(pool) for pool in free} if len(self._desk.line) else {}
         for promotion in self._promotions.choose((one.candidate for one in waiting), free, in_line, now):
             one = next(one for one in waiting if one.candidate.holder == promotion.holder)
             self._begin(promotion, one.seat)
@@ -71,7 +71,7 @@ class Promoter:
         """Those who encode in software meanwhile, behind the line."""
         waiting = {one.candidate.holder: one.seat for one in self._waiting()}
         candidates = order(one.candidate for one in self._waiting())
-        for position, candidate in enumerate(candidates, len(self._desk) + 1):
+        for position, candidate in enumerate(candidates, len(self._desk.line) + 1):
             seat = waiting[candidate.holder]
             assert seat.code is not None
             yield Place(candidate.holder, position, candidate.since, seat.code, seat.why or "", promotion=True)
@@ -101,11 +101,10 @@ class Promoter:
         """Who encodes in software though hardware would do: the same holder once."""
         now, found = self._parts.clock(), dict[str, _Waiting]()
         usable: dict[tuple[Codec, str | None], list[tuple[str, str]]] = {}
-        moved = {lent.seat.request.holder for lent in self._books.lent.values() if lent.seat.hardware}
-        for lent in self._books.lent.values():
-            seat, request = lent.seat, lent.seat.request
-            wants = seat.code is not None and request.hardware is HardwareUse.PREFER and seat.opened is not None
-            if not wants or request.holder in moved or seat in self._books.parked:
+        for seat in self._books.lent.instead():
+            request = seat.request
+            wants = request.hardware is HardwareUse.PREFER and seat.opened is not None
+            if not wants or self._books.lent.holds(request.holder, hardware=True) or seat in self._books.parked:
                 continue
             key = request.codec, request.device
             if key not in usable:
@@ -124,19 +123,21 @@ class Promoter:
         task.add_done_callback(self._tasks.discard)
 
     async def _promote(self, promotion: Promotion, old: Seat) -> None:
-        worked = False
+        worked: bool | None = False
         try:
             if self._books.sessions(promotion.pool).free == 0:
                 await self._desk.vacate(promotion.pool)
-            still_there = old.number in self._books.lent
-            seat = self._desk.promote(old.request) if still_there else None  # None: its memory is short, say
+            seat = (
+                self._desk.promote(old.request) if old in self._books.lent else None
+            )  # None: its memory is short, say
             if seat is not None:
                 worked = await self._moved(promotion.holder, seat)
         finally:
             self._promotions.ended(promotion, worked, self._parts.clock())
         self.tick()
 
-    async def _moved(self, holder: str, seat: Seat) -> bool:
+    async def _moved(self, holder: str, seat: Seat) -> bool | None:
+        """Whether it works there; None where it could not be moved just now and nothing was opened."""
         assert self.mover is not None
         worked, why = False, None
         try:
@@ -147,12 +148,14 @@ class Promoter:
         except SteadycastError as error:
             why = error.what
         finally:
-            self.totals["done" if worked else "failed"] += 1
-            if not worked and seat.number in self._books.lent:
+            untried = not worked and why is None and seat.opened is None and seat.fault is None
+            if not untried:
+                self.totals["done" if worked else "failed"] += 1
+            if not worked and seat in self._books.lent:
                 self._desk.free(seat)
         if not worked:
-            log.info("not promoted", holder=holder, device=seat.device, why=why)
-            return False
+            log.info("not promoted", holder=holder, device=seat.device, why=why, untried=untried)
+            return None if untried else False
         log.info("encoder.promoted", holder=holder, device=seat.device)
         data = {"holder": holder, "device": seat.device}
         self._parts.events.publish("encoder", "encoder.promoted", lobby=lobby_of(holder), data=data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steadycast.vendors.protocol import Device, DeviceFault, DeviceUse, VendorReport, VendorState
 
@@ -13,7 +13,8 @@ DEVICES = 64
 @dataclass(frozen=True, slots=True)
 class Known:
     """A device. `use` is how much of it is used, None where its vendor does not answer now; `last` is the last that
-    was known. `gone` says that its vendor does not find it any more, and that it is shown because something is lent."""
+    was known, also of memory that was not measured this time. `gone` says that its vendor does not find it any more,
+    and that it is shown because something is lent."""
 
     device: Device
     state: VendorState
@@ -65,7 +66,7 @@ class Roster:
         for report in reports:
             for known in _known(report):
                 if len(found) < DEVICES:
-                    found.setdefault(known.device.id, known)
+                    found.setdefault(known.device.id, _remembering(known, before.get(known.device.id)))
                     faults += [(known.device.id, fault) for fault in (known.use.faults if known.use else ())]
         for id, known in before.items():
             if id not in found and id in lent:
@@ -91,3 +92,19 @@ def _known(report: VendorReport) -> tuple[Known, ...]:
         )
         for device in report.look.devices
     )
+
+
+def _remembering(known: Known, before: Known | None) -> Known:
+    """A figure that is missing this time is what it was: it must not look as if there were no limit."""
+    last, earlier = known.last, None if before is None else before.last
+    if earlier is None:
+        return known
+    if last is None:
+        return replace(known, last=earlier)
+    if last.vram_total is None or last.vram_used is None:
+        total, used, reserved = earlier.vram_total, earlier.vram_used, earlier.vram_reserved
+        by_pid = earlier.memory_by_pid
+        last = replace(last, vram_total=total, vram_used=used, vram_reserved=reserved, memory_by_pid=by_pid)
+    if last.bar1_total is None or last.bar1_used is None:
+        last = replace(last, bar1_total=earlier.bar1_total, bar1_used=earlier.bar1_used)
+    return replace(known, last=last)

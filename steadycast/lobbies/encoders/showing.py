@@ -13,6 +13,7 @@ from steadycast.lobbies.device_views import (
     LeaseView,
     PlaceView,
     SessionView,
+    VendorView,
 )
 from steadycast.lobbies.encoders.admissions import lobby_of
 from steadycast.lobbies.encoders.books import Books
@@ -42,7 +43,7 @@ class Showing:
 
     def leases(self) -> tuple[LeaseView, ...]:
         """Every part of a quota that is lent, the oldest first."""
-        devices = {lent.reservation.number: lent.seat.device for lent in self._books.lent.values()}
+        devices = {lent.reservation.number: lent.seat.device for lent in self._books.lent}
         return tuple(
             LeaseView(
                 quota,
@@ -73,16 +74,16 @@ class Showing:
         hardware = [view for view in devices if view.hardware]
         seen = [view.sessions_seen for view in hardware if view.sessions_seen is not None]
         limits = {view.pool: view.sessions_limit for view in hardware if view.sessions_limit is not None}
-        in_software = any(lent.seat.code is not None and not lent.seat.hardware for lent in self._books.lent.values())
         return GpuStatus(
             sum(seen) if seen else None,
             sum(limits.values()) if limits else None,
-            in_software if looked else None,
+            bool(self._books.lent.instead()) if looked else None,
             lobbies,
             sessions,
             devices,
             self._books.cpu.view(),
             waiting,
+            tuple(VendorView(one.vendor, one.state.value, one.why, one.hint) for one in self._books.roster.reports),
         )
 
     # --- inside
@@ -94,7 +95,6 @@ class Showing:
         device, books = known.device, self._books
         use = known.use or DeviceUse(device.id)
         limit, origin = self._limit(device)
-        lent = [one for one in books.lent.values() if one.seat.device == device.id]
         foreign = _foreign(use, workers, ours)
         return DeviceView(
             id=device.id,
@@ -108,7 +108,7 @@ class Showing:
             why=known.why,
             hint=known.hint,
             pool=device.pool,
-            sessions_lent=len(lent),
+            sessions_lent=len(books.lent.on(device.id)),
             sessions_seen=_seen(use),
             sessions_foreign=None if foreign is None else len(foreign),
             sessions_limit=limit,

@@ -186,6 +186,8 @@ class Trier:
     async def _canary(self, belief: Belief) -> None:
         breaker = self._books.breaker(belief.device)
         reservation = self._reserve(belief)
+        if belief.hardware and reservation is None:
+            return  # the sessions went in this moment; it is asked again when one is free
         breaker.trying(self._parts.clock())
         self._outcomes.breaker_said(belief.device, "a trial decides")
         try:
@@ -229,9 +231,7 @@ class Trier:
         if known is None:
             return False
         pool = known.device.pool
-        ours, foreign = self._books.open_in(pool), self._books.foreign.get(pool)
-        is_open = ours + foreign if foreign is not None else ours or None
-        return verdict(fault, is_open, self._books.cap(pool).limit, None, 0) is Verdict.CAP
+        return verdict(fault, self._books.maybe_open(pool), self._books.cap(pool).limit, None, 0) is Verdict.CAP
 
     def _reserve(self, belief: Belief) -> Reservation | None:
         known = self._books.roster.get(belief.device)

@@ -58,7 +58,7 @@ class Watch:
         reports = await self._parts.attendance.look_all()
         books, now = self._books, self._parts.clock()
         before = {known.device.id: known.state for known in books.roster}
-        faults = books.roster.look(reports, {lent.seat.device for lent in books.lent.values()})
+        faults = books.roster.look(reports, books.lent.devices)
         books.beliefs.look(books.roster.devices)
         for known in books.roster:
             recovered = known.state is VendorState.WORKS and before.get(known.device.id, known.state) is not known.state
@@ -68,6 +68,7 @@ class Watch:
             if books.breaker(device).failed(now, f"{fault.code}: {fault.what}", fatal=fault.fatal):
                 self._outcomes.breaker_said(device, f"{fault.code}: {fault.what}")
         self._reconcile(now)
+        books.forget_gone()
         books.refresh()
         self._outcomes.looked()
         self.first.set()
@@ -76,14 +77,14 @@ class Watch:
         books = self._books
         held = [
             Held(lent.seat.request.holder, lent.seat.device, lent.seat.pid, lent.seat.opened)
-            for lent in books.lent.values()
+            for lent in books.lent
             if lent.seat.hardware
         ]
         shown = [_shown(known) for known in books.roster if known.device.hardware]
         workers = self._parts.pids_of_workers()
         ours = books.own_pids({*workers, *self._parts.children()}, now)
         found = reconcile((*held, *self._trials()), shown, ours, now, GRACE_S)
-        books.occupied(found.foreign, found.foreign_at_least)
+        books.occupied(found.foreign, found.taken)
         drifts = {finding for finding in found.findings if finding.drift is not Drift.FOREIGN}
         for finding in drifts - self._told:
             self.drift[finding.drift.value] += 1

@@ -19,7 +19,7 @@ def test_sessions_of_other_programs() -> None:
         [held("x", 10)], [Shown("a", "geforce", (10, 77, 77)), Shown("b", "geforce", (78,))], {10: 0}, NOW
     )
     assert result.findings == (Finding(Drift.FOREIGN, "a", 77, 2), Finding(Drift.FOREIGN, "b", 78, 1))
-    assert result.foreign == {"geforce": 3} == result.foreign_at_least
+    assert result.foreign == {"geforce": 3} == result.taken
 
 
 def test_an_orphan_is_a_session_of_ours_without_a_lease() -> None:
@@ -48,7 +48,7 @@ def test_an_unseen_lease() -> None:
 
 def test_what_is_not_known_is_no_claim() -> None:
     result = reconcile([held("x", 10)], [Shown("a", "p", None), Shown("b", "p", (5,))], {10: 0}, NOW)
-    assert result.foreign == {"p": None} and result.foreign_at_least == {"p": 1}
+    assert result.foreign == {"p": None} and result.taken == {"p": 1}
     assert [finding.drift for finding in result.findings] == [Drift.FOREIGN]
 
 
