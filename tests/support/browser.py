@@ -45,6 +45,17 @@ WATCH = """async (path) => {
   await pc.setRemoteDescription({type: 'answer', sdp: await answer.text()});
 }"""
 
+# What this page joins from now on is offered with one encoding of pictures only, given as a media type.
+PREFER = """(type) => {
+  const add = RTCPeerConnection.prototype.addTransceiver;
+  RTCPeerConnection.prototype.addTransceiver = function (kind, init) {
+    const transceiver = add.call(this, kind, init);
+    const known = RTCRtpReceiver.getCapabilities(kind).codecs;
+    if (kind === 'video') transceiver.setCodecPreferences(known.filter((codec) => codec.mimeType === type));
+    return transceiver;
+  };
+}"""
+
 # One look at the picture: size, mean brightness, spread of brightness, a coarse hash of it, frames decoded so far.
 LOOK = """async () => {
   const video = window.video;

@@ -52,6 +52,8 @@ class LightViewer:
     closed: bool = False
     on_bound: Callable[[tuple[str, int]], Awaitable[object]] | None = None
     path: str = "host"  # kind of the candidate that is used
+    video: str = "H264/90000"  # the only encoding of pictures that it takes
+    video_fmtp: str | None = "packetization-mode=1;profile-level-id=42e01f"
 
     def offer(self) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1"]
@@ -59,7 +61,7 @@ class LightViewer:
             lines += [f"m={media}", "c=IN IP4 0.0.0.0", f"a=ice-ufrag:{self.ufrag}", f"a=ice-pwd:{self.pwd}"]
             lines += [f"a=fingerprint:sha-256 {IDENTITY.fingerprint}", f"a=setup:{self.setup}", f"a=mid:{mid}"]
             lines += ["a=recvonly", "a=rtcp-mux"]
-        lines[14:14] = ["a=rtpmap:102 H264/90000", "a=fmtp:102 packetization-mode=1;profile-level-id=42e01f"]
+        lines[14:14] = [f"a=rtpmap:102 {self.video}", *([f"a=fmtp:102 {self.video_fmtp}"] if self.video_fmtp else [])]
         return "\r\n".join([*lines, "a=rtpmap:111 opus/48000/2"]) + "\r\n"
 
     async def start(self, answer: str) -> None:
