@@ -62,7 +62,9 @@ def software(request: EncodeRequest, snapshot: Snapshot) -> Option:
         return Option(name, name, code, why, never)
 
     if request.codec not in snapshot.software_codecs:
-        return no(Denial.NO_ENCODER, f"No software encoder for {request.codec} works here.", never=True)
+        doubt = devices[0].doubts.get(request.codec) if devices else None
+        known = f"No software encoder for {request.codec} is known to work here"
+        return no(Denial.NO_ENCODER, f"{known}: {doubt}." if doubt else f"{known}.", never=True)
     if name in request.refused:
         return no(Denial.DRIVER_REFUSED, f"{name} failed for this request already.")
     if devices and devices[0].quarantined is not None:

@@ -51,6 +51,15 @@ FULL = gpu("a", sessions_free=0, sessions_limit=3)
 REQUIRE = {"hardware": HardwareUse.REQUIRE}
 
 
+def test_what_software_is_not_known_to_do_is_said_with_the_reason() -> None:
+    cpu = gpu("software", hardware=False, doubts={Codec.AV1: "its trial runs"})
+    unknown = admit(ask(codec=Codec.AV1), house(cpu), 0)
+    assert isinstance(unknown, Deny) and unknown.code is Denial.NO_ENCODER
+    assert (
+        unknown.why is not None and "No software encoder for av1 is known to work here: its trial runs." in unknown.why
+    )
+
+
 def test_the_least_loaded_for_its_weight_gets_it_and_ties_go_by_id() -> None:
     devices = [gpu("c", load=PIXELS), gpu("b"), gpu("a")]
     grant = admit(ask(), house(*devices), 0)
