@@ -29,7 +29,9 @@ def list_(context: typer.Context, url: Url = URL, token: Token = None, as_json: 
     if context.invoked_subcommand is not None:
         return
     with failing():
-        devices = all_items(client(context), "/api/v1/devices")
+        host: Client = client(context)
+        devices = all_items(host, "/api/v1/devices")
+        vendors = host.get("/api/v1/system/gpu-status").get("vendors", [])
     if as_json:
         print_json(devices)
         return
@@ -42,6 +44,8 @@ def list_(context: typer.Context, url: Url = URL, token: Token = None, as_json: 
             console.print(f"  {escape(line)}", style="yellow")
     if not devices:
         console.print("Nothing here encodes.")
+    for line in troubles(vendors):
+        console.print(escape(line), style="yellow")
 
 
 @app.command()
@@ -53,6 +57,16 @@ def retry(
         host: Client = client(context)
         view = host.post(f"/api/v1/devices/{part(device)}/retry", {})
     print(f"{view['id']} is tried again; its breaker is {_BREAKERS.get(view['breaker']['state'], 'unknown')}.")
+
+
+def troubles(vendors: list[dict[str, Any]]) -> list[str]:
+    """Vendors that are here and do not answer as they should: nothing is known of their devices then."""
+    words = {"fails": "cannot be asked", "hung": "does not answer"}
+    return [
+        " ".join(filter(None, (f"The vendor {one['vendor']} {words[one['state']]}: {one['why']}.", one["hint"])))
+        for one in vendors
+        if one["state"] in words
+    ]
 
 
 def title(device: dict[str, Any]) -> str:

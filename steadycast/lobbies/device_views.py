@@ -141,6 +141,16 @@ class AdmissionView:
 
 
 @dataclass(frozen=True, slots=True)
+class VendorView:
+    """How the last look at a vendor went: `state` is a `VendorState`; one that fails or hangs may show no device."""
+
+    vendor: str
+    state: str
+    why: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GpuStatus:
     """The answer of `gpu-status`. The first five names are those that operators' dashboards know."""
 
@@ -152,6 +162,7 @@ class GpuStatus:
     devices: tuple[DeviceView, ...]
     cpu: CpuView
     waiting: tuple[PlaceView, ...]
+    vendors: tuple[VendorView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

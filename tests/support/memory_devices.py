@@ -20,6 +20,7 @@ from steadycast.lobbies.device_views import (
     PlaceView,
     SeatView,
     SessionView,
+    VendorView,
 )
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.views import Page
@@ -39,6 +40,7 @@ class MemoryDevices:
         self.places: list[PlaceView] = []
         self.cpu = CpuView(300e6, 0.0, "measured", {"h265": 3.5})
         self.software_mode: bool | None = None
+        self.vendors: list[VendorView] = []
         self.tried: list[str] = []
 
     def devices(self) -> tuple[DeviceView, ...]:
@@ -64,6 +66,7 @@ class MemoryDevices:
             devices=self.devices(),
             cpu=self.cpu,
             waiting=tuple(self.places),
+            vendors=tuple(self.vendors),
         )
 
     def encoders_statistics(self) -> EncodersStatistics:

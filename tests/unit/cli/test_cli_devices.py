@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from steadycast.cli.commands import app
-from steadycast.lobbies.device_views import BreakerView, RefusalView
+from steadycast.lobbies.device_views import BreakerView, RefusalView, VendorView
 from tests.support.memory_devices import a_device, the_cpu
 from tests.support.page_server import PageServer
 
@@ -28,6 +28,10 @@ def server() -> Iterator[PageServer]:
         id="nvidia:GPU-1", state="none", name="H200", why="This chip has no encoder.", sessions_foreign=None
     )
     server.lobbies.device_views = [latched, replace(none, foreign=(), beliefs=(), vram_used=None), the_cpu()]
+    server.lobbies.vendors = [
+        VendorView("nvidia", "works"),
+        VendorView("amd", "hung", "no answer for 2.0 s", "See dmesg."),
+    ]
     yield server
     server.close()
 
@@ -48,6 +52,8 @@ def test_what_is_lent_and_what_a_person_should_know(server: PageServer) -> None:
     assert "  This chip has no encoder." in text
     assert "does not encode av1: The driver has no AV1 encoder." in text
     assert "NV_ENC_ERR_OUT_OF_MEMORY (10)" in text
+    assert "The vendor amd does not answer: no answer for 2.0 s. See dmesg." in text
+    assert "vendor nvidia" not in text
 
 
 def test_json_is_what_the_api_says(server: PageServer) -> None:
