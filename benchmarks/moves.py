@@ -1,7 +1,8 @@
 """What viewers see of a change of encoder, in milliseconds without a new picture: `python -m benchmarks.moves`.
 
 Promotion: a slot frees, the new encoder is open before the old one ends. Failure: an encoder fails in mid-stream and
-nothing is open beside it. Refusal: the driver says no when a viewer comes, who waits for the first picture. A pause is
+nothing is open beside it. Hang: the new encoder of a promotion never opens, its worker is ended and another one shows
+the same lobby. Refusal: the driver says no when a viewer comes, who waits for the first picture. A pause is
 the longest gap between two pictures around the change, less the usual one; in Chromium by the moment that a picture is
 given to the compositor, and by the arrival of frames at an RTSP viewer that decodes nothing.
 """
@@ -35,6 +36,7 @@ promote_after_s = 0.2
 look_s = 0.5
 cpu_pixels_per_s = 1e9
 breaker_failures = 100
+open_s = 1
 [vendors.simulated]
 enabled = true
 sessions = 1
@@ -117,7 +119,7 @@ def promotion(one: Round, pauses: Pauses) -> None:
 
 def failure(one: Round, pauses: Pauses) -> None:
     """The encoder fails while both watch, and x264 takes over. It does not count where it failed before they did."""
-    one.faults(fail_after_frames=FPS * 7)
+    one.faults(fail_after_frames=FPS * 5)
     lobby = one.create()
     viewer = one.read(lobby)
     one.faults(fail_after_frames=0)
@@ -126,6 +128,22 @@ def failure(one: Round, pauses: Pauses) -> None:
     one.encodes(lobby, hardware=False)
     if not early:
         pauses.take(one.page, viewer, since, time.time())
+
+
+def hang(one: Round, pauses: Pauses) -> None:
+    """The other lobby ends, and the encoder that this one should have then hangs."""
+    other, lobby = one.create(), one.create()
+    one.read(other)
+    viewer = one.read(lobby)
+    one.watch(lobby)
+    one.encodes(lobby, hardware=False)
+    since = time.time()
+    one.faults(hang_on_open=1)
+    one.host.delete(other)
+    wait_for("the worker to be replaced", lambda: one.host.lobby(lobby)["restarts"] > 0, 60)
+    one.faults(hang_on_open=0)
+    one.encodes(lobby, hardware=False)
+    pauses.take(one.page, viewer, since, time.time())
 
 
 def refusal(one: Round, waits: dict[str, list[float]]) -> None:
@@ -155,25 +173,24 @@ def main() -> None:
     parser.add_argument("--size", default="640x360")
     arguments = parser.parse_args()
     width, height = (int(word) for word in arguments.size.split("x"))
-    moved, failed, waits = Pauses(), Pauses(), dict[str, list[float]]()
+    kinds = {"promotion": promotion, "encoder failed": failure, "promotion hung": hang}
+    seen, waits = {name: Pauses() for name in kinds}, dict[str, list[float]]()
     with running_host(CONFIG) as host, chromium() as browser:
         page = browser.new_page()
         for number in range(arguments.rounds):
-            for kind, pauses in ((promotion, moved), (failure, failed)):
+            for name, kind in kinds.items():
                 with ExitStack() as stack:
-                    kind(Round(host, page, (width, height), stack), pauses)
+                    kind(Round(host, page, (width, height), stack), seen[name])
             with ExitStack() as stack:
                 refusal(Round(host, page, (width, height), stack), waits)
-            load = os.getloadavg()[0]
-            print(f"{number + 1}: {moved.browser[-1:]} {failed.browser[-1:]} ms, load {load:.1f}", flush=True)
+            newest = ", ".join(f"{name} {pauses.browser[-1:]}" for name, pauses in seen.items())
+            print(f"{number + 1}: {newest}; load {os.getloadavg()[0]:.1f}", flush=True)
         page.close()
     columns = ["milliseconds", "p50", "p99", "largest"]
-    rows = [
-        ["promotion, Chromium", *spread(moved.browser)],
-        ["promotion, RTSP", *spread(moved.rtsp)],
-        ["encoder failed, Chromium", *spread(failed.browser)],
-        ["encoder failed, RTSP", *spread(failed.rtsp)],
-    ]
+    rows = []
+    for name, pauses in seen.items():
+        rows.append([f"{name}, Chromium", *spread(pauses.browser)])
+        rows.append([f"{name}, RTSP", *spread(pauses.rtsp)])
     show_table("Pause of the picture beyond a frame's time, when the encoder changes", columns, rows)
     show_table("RTSP: asked to first frame", columns, [[name, *spread(times)] for name, times in waits.items()])
 

@@ -14,6 +14,15 @@ from steadycast.lobbies.instances import Instance
 from steadycast.lobbies.seats import Seat
 from steadycast.model import Rendition, TrackInfo
 
+# A bus that breaks, or an encoder that fails, is replaced this often (a second, and at once); then its viewers go.
+REPLACED_PER_S = 0.2
+REPLACED_AT_ONCE = 5.0
+
+
+def replacements(now: float) -> Budget:
+    """How often something may be replaced."""
+    return Budget(REPLACED_PER_S, REPLACED_AT_ONCE, now)
+
 
 @dataclass(frozen=True, slots=True)
 class Bus:
@@ -49,12 +58,11 @@ class Feed:
     """One track; `encode` is None for a copy and for audio.
 
     `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `lock` is
-    held while buses are laid or closed.
+    held while buses are laid or closed. `failures` bounds the encoders that fail, `relays` the buses that break.
     """
 
     track: str
     encode: Rendition | None
-    relays: Budget
     failures: Budget
     tried: Tried
     instance: Instance | None = None
@@ -63,6 +71,7 @@ class Feed:
     moving: asyncio.Task[bool] | None = None
     holds: dict[str, Egress] = field(default_factory=dict)
     buses: dict[Egress, Bus] = field(default_factory=dict)
+    relays: dict[Egress, Budget] = field(default_factory=dict)
     closes_at: float | None = None  # Unix seconds
     timer: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -88,6 +97,10 @@ class Feed:
     def can_move(self) -> bool:
         """Whether another encoder may take over now: it is encoded, is watched, and does not move."""
         return self.seat is not None and self.moving is None and bool(self.holds)
+
+    def may_relay(self, egress: Egress, now: float) -> bool:
+        """Whether a bus to this egress worker may break once more."""
+        return self.relays.setdefault(egress, replacements(now)).take(now) == 0
 
     def give_up(self) -> set[asyncio.Task[Any]]:
         """Stop opening and moving: the tasks that end of it, and end their seats."""

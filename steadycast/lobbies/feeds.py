@@ -14,13 +14,12 @@ import structlog
 
 from steadycast.config.settings import LobbySettings, Settings
 from steadycast.errors import EncoderError, WorkerError
-from steadycast.leases.budget import Budget
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.carrying import Carrier, quietly
 from steadycast.lobbies.choose import AUDIO, Choice
 from steadycast.lobbies.egresses import Egress
-from steadycast.lobbies.feed import Failed, Feed
-from steadycast.lobbies.instances import Instances
+from steadycast.lobbies.feed import Failed, Feed, replacements
+from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import Opener
 from steadycast.lobbies.seats import Encoding, Place, Seat
 from steadycast.lobbies.stage import Stage
@@ -29,10 +28,6 @@ from steadycast.model import EncodePolicy, Rendition, TrackInfo
 from steadycast.workers.messages import EncoderReported, RenditionFailed
 
 log = structlog.get_logger("lobby")
-
-# A bus that ends, or an encoder that fails, is replaced this often (a second, and at once); then its viewers go.
-RELAY_PER_S = 0.2
-RELAY_AT_ONCE = 5.0
 
 
 class Feeds:
@@ -143,6 +138,7 @@ class Feeds:
         """Its buses are gone; its holders are released by whoever holds."""
         for feed in self._feeds.values():
             feed.buses.pop(egress, None)
+            feed.relays.pop(egress, None)
             self._stop_waiting(feed, egress)
 
     def bus_taken(self, track: str, bus: str) -> None:
@@ -151,17 +147,14 @@ class Feeds:
         if feed is not None and feed.swap is not None:
             feed.swap.answer(bus, True)
 
-    def bus_lost(self, track: str, egress: Egress) -> bool:
-        """Lay a lost bus again. False: it is lost too often, its viewers must go."""
+    def bus_lost(self, track: str, egress: Egress) -> None:
+        """Lay a lost bus again; where it is lost too often, its viewers must go."""
         feed, stage = self._feeds.get(track), self._carrier.stage
         if feed is None or stage is None or not stage.works or feed.instance is None or egress not in feed.buses:
-            return True  # what comes next lays it, or nobody wants it
-        if feed.relays.take(time.monotonic()) > 0:
-            return False
-        del feed.buses[egress]
+            return  # what comes next lays it, or nobody wants it
+        lost = feed.buses.pop(egress)
         self._stop_waiting(feed, egress)
-        self._carrier.spawn(quietly(self._carrier.ensure(feed, egress)))
-        return True
+        self._carrier.spawn(self._relay(feed, egress, lost.instance))
 
     def keyframe_wanted(self, track: str) -> None:
         """Ask what makes the track for a keyframe, and what shall make it next."""
@@ -207,10 +200,8 @@ class Feeds:
 
     def _feed(self, track: str, encode: Rendition | None) -> Feed:
         if track not in self._feeds:
-            now = time.monotonic()
-            relays, failures = (Budget(RELAY_PER_S, RELAY_AT_ONCE, now) for _ in range(2))
             tried = self._tried.pop(track) if track in self._tried else Tried()
-            self._feeds[track] = Feed(track, encode, relays, failures, tried)
+            self._feeds[track] = Feed(track, encode, replacements(time.monotonic()), tried)
         return self._feeds[track]
 
     def _heard(self, message: RenditionFailed | EncoderReported) -> None:
@@ -249,6 +240,13 @@ class Feeds:
         failed = await self._carrier.renew_all((feed,))
         if failed and stage is self._carrier.stage and stage is not None and stage.works:
             self._failed(failed)
+
+    async def _relay(self, feed: Feed, egress: Egress, made: Instance) -> None:
+        """A bus ends with what made the track, which is no fault of the bus: only where that lives on it counts."""
+        await quietly(self._carrier.ensure(feed, egress))
+        if feed.instance is made and not made.dead and not feed.may_relay(egress, time.monotonic()):
+            error = WorkerError("track.bus", "Its bus broke again and again.", retry_after=1)
+            self._failed((Failed(feed.track, egress, error),))
 
     async def _bring(self, feeds: list[Feed], egress: Egress) -> tuple[tuple[str, TrackInfo], ...]:
         infos = await asyncio.gather(*(self._carrier.ensure(feed, egress) for feed in feeds))

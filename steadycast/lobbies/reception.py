@@ -108,8 +108,8 @@ class Reception:
     def bus_lost(self, egress: Egress, track: str) -> None:
         """A bus ended."""
         lobby, name = self._lobby_of(track)
-        if lobby is not None and not lobby.feeds.bus_lost(name, egress):
-            self._viewers.end_holders(lobby, name, egress, "the track's bus broke again and again")
+        if lobby is not None:
+            lobby.feeds.bus_lost(name, egress)
 
     def egress_gone(self, egress: Egress, why: str) -> None:
         """All its viewers and connections are gone."""
