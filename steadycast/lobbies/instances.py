@@ -77,6 +77,7 @@ class Instances:
         if instance is not None and instance.seat is not None:
             del self._open[instance.seat]
             instance.dead = True
+            _judge(instance.stage, instance.seat, _fault(code), what)
             self._failing(instance.seat, _fault(code), what)()
         return instance
 
@@ -131,6 +132,7 @@ class Instances:
             if (failure := self._early[name]) is not None:  # its last words came with its first
                 raise failure
         except EncoderError as error:
+            _judge(stage, seat, _fault(error.code), error.what)
             if error.code == EncoderFault.HUNG:
                 self._lose(stage, error, self._refusing(seat, error))
             else:
@@ -237,6 +239,12 @@ class Instances:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _judge(stage: Stage, seat: Seat, fault: EncoderFault, what: str) -> None:
+    """A lost driver stays lost for a process that had it open: CUDA answers with the same error to all that follows."""
+    if fault is EncoderFault.DRIVER_LOST and seat.hardware:
+        stage.lost_devices[seat.device] = what
 
 
 def _fault(code: str) -> EncoderFault:

@@ -13,9 +13,10 @@ from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
 from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.instances import Instance, Instances
+from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
-from steadycast.model import Rendition
+from steadycast.model import EncoderFault, Rendition
 
 log = structlog.get_logger("lobby")
 
@@ -84,6 +85,8 @@ class Opener:
         """Open an instance on this seat. Raises SteadycastError; EncoderError where its device is to blame, which is
         not asked again for a while then."""
         assert feed.encode is not None
+        if (lost := stage.lost_devices.get(seat.device)) is not None:
+            raise self._used_up(stage, lost, seat)
         name = f"{feed.track}.{next(self._numbers)}"
         try:
             instance = await self._instances.open(stage, feed.encode, seat, name)
@@ -94,6 +97,13 @@ class Opener:
             raise
         feed.tried.since = None
         return instance
+
+    def _used_up(self, stage: Stage, why: str, seat: Seat) -> WorkerError:
+        """The device is well again, and another worker has to use it: this one lost its driver."""
+        self._encoding.give_back(seat)
+        what = "the lobby worker lost its driver and is replaced"
+        stage.lose(Loss(LossKind.WORKER, EncoderFault.DRIVER_LOST, what, why))
+        return WorkerError("lobby.not_streaming", NO_STAGE, why=what, retry_after=1)
 
     def _request(self, feed: Feed, rendition: Rendition, stage: Stage) -> EncodeRequest:
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)

@@ -126,6 +126,7 @@ class Stage(Holder):
         self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()
         self.tracks: dict[str, TrackInfo] = {}
         self.picture = Picture()
+        self.lost_devices: dict[str, str] = {}  # what their drivers said: this process gets nothing on them any more
         self.source_failed = False  # by its own words, and not because the worker died
         self.hears: Callable[[RenditionFailed | EncoderReported], None] = lambda message: None
 

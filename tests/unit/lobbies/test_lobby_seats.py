@@ -305,6 +305,20 @@ async def test_an_encoder_that_fails_is_replaced_and_the_viewers_stay(open_room:
     assert view is not None and view.device == "two"
 
 
+async def test_a_worker_that_lost_its_driver_gets_no_hardware_any_more(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1))
+    lobby = await streaming(room)
+    session = await watch(room)
+    (worker,) = room.workers()
+    worker.say(RenditionFailed("main.1", EncoderFault.DRIVER_LOST, "NVENC says 5."))
+    await room.until(lambda: room.encoding.on(SOFTWARE))
+    assert room.workers() == [worker] and not worker.gone.done(), "software goes on in it"
+    assert await room.lobbies.move(f"{lobby}/main", room.encoding.lend("gpu", f"{lobby}/main")) is False
+    await room.until(lambda: worker.gone.done() and len(room.workers()) == 2)
+    assert room.lobbies.get_viewer(session.viewer).lobby == lobby
+    await room.until(lambda: len(room.encoding.seats) == 1)
+
+
 async def test_a_viewer_that_comes_just_then_is_served(open_room: OpenRoom) -> None:
     room = await open_room(encoding=MemoryEncoding(gpu=1), egress={"workers": 2})
     await streaming(room)
