@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import RefusedError
 from steadycast.leases.decisions import Denial
-from steadycast.lobbies.device_views import BreakerView, RefusalView, SeatView
+from steadycast.lobbies.device_views import BreakerView, RefusalView, SeatView, VendorView
 from steadycast.model import TestSource
 from tests.browser.conftest import Complaints
 from tests.support.memory_devices import (
@@ -65,6 +65,7 @@ def latched_host(server: PageServer) -> str:
         the_cpu(),
     ]  # fmt: skip
     lobbies.software_mode = True
+    lobbies.vendors = [VendorView("nvidia", "works"), VendorView("amd", "fails", "boom", "Mend it.")]
     lobbies.places = [a_place("L0999", 1), a_place(id_, 2, promotion=True)]
     lobbies.lease_views = [a_lease(id_, "cpu", 27_648_000, "software", track=f"t{n:02d}") for n in range(25)]
     lobbies.admission_views = [an_admission(n, id_, "fallback" if n % 2 else "grant") for n in range(1, 31)]
@@ -78,6 +79,8 @@ def test_devices_are_told_in_words_and_a_latched_one_is_reset(server: PageServer
     page.get_by_role("link", name="Devices").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Devices")
+    troubles = page.locator(".page > .caution:visible")
+    expect(troubles).to_have_text(["The vendor amd cannot be asked: boom. Mend it."], use_inner_text=True)
     full, broken, cpu = (page.locator(".card").nth(n) for n in range(3))
     expect(full).to_contain_text("Simulated")
     expect(full).to_contain_text("2 lent · 1 by other programs · limit 3 (learned)")

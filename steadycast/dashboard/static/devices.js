@@ -1,9 +1,10 @@
 // What encodes on this host, who waits for it, what is lent, and why things were decided so.
 import { Admissions } from "./admissions.js";
 import * as api from "./api.js";
+import { Caution } from "./caution.js";
 import { DeviceCard } from "./device_card.js";
 import { h, keyed, setText, show } from "./dom.js";
-import { resultLook } from "./encoders.js";
+import { resultLook, vendorTroubles } from "./encoders.js";
 import { icon } from "./icons.js";
 import { LeaseTable, Line } from "./line.js";
 import { Pager } from "./pager.js";
@@ -19,6 +20,7 @@ export class Devices {
   constructor(store) {
     this.#store = store;
     this.summary = h("p.detail-about");
+    this.troubles = [0, 1, 2, 3].map(() => new Caution()); // of vendors that do not answer
     this.cards = h("ul.cards");
     this.empty = h("p.faint", {}, "Nothing is known yet.");
     this.line = new Line();
@@ -27,6 +29,7 @@ export class Devices {
       {},
       h("a.back", { href: "#/" }, icon("back"), "Lobbies"),
       h("header", {}, h("h1", { tabindex: "-1" }, "Devices"), this.summary),
+      ...this.troubles.map((trouble) => trouble.element),
       this.empty,
       this.cards,
       this.line.element,
@@ -93,6 +96,8 @@ export class Devices {
     if (!gpu) return;
     setText(this.empty, "Nothing here encodes.");
     setText(this.summary, summary(gpu));
+    const troubles = vendorTroubles(gpu);
+    this.troubles.forEach((trouble, at) => trouble.set(troubles[at] ?? ""));
     const devices = [...gpu.devices].sort((a, b) => b.hardware - a.hardware); // hardware first, else as the host has them
     const items = devices.map((device) => ({ device, all: gpu.devices, cpu: gpu.cpu }));
     keyed(

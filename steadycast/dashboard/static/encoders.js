@@ -44,6 +44,14 @@ export function deviceLook(device) {
   return DEVICE_STATES[device.state] ?? { word: String(device.state), tone: "idle", icon: "created" };
 }
 
+// Vendors that are here and do not answer as they should: nothing is known of their devices then.
+export function vendorTroubles(gpu) {
+  const words = { fails: "cannot be asked", hung: "does not answer" };
+  return (gpu.vendors ?? [])
+    .filter(({ state }) => words[state])
+    .map(({ vendor, state, why, hint }) => [`The vendor ${vendor} ${words[state]}${why ? `: ${why}` : ""}.`, hint].filter(Boolean).join(" "));
+}
+
 export function breakerLook(state) {
   return BREAKERS[state] ?? { word: String(state), tone: "idle" };
 }
@@ -67,7 +75,9 @@ export function gigabytes(bytes) {
 }
 
 export function megapixels(pixels) {
-  return Number.isFinite(pixels) ? `${Math.round(pixels / 1e6)} Mpixel/s` : UNKNOWN;
+  if (!Number.isFinite(pixels)) return UNKNOWN;
+  const mega = pixels / 1e6;
+  return `${mega > 0 && mega < 10 ? mega.toFixed(1) : Math.round(mega)} Mpixel/s`; // little is not nothing
 }
 
 export function percent(share) {

@@ -13,7 +13,9 @@ class RenditionRow {
     this.state = h("span.rendition-state");
     this.closes = moment();
     this.encoder = h("span.tag");
-    this.seat = h("span.faint.wrap");
+    this.where = h("span");
+    this.since = moment(); // when it came there: a promotion is a new seat
+    this.seat = h("span.faint.wrap", {}, this.where, " since ", this.since);
     this.caution = new Caution();
     this.element = h(
       "li.rendition",
@@ -33,8 +35,9 @@ class RenditionRow {
     setText(this.about, renditionText(rendition) || "follows the source");
     setText(this.encoder, encoder ?? "");
     this.encoder.hidden = !encoder;
-    setText(this.seat, seatText(rendition.seat));
-    show(this.seat, this.seat.textContent !== "");
+    setText(this.where, seatText(rendition.seat));
+    setMoment(this.since, rendition.seat?.since ?? null);
+    show(this.seat, Boolean(rendition.seat));
     const waits = rendition.seat ? "" : placeText(rendition.place);
     this.caution.set([softwareText(rendition), memoryText(rendition.seat), waits].filter(Boolean).join(" "));
     const closing = rendition.running && Number.isFinite(rendition.closes_at);
