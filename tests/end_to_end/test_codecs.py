@@ -181,19 +181,18 @@ async def decodes(packets: list[Packet], path: Path) -> None:
     assert played.enough and "WARNING" not in played.out and "ERROR" not in played.out, played.out[-3000:]
 
 
-@pytest.mark.parametrize("protocols", ["udp", "tcp"])
-def test_gstreamer_decodes_over_rtsp(host: Host, lobby: str, protocols: str) -> None:
+def test_gstreamer_decodes_over_udp(host: Host, lobby: str) -> None:
     """Three players in one process."""
     words = []
     for codec, decoder in DECODERS.items():
-        line = f"rtspsrc location={host.rtsp}/{lobby}/main-{codec} protocols={protocols} latency=100 timeout=0"
+        line = f"rtspsrc location={host.rtsp}/{lobby}/main-{codec} protocols=udp latency=100 timeout=0"
         words += [*f"{line} ! application/x-rtp,media=video ! {decoder} !".split(), *counted(codec)]
         words += ["!", "fakesink", "sync=false", "async=false"]
     played = apart(play(*words, frames=dict.fromkeys(DECODERS, 30)))
     assert played.enough and "WARNING" not in played.out and "ERROR" not in played.out, played.out[-3000:]
 
 
-def test_ffmpeg_decodes_over_rtsp(host: Host, lobby: str) -> None:
+def test_ffmpeg_decodes_over_tcp(host: Host, lobby: str) -> None:
     words = ["ffmpeg", "-v", "error", "-xerror"]
     for codec in DECODERS:
         words += ["-rtsp_transport", "tcp", "-i", f"{host.rtsp}/{lobby}/main-{codec}"]
@@ -225,16 +224,16 @@ def test_av1_over_rtsp_is_put_together_and_decodes(host: Host, lobby: str, tmp_p
         viewer.play()
         assert "a=rtpmap:96 AV1/90000" in viewer.sdp
         assert "a=fmtp:96 profile=0; level-idx=0; tier=0" in viewer.sdp
-        track = viewer.receive_frames(60, deadline_s=LONG_S)
+        track = viewer.receive_frames(40, deadline_s=LONG_S)
         viewer.teardown()
     assert track.gaps == 0
     path = tmp_path / "stream.obu"
-    path.write_bytes(stream(list(viewer.units.values())[:60]))
+    path.write_bytes(stream(list(viewer.units.values())[:40]))
     words = ["ffprobe", "-v", "error", "-f", "obu", "-count_frames", "-show_entries", "stream=nb_read_frames"]
     probed = subprocess.run(
         [*words, "-of", "csv=p=0", str(path)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert (probed.stdout.strip().strip(","), probed.stderr) == ("60", "")
+    assert (probed.stdout.strip().strip(","), probed.stderr) == ("40", "")
 
 
 def test_sdp_tells_what_h265_needs(host: Host, lobby: str) -> None:
