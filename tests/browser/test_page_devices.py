@@ -76,6 +76,7 @@ def test_devices_are_told_in_words_and_a_latched_one_is_reset(server: PageServer
     latched_host(server)
     page.goto(server.at("/"))
     expect(page.locator(".overview .caution")).to_contain_text("One request waits for an encoder.")
+    expect(page.locator(".overview .caution")).not_to_contain_text("in software")  # no seat could be better here
     page.get_by_role("link", name="Devices").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Devices")

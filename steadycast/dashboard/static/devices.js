@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { Caution } from "./caution.js";
 import { DeviceCard } from "./device_card.js";
 import { h, keyed, setText, show } from "./dom.js";
-import { resultLook, vendorTroubles } from "./encoders.js";
+import { isInstead, resultLook, vendorTroubles } from "./encoders.js";
 import { icon } from "./icons.js";
 import { LeaseTable, Line } from "./line.js";
 import { Pager } from "./pager.js";
@@ -95,7 +95,7 @@ export class Devices {
     show(this.empty, !gpu?.devices.length);
     if (!gpu) return;
     setText(this.empty, "Nothing here encodes.");
-    setText(this.summary, summary(gpu));
+    setText(this.summary, summary(gpu, [...this.#store.lobbies.values()]));
     const troubles = vendorTroubles(gpu);
     this.troubles.forEach((trouble, at) => trouble.set(troubles[at] ?? ""));
     const devices = [...gpu.devices].sort((a, b) => b.hardware - a.hardware); // hardware first, else as the host has them
@@ -115,7 +115,7 @@ export class Devices {
   }
 }
 
-export function summary(gpu) {
+export function summary(gpu, lobbies) {
   const free = ({ state, breaker }) => state === "works" && !["open", "latched"].includes(breaker.state);
   const hardware = gpu.devices.filter((device) => device.hardware && free(device)).length;
   const words = [
@@ -123,7 +123,7 @@ export function summary(gpu) {
     gpu.nvenc_sessions_limit === null
       ? null
       : `${gpu.nvenc_sessions_used ?? "an unknown number"} of ${gpu.nvenc_sessions_limit} sessions in use`,
-    gpu.software_mode ? "somebody is in software though hardware is preferred" : null,
+    isInstead(gpu, lobbies) ? "somebody is in software though hardware is preferred" : null,
     gpu.waiting.length ? `${gpu.waiting.length} in the line` : null,
   ];
   return `${words.filter(Boolean).join(" · ")}.`;

@@ -131,6 +131,11 @@ export function softwareText(rendition) {
   return [`In software, though hardware is preferred. ${why}`, placeText(place)].filter(Boolean).join(" ");
 }
 
+// Whether something is in software that could be in hardware here: where no GPU encodes it there is nothing to warn of.
+export function isInstead(gpu, lobbies) {
+  return Boolean(gpu?.software_mode) && lobbies.some((lobby) => lobby.renditions.some(softwareText));
+}
+
 export function placeText(place) {
   return place ? `Place ${place.position} in the line for hardware.` : "";
 }

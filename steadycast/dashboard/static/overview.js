@@ -2,6 +2,7 @@
 import { Activity } from "./activity.js";
 import { Caution } from "./caution.js";
 import { h, setAttr, setText } from "./dom.js";
+import { isInstead } from "./encoders.js";
 import { Receipts } from "./receipts.js";
 
 const SHOWN = 60;
@@ -52,18 +53,18 @@ export class Overview {
     for (const [label, number] of Object.entries(numbers))
       setText(this.#figures.get(label).value, loaded ? String(number) : "–");
     setAttr(this.#figures.get("In trouble").box, "data-tone", loaded && numbers["In trouble"] ? "warn" : null);
-    this.caution.set(softwareMode(gpu));
+    this.caution.set(softwareMode(gpu, all));
     this.activity.draw(events, SHOWN, (id) => lobbies.get(id)?.name ?? id);
     this.receipts.draw(receipts, SHOWN);
   }
 }
 
 // The host in one sentence where its hardware is not enough; empty where it is.
-function softwareMode(gpu) {
+function softwareMode(gpu, lobbies) {
   const waiting = gpu?.waiting.filter((place) => !place.promotion).length ?? 0;
   const many = waiting === 1 ? "One request waits for an encoder." : `${waiting} requests wait for an encoder.`;
   return [
-    gpu?.software_mode ? "Some pictures are encoded in software, though hardware is preferred." : null,
+    isInstead(gpu, lobbies) ? "Some pictures are encoded in software, though hardware is preferred." : null,
     waiting ? many : null,
   ]
     .filter(Boolean)
