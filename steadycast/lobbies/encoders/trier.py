@@ -74,6 +74,8 @@ class Trier:
             self._measuring.cancel()
         works = (belief.works and not belief.hardware for belief in self._books.beliefs.of_codec(request.codec))
         wished = request.hardware is not HardwareUse.REQUIRE and any(works)
+        if wished and request.refused:
+            return  # a picture stands still since that device refused or failed: it is promoted later
         if not self._open_questions(request, new=wished):
             return
         try:

@@ -175,6 +175,18 @@ async def test_a_trial_that_takes_long_keeps_nobody_from_software(
     assert house.on(GPU) == {"a"}, "promoted when the trial worked"
 
 
+async def test_whose_encoder_failed_waits_for_no_trial(houses: Houses) -> None:
+    """Its viewers have a picture that stands still; software goes on with it at once."""
+    house = await houses.build(tried=False)
+    house.trials.hold = asyncio.Event()
+    failed = house.request("a", refused=frozenset({"sim:9"}))
+    async with asyncio.timeout(2):
+        seat = await house.encoders.take(failed)
+    assert not seat.hardware and house.belief().state != "works"
+    house.encoders.give_back(seat)
+    house.trials.hold.set()
+
+
 async def test_a_software_codec_is_tried_for_the_first_who_asks(houses: Houses) -> None:
     house = await houses.build()
     assert house.belief(Codec.VP9, "software").state == "untried"
