@@ -18,7 +18,7 @@ from tests.support.storm_viewers import Refused, RtspPlayer
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-SECONDS = float(os.environ.get("STEADYCAST_STORM_S", "24"))
+SECONDS = float(os.environ.get("STEADYCAST_STORM_S", "14"))
 SEED = int(os.environ.get("STEADYCAST_STORM_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 WAVE_S = 12.0  # of storm, then calm
 GROWTH = 40 << 20  # bytes that the control plane may grow by, for caches and the allocator
