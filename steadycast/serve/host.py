@@ -58,6 +58,8 @@ class Host:
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
         check_room(folders)
+        # First what a killed host left: its egress workers wait for it, and still hold the RTSP port.
+        left = await clear_leftovers(folders.runtime, self._settings.workers)
         ports = self._listen()
         settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
         events = EventLog()
@@ -65,6 +67,8 @@ class Host:
         await store.open()
         self._stack.push_async_callback(store.close)
         receipts = ReceiptBook(store, events)
+        for receipt in left:
+            receipts.add(receipt)
         self._stack.push_async_callback(receipts.flush)
         supervisor = await self._start_supervisor(settings, folders, receipts)
         around = Around(settings, folders, supervisor, store, events)
@@ -110,8 +114,6 @@ class Host:
         return Ports(http, rtsp)
 
     async def _start_supervisor(self, settings: Settings, folders: Folders, receipts: ReceiptBook) -> Supervisor:
-        for receipt in await clear_leftovers(folders.runtime, settings.workers):
-            receipts.add(receipt)
         supervisor = Supervisor(folders.runtime, settings.workers, receipts.add)
         self._supervisor = supervisor
         self._stack.push_async_callback(supervisor.close)

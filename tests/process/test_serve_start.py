@@ -155,8 +155,9 @@ def test_lobbies_come_back_and_workers_of_a_killed_host_do_not_stay(tmp_path: Pa
         workers = [worker.pid for worker in host.workers("lobby") + host.workers("egress")]
         host.process.kill()
         host.process.wait()
+    port = json.loads((tmp_path / "run" / "host.json").read_text())["rtsp_port"]
     (tmp_path / "run" / "host.json").unlink()
-    with host_on(tmp_path) as host:
+    with host_on(tmp_path, "--rtsp-port", str(port)) as host:  # which its egress worker still has
         (item,) = host.get("/api/v1/lobbies")["items"]
         assert item["id"] == made["id"] and item["key"] == "kept" and item["created"] == made["created"]
         host.wait_state("kept", "STREAMING")
