@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
 from steadycast.lobbies.vetting import Vetting, check_declared
+from steadycast.model import Receipt
 from steadycast.serve.encoding import Around, start_encoders
 from steadycast.serve.folders import Folders, check_room, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
@@ -58,8 +59,7 @@ class Host:
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
         check_room(folders)
-        # First what a killed host left: its egress workers wait for it, and still hold the RTSP port.
-        left = await clear_leftovers(folders.runtime, self._settings.workers)
+        left = await clear_leftovers(folders.runtime, self._settings.workers)  # they may hold the RTSP port
         ports = self._listen()
         settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
         events = EventLog()
@@ -67,10 +67,8 @@ class Host:
         await store.open()
         self._stack.push_async_callback(store.close)
         receipts = ReceiptBook(store, events)
-        for receipt in left:
-            receipts.add(receipt)
         self._stack.push_async_callback(receipts.flush)
-        supervisor = await self._start_supervisor(settings, folders, receipts)
+        supervisor = await self._start_supervisor(settings, folders, receipts, left)
         around = Around(settings, folders, supervisor, store, events)
         encoders, simulated = await start_encoders(around, self._stack)
         vet = Vetting(settings, frozenset({settings.port, settings.rtsp_port}))
@@ -113,7 +111,11 @@ class Host:
         rtsp = self._stack.enter_context(listen(settings.host, settings.rtsp_port, "rtsp_port"))
         return Ports(http, rtsp)
 
-    async def _start_supervisor(self, settings: Settings, folders: Folders, receipts: ReceiptBook) -> Supervisor:
+    async def _start_supervisor(
+        self, settings: Settings, folders: Folders, receipts: ReceiptBook, left: Sequence[Receipt]
+    ) -> Supervisor:
+        for receipt in left:
+            receipts.add(receipt)
         supervisor = Supervisor(folders.runtime, settings.workers, receipts.add)
         self._supervisor = supervisor
         self._stack.push_async_callback(supervisor.close)
