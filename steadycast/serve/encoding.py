@@ -43,9 +43,11 @@ async def start_encoders(around: Around, stack: AsyncExitStack) -> tuple[Encoder
     stack.push_async_callback(trials.close)
     supervisor = around.supervisor
 
-    def pids_of_workers() -> dict[int, str]:
-        lobby_workers = (worker for worker in supervisor.workers if worker.kind is WorkerKind.LOBBY)
-        return {worker.pid: worker.lobby for worker in lobby_workers if worker.lobby is not None}
+    simulated = next((one.vendor for one in attended if isinstance(one.vendor, SimulatedVendor)), None)
+
+    def children() -> tuple[int, ...]:
+        foreign = None if simulated is None else simulated.foreign_pid()
+        return tuple(pid for pid in proc.children() if pid != foreign)
 
     def reap(pid: int, why: str) -> None:
         for worker in supervisor.workers:
@@ -62,12 +64,16 @@ async def start_encoders(around: Around, stack: AsyncExitStack) -> tuple[Encoder
             gstreamer=supervisor.gstreamer_version,
             machine=cpu_name(),
             cores=len(os.sched_getaffinity(0)),
-            pids_of_workers=pids_of_workers,
-            children=proc.children,
+            pids_of_workers=lambda: _lobbies_by_pid(supervisor),
+            children=children,
             reap=reap,
         )
     )
     stack.push_async_callback(encoders.close)
     await encoders.start()
-    simulated = next((one.vendor for one in attended if isinstance(one.vendor, SimulatedVendor)), None)
     return encoders, simulated
+
+
+def _lobbies_by_pid(supervisor: Supervisor) -> dict[int, str]:
+    lobby_workers = (worker for worker in supervisor.workers if worker.kind is WorkerKind.LOBBY)
+    return {worker.pid: worker.lobby for worker in lobby_workers if worker.lobby is not None}

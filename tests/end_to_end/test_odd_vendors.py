@@ -95,9 +95,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         yield host
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a vendor that shows a session of a worker which never encoded on its device ends that worker"
-)
 def test_odd_vendors_harm_nobody(host: Host) -> None:
     """They are said to be what they are; lobbies play on the good vendor, and their workers live."""
 

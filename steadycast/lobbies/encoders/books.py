@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from steadycast.leases.breaker import Breaker, BreakerRules, BreakerState
 from steadycast.leases.caps import Cap, Caps, PoolFacts
@@ -45,6 +46,14 @@ class Ahead:
         return sum(number for pools, number in self._by_pools.items() if pool in pools)
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """When an encoder last opened or ended in a process, and of which devices there ever was one."""
+
+    at: float
+    devices: frozenset[str]
+
+
 class Books:
     """All of it. Nothing here waits."""
 
@@ -60,7 +69,7 @@ class Books:
         self.cpu = Cpu(settings, self.ledger.quota("cpu"), mark, parts.cores)
         self.lent = LentSeats()
         self.parked = Parked()
-        self._touched: dict[int, float] = {}  # when an encoder last opened or ended in a process of ours
+        self._touched: dict[int, Touched] = {}  # processes of ours in which encoders opened or ended
         self.foreign: Mapping[str, int | None] = {}  # by pool, since the last look
         self.in_doubt: dict[str, int] = {}  # pools that just refused: at most so many are lent until it is learned
         self.failed: dict[tuple[str, str], str] = {}  # why a device failed a holder, if not for want of room
@@ -146,18 +155,23 @@ class Books:
         self.ledger.give_back(lent.reservation)
         self.refresh(seat.device)
 
-    def touched(self, pid: int) -> None:
-        """An encoder opened or ended in this process."""
-        self._touched.pop(pid, None)
-        self._touched[pid] = self._parts.clock()
+    def touched(self, pid: int, device: str) -> None:
+        """An encoder of this device opened or ended in this process."""
+        before = self._touched.pop(pid, None)
+        devices = before.devices if before is not None else frozenset[str]()
+        self._touched[pid] = Touched(self._parts.clock(), devices | {device})
         if len(self._touched) > PIDS:
             del self._touched[next(iter(self._touched))]
+
+    def encoded(self, pid: int, device: str) -> bool:
+        """Whether this process ever had an encoder of this device, as far as is remembered."""
+        return pid in self._touched and device in self._touched[pid].devices
 
     def own_pids(self, alive: Iterable[int], now: float) -> dict[int, float]:
         """Processes that are or lately were ours, with the time when an encoder last opened or ended there."""
         alive = frozenset(alive)
-        self._touched = {pid: at for pid, at in self._touched.items() if pid in alive or now - at < FORGET_S}
-        return {**dict.fromkeys(alive, float("-inf")), **self._touched}
+        self._touched = {pid: one for pid, one in self._touched.items() if pid in alive or now - one.at < FORGET_S}
+        return {**dict.fromkeys(alive, float("-inf")), **{pid: one.at for pid, one in self._touched.items()}}
 
     # --- what others use
 

@@ -59,7 +59,7 @@ class Outcomes:
     def opened(self, seat: Seat, pid: int, report: EncoderReport | None) -> None:
         """It encodes: that many sessions are possible."""
         seat.pid, seat.report, seat.opened = pid, report, self._parts.clock()
-        self._books.touched(pid)
+        self._books.touched(pid, seat.device)
         self._books.failed.pop((seat.request.holder, seat.device), None)
         self._books.refresh(seat.device)
         known = self._books.roster.get(seat.device)
@@ -113,7 +113,7 @@ class Outcomes:
         """It is not lent any more."""
         self._copied.discard(seat.number)
         if seat.pid is not None:
-            self._books.touched(seat.pid)
+            self._books.touched(seat.pid, seat.device)
 
     def verdict(self, seat: Seat, fault: EncoderFault) -> Verdict:
         """What a refusal means, with what is reserved for this seat counted as free."""

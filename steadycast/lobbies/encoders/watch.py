@@ -89,9 +89,11 @@ class Watch:
         for finding in drifts - self._told:
             self.drift[finding.drift.value] += 1
             self._say(finding, workers.get(finding.pid))
-        # Twice in a row: what was seen once may have been about to close.
+        # Twice in a row: what was seen once may have been about to close. A process that never had an encoder of that
+        # device is not ended on a vendor's word.
         for finding in drifts & self._told:
-            if finding.drift is Drift.ORPHAN and finding.pid in workers and finding.pid not in self._reaped:
+            may = finding.pid in workers and books.encoded(finding.pid, finding.device)
+            if finding.drift is Drift.ORPHAN and may and finding.pid not in self._reaped:
                 self._reaped.add(finding.pid)
                 self._parts.reap(finding.pid, f"it holds an encoder session on {finding.device} that nobody has")
         self._told = set(sorted(drifts, key=lambda finding: finding.pid)[:TOLD])

@@ -90,6 +90,11 @@ class SimulatedVendor:
             if self._folder.exists():
                 self._driver.uninstall()
 
+    def foreign_pid(self) -> int | None:
+        """The process that plays another program: a child of this one, and not to be taken for a part of it."""
+        foreign = self._foreign
+        return None if foreign is None else foreign.pid
+
     def _want_foreign(self) -> None:
         """Have the foreign program hold as many sessions as the fault says; `_settle_foreign` waits for it."""
         wanted = self._driver.faults().get("foreign_sessions", 0)

@@ -34,7 +34,7 @@ async def test_a_fourth_lobby_plays_in_software_and_is_promoted_when_one_ends(ho
     house = await houses.build()
     await full(house)
     fourth = await house.play("d")
-    assert not fourth.hardware and fourth.code is Denial.ENCODER_SESSIONS and fourth.why and "of 3" in fourth.why
+    assert not fourth.hardware and fourth.code is Denial.ENCODER_SESSIONS and fourth.why and "all 3" in fourth.why
     place = house.encoders.place("d/main")
     assert place is not None and place.position == 1 and place.promotion
     await house.pass_time(0)

@@ -223,9 +223,22 @@ async def test_a_device_that_turns_out_not_to_encode_is_not_asked_again_and_agai
     assert house.trials.asked == [(GPU, Codec.H264)] * 2 and house.encoders.place("a/main") is None
 
 
+async def test_a_process_that_never_encoded_there_is_not_ended_on_a_vendors_word(houses: Houses) -> None:
+    house = await houses.build()
+    house.workers[77] = "lobby"
+    house.driver.strays = [77]
+    for _ in range(4):
+        await house.pass_time(20)
+    assert house.reaped == [] and len(house.said("encoder.drift")) == 1
+
+
 async def test_a_session_that_nobody_holds_is_found_and_its_worker_ended(houses: Houses) -> None:
     house = await houses.build()
     house.workers[77] = "lobby"
+    seat = await house.encoders.take(house.request("a"))
+    house.encoders.opened(seat, 77, None)
+    house.encoders.give_back(seat)
+    await house.pass_time(20)
     house.driver.strays = [77]
     await house.pass_time(1)
     await house.pass_time(1)
