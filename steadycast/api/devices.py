@@ -20,7 +20,8 @@ After = Annotated[
     str | None, Query(min_length=1, max_length=600, description="`next` of the answer before: the items after it.")
 ]
 Result = Annotated[
-    Literal["grant", "fallback", "queue", "deny"] | None, Query(description="Only decisions that ended so.")
+    Literal["grant", "fallback", "queue", "deny", "promotion"] | None,
+    Query(description="Only decisions that ended so."),
 ]
 
 

@@ -126,7 +126,8 @@ class PlaceView:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionView:
-    """One decision. `result` is `grant`, `fallback`, `queue` or `deny`; the trail says of each option why not."""
+    """One decision. `result` is `grant`, `fallback`, `queue`, `deny`, or `promotion` (later, from
+    software to hardware); the trail says of each option why not."""
 
     number: int
     at: float

@@ -60,7 +60,7 @@ export class Devices {
 
   #decisions() {
     this.admissions = new Admissions();
-    const choices = ["grant", "fallback", "queue", "deny"].map((value) =>
+    const choices = ["grant", "fallback", "queue", "deny", "promotion"].map((value) =>
       h("option", { value }, resultLook(value).word),
     );
     this.result = h(

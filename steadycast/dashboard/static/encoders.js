@@ -21,6 +21,7 @@ const RESULTS = {
   fallback: { word: "Software instead", tone: "warn", icon: "degraded" },
   queue: { word: "In the line", tone: "busy", icon: "ending" },
   deny: { word: "Refused", tone: "bad", icon: "incomplete" },
+  promotion: { word: "Moved to hardware", tone: "good", icon: "check" },
 };
 const DENIALS = {
   encoder_sessions: "No encoder session is free",

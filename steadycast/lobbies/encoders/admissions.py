@@ -7,7 +7,7 @@ from collections import Counter, deque
 import structlog
 
 from steadycast.errors import RefusedError
-from steadycast.leases.decisions import Decision, Deny, EncodeRequest, Fallback, Grant, Queue
+from steadycast.leases.decisions import Decision, Deny, EncodeRequest, Fallback, Grant, Queue, Trail
 from steadycast.lobbies.device_views import AdmissionView
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.views import Page
@@ -53,6 +53,16 @@ class Admissions:
             self.fallbacks[decision.code.value] += 1
         if not isinstance(decision, Queue):
             self._say(request, _EVENTS[type(decision)], device, code, why)
+
+    def promoted(self, request: EncodeRequest, device: str, trail: Trail) -> None:
+        """Somebody in software was moved to this device. It is no decision about a new request, so it counts apart."""
+        self._number += 1
+        view = AdmissionView(
+            self._number, self._parts.wall(), request.holder, lobby_of(request.holder), request.codec.value,
+            "promotion", device, None, None, trail,
+        )  # fmt: skip
+        self._ring.append(view)
+        self._say(request, "encoder.promoted", device, None, None)
 
     def queued(self, request: EncodeRequest, decision: Queue, position: int) -> None:
         """Somebody stands in the line."""

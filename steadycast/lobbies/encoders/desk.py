@@ -66,6 +66,10 @@ class Desk:
         decision = admit(wish, snapshot, self._parts.clock())
         return self._reserve(request, decision) if isinstance(decision, Grant) else None
 
+    def promoted(self, seat: Seat) -> None:
+        """Its holder encodes there now."""
+        self._said.promoted(seat.request, seat.device, seat.trail)
+
     async def vacate(self, pool: str) -> None:
         """Close an idle encoder of a pool, if there is one, for somebody in software. The line comes first."""
         idle = self._books.parked.pick({known.device.id for known in self._books.roster.of_pool(pool)})

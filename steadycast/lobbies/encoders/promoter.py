@@ -11,7 +11,6 @@ import structlog
 
 from steadycast.errors import SteadycastError
 from steadycast.leases.promotion import Candidate, Promotion, Promotions, order
-from steadycast.lobbies.encoders.admissions import lobby_of
 from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.desk import Desk
 from steadycast.lobbies.encoders.outcomes import Outcomes
@@ -156,9 +155,7 @@ class Promoter:
         if not worked:
             log.info("not promoted", holder=holder, device=seat.device, why=why, untried=untried)
             return None if untried else False
-        log.info("encoder.promoted", holder=holder, device=seat.device)
-        data = {"holder": holder, "device": seat.device}
-        self._parts.events.publish("encoder", "encoder.promoted", lobby=lobby_of(holder), data=data)
+        self._desk.promoted(seat)
         return True
 
     def _wind(self, holders: list[str], now: float) -> None:

@@ -79,7 +79,7 @@ def test_what_a_grant_takes() -> None:
 def test_a_full_pool_falls_back_with_the_reason() -> None:
     answer = admit(ask(), house(FULL), 0)
     assert isinstance(answer, Fallback) and answer.device == "software"
-    assert answer.code is Denial.ENCODER_SESSIONS and "0 of 3 sessions" in answer.why
+    assert answer.code is Denial.ENCODER_SESSIONS and "all 3 encoder sessions" in answer.why
     assert answer.takes == {"cpu": PIXELS}
 
 

@@ -48,6 +48,8 @@ async def test_a_fourth_lobby_plays_in_software_and_is_promoted_when_one_ends(ho
     assert house.on(GPU) == {"a", "c", "d"} and house.on("software") == set()
     assert house.encoders.statistics().promotions_total == {"done": 1, "failed": 0}
     assert len(house.said("encoder.promoted")) == 1 and house.encoders.place("d/main") is None
+    (newest,) = house.encoders.admissions(None, 1).items
+    assert (newest.lobby, newest.result, newest.device, newest.trail[-1].code) == ("d", "promotion", GPU, "ok")
     assert house.encoders.gpu_status(4, 4).software_mode is False
 
 
