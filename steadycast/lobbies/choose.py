@@ -62,7 +62,19 @@ def choose(
     declared: tuple[Rendition, ...],
     tracks: Mapping[str, TrackInfo],
 ) -> Choice:
-    """The tracks for a viewer that takes `codecs` (None: it takes what it is told of, as RTSP players do).
+    """The first of `choices`."""
+    return choices(protocol, codecs, asked, declared, tracks)[0]
+
+
+def choices(
+    protocol: Protocol,
+    codecs: Collection[Codec] | None,
+    asked: str | None,
+    declared: tuple[Rendition, ...],
+    tracks: Mapping[str, TrackInfo],
+) -> tuple[Choice, ...]:
+    """The tracks for a viewer that takes `codecs` (None: it takes what it is told of, as RTSP players do): the best
+    first, and those that do where nothing here encodes it. Never empty.
 
     Raises NotFoundError `rendition.unknown`, CallerError 406 `codec.none`.
     """
@@ -76,17 +88,20 @@ def choose(
                 "rendition.unknown", f"This lobby has no rendition {asked!r}.", hint=f"It has: {names}."
             )
     if codecs is not None and asked is None and set(codecs) == {Codec.OPUS} and AUDIO in tracks:
-        return Choice(AUDIO, None, None, True)
+        return (Choice(AUDIO, None, None, True),)
     if asked is None and not declared:
         renditions = (*renditions, *EXTRAS)
     wanted = [r for r in renditions if r.codec == "copy"] + [r for r in renditions if r.codec != "copy"]
+    found: list[Choice] = []
     for rendition in wanted:
         if rendition.codec == "copy":
             if takes(protocol, codecs, tracks.get(COPY)):
-                return Choice(rendition.name, COPY, None, _audio(codecs, tracks))
+                found.append(Choice(rendition.name, COPY, None, _audio(codecs, tracks)))
         elif codecs is None or Codec(rendition.codec) in codecs:
-            return Choice(rendition.name, rendition.name, rendition, _audio(codecs, tracks))
-    raise _none(codecs, renditions, tracks)
+            found.append(Choice(rendition.name, rendition.name, rendition, _audio(codecs, tracks)))
+    if not found:
+        raise _none(codecs, renditions, tracks)
+    return tuple(found)
 
 
 def takes(protocol: Protocol, codecs: Collection[Codec] | None, track: TrackInfo | None) -> bool:

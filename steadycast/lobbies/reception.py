@@ -8,8 +8,9 @@ from typing import Any
 
 from steadycast.errors import NotFoundError
 from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.holds import Hold
 from steadycast.lobbies.lobby import Lobby
-from steadycast.lobbies.viewers import Hold, Viewer, Viewers
+from steadycast.lobbies.viewers import Viewer, Viewers
 from steadycast.model import Protocol
 from steadycast.workers.codec import to_plain
 from steadycast.workers.messages import RtspDescribe, ViewerConnected, ViewerGone, ViewerJoined

@@ -21,11 +21,11 @@ from steadycast.errors import (
 )
 from steadycast.leases.budget import Budget
 from steadycast.leases.decisions import Denial
-from steadycast.leases.quota import Lease, Quota
-from steadycast.lobbies.choose import Choice, choose
+from steadycast.leases.quota import Quota
 from steadycast.lobbies.egresses import Egress, Egresses
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Failed
+from steadycast.lobbies.holds import Hold, open_tracks
 from steadycast.lobbies.ids import tag, viewer_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.views import WhepPatched, WhepSession
@@ -36,18 +36,6 @@ log = structlog.get_logger("viewers")
 KICKS_AT_ONCE = 64
 # Tracks are open this long before whoever asks a worker for them gives up, so that the answer says why.
 ANSWER_S = 1.0
-STAGES_TRIED = 3  # a viewer that comes while its lobby worker is replaced is moved on to the next one this often
-
-
-@dataclass(eq=False)
-class Hold:
-    """Tracks kept open for one viewer or RTSP connection, and the place it takes."""
-
-    name: str
-    lobby: Lobby
-    egress: Egress
-    lease: Lease
-    choice: Choice | None = None
 
 
 @dataclass(eq=False)
@@ -232,7 +220,7 @@ class Viewers:
         """Choose and open tracks for a hold; answers with key and info of each. Raises SteadycastError."""
         request_s = self._settings.workers.request_s
         seconds = max(request_s - ANSWER_S, request_s / 2)
-        opening = asyncio.get_running_loop().create_task(self._open(hold, protocol, codecs, rendition))
+        opening = asyncio.get_running_loop().create_task(open_tracks(hold, protocol, codecs, rendition))
         try:
             await asyncio.wait({opening}, timeout=seconds)
             if opening.done():
@@ -240,20 +228,6 @@ class Viewers:
             raise _too_slow(hold, seconds)
         finally:
             opening.cancel()
-
-    async def _open(
-        self, hold: Hold, protocol: Protocol, codecs: frozenset[Codec] | None, rendition: str | None
-    ) -> tuple[tuple[str, TrackInfo], ...]:
-        lobby = hold.lobby
-        for tries_left in reversed(range(STAGES_TRIED)):
-            stage = await lobby.ready()
-            hold.choice = choose(protocol, codecs, rendition, lobby.request.renditions, stage.tracks)
-            try:
-                return await lobby.feeds.hold(hold.name, hold.choice, hold.egress)
-            except WorkerError:
-                if tries_left == 0 or not (stage.lost.done() or lobby.stage is not stage):
-                    raise
-        raise AssertionError("not reached")
 
     def give_back(self, hold: Hold) -> None:
         """Return a place and let go of its tracks; harmless where that was done."""

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from steadycast.errors import EncoderError, RefusedError
 from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.seats import Place, Seat
-from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, HardwareUse, WhenFull
+from steadycast.model import Codec, EncoderFault, EncoderOrder, EncoderReport, HardwareUse, WhenFull
 
 SOFTWARE = "software"
 
@@ -25,6 +25,7 @@ class MemoryEncoding:
 
     def __init__(self, **devices: int) -> None:
         self.devices = dict(devices)
+        self.lacks: set[Codec] = set()  # nothing here encodes these
         self.requests: list[EncodeRequest] = []
         self.seats: dict[int, Seat] = {}  # that are lent
         self.ends: Counter[str] = Counter()
@@ -37,6 +38,8 @@ class MemoryEncoding:
 
     async def take(self, request: EncodeRequest) -> Seat:
         self.requests.append(request)
+        if request.codec in self.lacks:
+            raise RefusedError(Denial.NO_ENCODER, "Nothing here encodes this.", why=request.codec.value)
         while (device := self._free(request)) is None:
             if request.when_full is WhenFull.REFUSE or self._hopeless(request):
                 hint = "Wait until one ends."

@@ -22,7 +22,7 @@ from steadycast.leases.decisions import Denial
 from steadycast.lobbies import instances
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.views import RenditionView, WhepSession
-from steadycast.model import EncoderFault, EncoderReport
+from steadycast.model import Codec, EncoderFault, EncoderReport, Rendition
 from steadycast.tracking import proc
 from steadycast.workers.messages import (
     AttachReader,
@@ -92,6 +92,23 @@ async def test_four_viewers_of_a_lobby_are_one_seat(open_room: OpenRoom) -> None
         await room.lobbies.end_viewer(session.viewer, "left")
     await room.until(lambda: room.encoding.ends["given back"] == 1)
     assert not room.encoding.seats
+
+
+async def test_another_codec_is_taken_only_where_nothing_encodes_the_first(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1))
+    room.encoding.lacks = {Codec.AV1}
+    renditions = (Rendition("new", "av1"), Rendition("old"))
+    await streaming(room, renditions=renditions)
+    session = await watch(room)  # the offer has H.264 alone
+    assert room.lobbies.get_viewer(session.viewer).rendition == "old"
+    described = await room.egress.ask(RtspDescribe("k", "c1", "127.0.0.1:5"))
+    assert [track["track"].rpartition("/")[2] for track in described["tracks"]] == ["old", "audio"]
+    room.encoding.lacks = {Codec.AV1, Codec.H264}
+    with pytest.raises(RefusedError) as refused:
+        await room.egress.ask(RtspDescribe("k/new", "c2", "127.0.0.1:5"))
+    assert refused.value.code == Denial.NO_ENCODER and refused.value.why == "av1", (
+        "asked for by name, nothing else does"
+    )
 
 
 async def test_each_refusal_leads_to_the_next_device(open_room: OpenRoom) -> None:
