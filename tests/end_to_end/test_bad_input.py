@@ -63,11 +63,11 @@ def test_bad_offers(host: Host, lobby: str, body: bytes, status: int) -> None:
 def test_offer_of_other_codecs_is_406(host: Host, lobby: str) -> None:
     lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"]
     lines += ["m=video 9 UDP/TLS/RTP/SAVPF 96", "c=IN IP4 0.0.0.0", "a=mid:0", "a=recvonly", "a=rtcp-mux"]
-    lines += ["a=rtpmap:96 VP8/90000", "a=ice-ufrag:abcd", "a=ice-pwd:abcdefghijklmnopqrstuvwx", "a=setup:actpass"]
+    lines += ["a=rtpmap:96 THEORA/90000", "a=ice-ufrag:abcd", "a=ice-pwd:abcdefghijklmnopqrstuvwx", "a=setup:actpass"]
     lines += ["a=fingerprint:sha-256 " + ":".join(["AB"] * 32)]
     status, text = offer(host, lobby, ("\r\n".join(lines) + "\r\n").encode())
     assert status == 406
-    assert "H.264" in text
+    assert "H.264" in text and "THEORA" in text
 
 
 def test_unknown_lobby(host: Host) -> None:

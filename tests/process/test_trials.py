@@ -60,7 +60,7 @@ async def test_refusals_are_told_apart(trials: Trials) -> None:
     assert "bitrat" in (settings.what or "")
     raw = await trials.trial(fragment("identity ! videoconvert"))
     assert raw.fault is EncoderFault.SETTINGS
-    assert "does not fit" in (raw.what or "")
+    assert "identity cannot be put into the pipeline" in (raw.what or "")
     ends_early = await trials.trial(fragment("x264enc tune=zerolatency ! identity error-after=3"))
     assert ends_early.fault is EncoderFault.FAILED
     assert ends_early.element == "x264enc"

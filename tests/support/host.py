@@ -154,8 +154,16 @@ class Host:
             children=len(tree),
             sockets=sum(link.startswith("socket:") for link in links),
             files=tuple(sorted(str(p.relative_to(self.runtime)) for p in self.runtime.rglob("*"))),
-            displays=tuple(sorted(p.name for p in Path("/tmp/.X11-unix").glob("X*"))),
+            displays=tuple(sorted(p.name for p in Path("/tmp/.X11-unix").glob("X*") if self._has(p.name[1:]))),
         )
+
+    def _has(self, display: str) -> bool:
+        """Whether a display is this host's, or nobody's any more: other tests have theirs at the same time."""
+        try:
+            server = psutil.Process(int(Path(f"/tmp/.X{display}-lock").read_text()))
+            return any(str(self.runtime) in word for word in server.cmdline())
+        except (OSError, ValueError, psutil.Error):
+            return True
 
     def kill(self) -> None:
         """SIGKILL for the control plane alone; its workers are left as they are."""
