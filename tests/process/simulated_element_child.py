@@ -48,12 +48,16 @@ class Child:
         """Two sizes in one stream: the names of errors, and how many samples came of each size."""
         with self.pipeline("appsink name=out sync=false", 0) as pipeline:
             sink, size = pipeline.get_by_name("out"), pipeline.get_by_name("size")
-            pipeline.set_state(Gst.State.PLAYING)
             widths: list[int] = []
             for width in (320, 160):
                 size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=I420,width={width},height=120"))
+                pipeline.set_state(Gst.State.PLAYING)  # after the first size, or two sizes are agreed on at once
                 while widths.count(width) < 5:
                     sample = sink.emit("try-pull-sample", WAIT_NS)
+                    if sample is None:
+                        errors = self.errors(pipeline) or ["no sample"]
+                        pipeline.set_state(Gst.State.NULL)
+                        return {"widths": widths, "errors": errors}
                     widths.append(first_of(sample.get_caps()).get_int("width").value)
                     del sample
             errors = self.errors(pipeline)
