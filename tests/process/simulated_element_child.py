@@ -55,7 +55,7 @@ class Child:
                 while widths.count(width) < 5:
                     sample = sink.emit("try-pull-sample", WAIT_NS)
                     if sample is None:
-                        errors = self.errors(pipeline) or ["no sample"]
+                        errors = self.errors(pipeline) or [["no sample"]]
                         pipeline.set_state(Gst.State.NULL)
                         return {"widths": widths, "errors": errors}
                     widths.append(first_of(sample.get_caps()).get_int("width").value)
