@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from steadycast.pipelines.gst import Gst
+
 MESSAGES_PER_WAKE = 64  # then the loop gets its turn; the descriptor stays readable while messages wait
 
 
@@ -24,6 +26,14 @@ class BusReader:
             message = None if self._fd < 0 else self._bus.pop()
             if message is None:
                 return
+            if message.type == Gst.MessageType.ERROR:
+                # Behind what its thread told the loop before it posted the error: that says more.
+                self._loop.call_soon(self._late, message)
+            else:
+                self._on_message(message)
+
+    def _late(self, message: Any) -> None:
+        if self._fd >= 0:
             self._on_message(message)
 
     def stop(self) -> None:

@@ -137,7 +137,7 @@ async def test_a_camera_that_redirects(tmp_path: Path, status: int) -> None:
         async with rtsp_stub(away) as camera, lobby_worker(tmp_path) as lobby:
             await lobby.show(RtspSource(f"rtsp://user:pw@127.0.0.1:{camera.port}/x"), timeout_s=30)
             failure = await lobby.fails()
-            assert (failure.code, failure.retry) == ("camera.redirect", True)
+            assert (failure.code, failure.retry) == ("camera.redirect", True), failure
         assert other.seen == []  # not a byte, and no login
 
 
