@@ -20,10 +20,6 @@ class Reservation:
     since: float
     parts: Mapping[str, Lease]
 
-    def amounts(self) -> dict[str, float]:
-        """How much of each quota."""
-        return {name: lease.amount for name, lease in self.parts.items()}
-
 
 @dataclass(frozen=True, slots=True)
 class LedgerStatistics:

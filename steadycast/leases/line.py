@@ -29,7 +29,6 @@ class LineStatistics:
     waiting: int
     limit: int
     joined_total: int
-    expired_total: int
     refused_total: int
 
 
@@ -51,7 +50,6 @@ class Line:
         self._by_number: dict[int, Entry] = {}
         self._by_holder: dict[str, Entry] = {}
         self._joined = 0
-        self._expired = 0
         self._refused = 0
 
     def __len__(self) -> int:
@@ -86,16 +84,15 @@ class Line:
             del self._order[bisect.bisect_left(self._order, self._key(entry))]
         return entry
 
-    def expire(self, now: float) -> tuple[Entry, ...]:
-        """Takes out those whose deadline passed, in their order."""
-        late = tuple(entry for entry in self.order() if entry.deadline is not None and entry.deadline <= now)
-        for entry in late:
-            self.leave(entry.holder)
-        self._expired += len(late)
-        return late
+    def late(self, now: float) -> tuple[Entry, ...]:
+        """Those whose deadline passed, in their order; they still wait."""
+        at = self.next_deadline()
+        if at is None or at > now:
+            return ()
+        return tuple(entry for entry in self.order() if entry.deadline is not None and entry.deadline <= now)
 
     def next_deadline(self) -> float | None:
-        """When `expire` has something to do; None: never."""
+        """When `late` has somebody to name; None: never."""
         return min((entry.deadline for entry in self._by_number.values() if entry.deadline is not None), default=None)
 
     def order(self) -> tuple[Entry, ...]:
@@ -113,7 +110,7 @@ class Line:
 
     def statistics(self) -> LineStatistics:
         """Counters."""
-        return LineStatistics(len(self._order), self._limit, self._joined, self._expired, self._refused)
+        return LineStatistics(len(self._order), self._limit, self._joined, self._refused)
 
     def _key(self, entry: Entry) -> tuple[float, float, int]:
         return rank(entry.priority, entry.since, self._aging), entry.since, entry.number

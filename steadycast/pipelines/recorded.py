@@ -54,11 +54,6 @@ class RecordedElements:
     def names(self) -> tuple[str, ...]:
         return (*self._elements, *self._present)
 
-    def conditional(self, factory: str) -> frozenset[str]:
-        """Properties that a real device may lack."""
-        found = self._find(factory)
-        return frozenset(name for name, one in (found["properties"] if found else {}).items() if one.get("conditional"))
-
     def _find(self, factory: str) -> dict[str, Any] | None:
         return self._elements.get(factory) or self._elements.get(_NODE.sub("", factory))
 

@@ -184,7 +184,8 @@ class Desk:
     def tick(self, seconds: float) -> None:
         """Time passes: deadlines, a look, canaries, then the line, then promotion."""
         self.now += seconds
-        for entry in self.line.expire(self.now):
+        for entry in self.line.late(self.now):
+            self.line.leave(entry.holder)
             del self.waiting[entry.holder]
             self.lost[entry.holder] = Denial.QUEUE_TIMEOUT
         self.look()

@@ -41,7 +41,7 @@ class Told:
     keyframes: list[str] = field(default_factory=list)
 
     async def describe(self, path: str, hold: str, remote: str) -> Description:
-        raise NotImplementedError
+        raise AssertionError("nobody asks for RTSP here")
 
     def hold_gone(self, hold: str) -> None: ...
 

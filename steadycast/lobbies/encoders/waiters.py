@@ -76,10 +76,7 @@ class Waiters:
 
     def late(self, now: float) -> tuple[Waiter, ...]:
         """Those whose time is over."""
-        at = self._line.next_deadline()
-        if at is None or at > now:
-            return ()
-        return tuple(one for one in self if one.entry.deadline is not None and one.entry.deadline <= now)
+        return tuple(self._by_key[entry.holder] for entry in self._line.late(now))
 
     def next_deadline(self) -> float | None:
         """When `late` has somebody to name."""

@@ -87,10 +87,11 @@ def test_deadlines(deadlines: list[float | None], now: float) -> None:
         line.join(f"h{number}", float(number), 50, deadline)
     known = [deadline for deadline in deadlines if deadline is not None]
     assert line.next_deadline() == min(known, default=None)
-    late: tuple[Entry, ...] = line.expire(now)
+    late: tuple[Entry, ...] = line.late(now)
     assert {entry.holder for entry in late} == {
         f"h{number}" for number, deadline in enumerate(deadlines) if deadline is not None and deadline <= now
     }
-    assert all(line.position(entry.holder) is None for entry in late)
-    assert len(line) + len(late) == len(deadlines) and line.statistics().expired_total == len(late)
-    assert line.expire(now) == ()
+    assert [line.position(entry.holder) for entry in late] == sorted(line.position(entry.holder) or 0 for entry in late)
+    for entry in late:
+        line.leave(entry.holder)
+    assert len(line) + len(late) == len(deadlines) and line.late(now) == ()
