@@ -84,20 +84,27 @@ def _launch(
         listener.listen(4)
         own = {WORKER: worker, PARAMETERS: _parameters(runtime, worker, kind, token, listener, settings)}
         popen = _execute(folder / f"{worker}.log", module, environment(os.environ, own | dict(extra)), listener)
-    process = Process.of_child(popen)
-    started = process.identity.start_time
-    record = WorkerRecord(worker, kind, popen.pid, started, proc.boot_id(), token, lobby, time.time())
+        process = Process.of_child(popen)
+        started = process.identity.start_time
+        record = WorkerRecord(worker, kind, popen.pid, started, proc.boot_id(), token, lobby, time.time())
+        # While our own copy still listens: a child that ended at once is then seen to end, and its log is read.
+        sock = _connected(folder, record, process, popen)
+    return Launched(record, process, sock)
+
+
+def _connected(folder: Path, record: WorkerRecord, process: Process, popen: subprocess.Popen[bytes]) -> socket.socket:
+    """The control socket of a child that is written down; nothing of the child stays where that fails."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        records.write(folder / f"{worker}.json", record)
-        _at(folder, f"{worker}.sock", sock.connect)
+        records.write(folder / f"{record.id}.json", record)
+        _at(folder, f"{record.id}.sock", sock.connect)
     except OSError:
         sock.close()
         process.close()
         popen.kill()
         popen.wait()  # SIGKILL of a process that is only just starting: some milliseconds
         raise
-    return Launched(record, process, sock)
+    return sock
 
 
 def _parameters(

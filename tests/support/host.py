@@ -154,16 +154,27 @@ class Host:
             children=len(tree),
             sockets=sum(link.startswith("socket:") for link in links),
             files=tuple(sorted(str(p.relative_to(self.runtime)) for p in self.runtime.rglob("*"))),
-            displays=tuple(sorted(p.name for p in Path("/tmp/.X11-unix").glob("X*") if self._has(p.name[1:]))),
+            displays=self._displays(root),
         )
 
-    def _has(self, display: str) -> bool:
-        """Whether a display is this host's, or nobody's any more: other tests have theirs at the same time."""
-        try:
-            server = psutil.Process(int(Path(f"/tmp/.X{display}-lock").read_text()))
-            return any(str(self.runtime) in word for word in server.cmdline())
-        except (OSError, ValueError, psutil.Error):
-            return True
+    @staticmethod
+    def _displays(root: psutil.Process) -> tuple[str, ...]:
+        """Displays whose server is below this host, and those that nobody serves: other hosts have theirs meanwhile."""
+        held = set()
+        for server in root.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+                held |= {str(fd.readlink()) for fd in Path(f"/proc/{server.pid}/fd").iterdir()}
+        inodes: dict[str, set[str]] = {}
+        for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+            words = line.split()
+            if len(words) > 7:
+                inodes.setdefault(words[7], set()).add(f"socket:[{words[6]}]")
+        found = []
+        for path in Path("/tmp/.X11-unix").glob("X*"):
+            served = inodes.get(str(path), set())
+            if not served or served & held:
+                found.append(path.name)
+        return tuple(sorted(found))
 
     def kill(self) -> None:
         """SIGKILL for the control plane alone; its workers are left as they are."""
