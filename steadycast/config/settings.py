@@ -119,6 +119,8 @@ class EgressSettings(Table):
         le=268_435_456,
         description="Largest group of pictures kept a track to show a new viewer at once.",
     )
+    spares: int = Field(1, ge=0, le=4, description="Egress processes kept started, for one that dies.")
+    drain_s: Seconds = Field(60, description="From draining an egress process until its last viewers are told to go.")
     mtu: int = Field(
         1200, ge=576, le=1400, description="Largest RTP packet made by a lobby worker, without SRTP's trailer."
     )
@@ -157,6 +159,9 @@ class WorkerSettings(Table):
     source_s: Seconds = Field(20, description="From the order to show a source until it shows or says why not.")
     heartbeat_s: Seconds = Field(1, description="Between signs of life.")
     silence_s: Seconds = Field(10, description="A worker without signs of life this long is ended.")
+    stall_s: Seconds = Field(10, description="A worker that lives but whose frames stand still this long is ended.")
+    evidence: int = Field(32, ge=0, le=1000, description="Reports kept of workers that hung; the oldest go.")
+    adopt_s: Seconds = Field(10, description="What a worker found at the start has to say what it holds.")
     end_s: Seconds = Field(3, description="From 'end' until the worker is gone by itself; then SIGTERM.")
     term_s: Seconds = Field(2, description="From SIGTERM until SIGKILL.")
     kill_s: Seconds = Field(5, description="From SIGKILL until reaped; then cleanup counts as incomplete.")
@@ -168,6 +173,19 @@ class WorkerSettings(Table):
         description="Restarts of one lobby within `restart_window_s`; then it stays down until a person acts.",
     )
     restart_window_s: Seconds = Field(60, description="Window of `restarts`.")
+
+
+class RecycleSettings(Table):
+    """When a worker that works is replaced, so that what leaks in it is given back. None: never for this cause."""
+
+    age_s: Seconds | None = Field(None, description="Age of a lobby worker.")
+    egress_age_s: Seconds | None = Field(None, description="Age of an egress worker; its viewers choose again.")
+    uses: int | None = Field(1000, ge=1, le=1_000_000, description="Renditions that a lobby worker opened.")
+    memory_bytes: int | None = Field(2 << 30, ge=1 << 20, description="Private memory of a worker.")
+    descriptors: int | None = Field(4096, ge=16, le=10_000_000, description="Open descriptors of a lobby worker.")
+    residue: bool = Field(True, description="After a receipt of a rendition or viewer that is not clean.")
+    jitter: float = Field(0.1, ge=0, le=1, description="Each worker's limits are lower by a part of up to this.")
+    look_s: Seconds = Field(30, description="Between looks at what is due.")
 
 
 class LimitSettings(Table):
@@ -219,5 +237,6 @@ class Settings(Table):
     encoders: EncoderSettings = Field(default_factory=EncoderSettings)
     vendors: VendorsSettings = Field(default_factory=VendorsSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    recycle: RecycleSettings = Field(default_factory=RecycleSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     lobbies: tuple[LobbySettings, ...] = Field((), description="Lobbies the host starts with.")

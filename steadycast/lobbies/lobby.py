@@ -12,13 +12,13 @@ import structlog
 
 from steadycast.config.settings import LobbySettings, Settings
 from steadycast.errors import ConflictError, RefusedError, SourceError
+from steadycast.lifecycle import LEAVING, LOBBY, check_move
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.feeds import Feeds
 from steadycast.lobbies.retry import Loss, LossKind, Past, Retry, RetryPolicy, after_loss
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.staging import Staging, StagingParts
-from steadycast.lobbies.state import LEAVING, check_move
 from steadycast.model import LobbyState, Receipt
 
 log = structlog.get_logger("lobby")
@@ -198,7 +198,7 @@ class Lobby:
         raise SourceError(lost.code, lost.what, why=lost.why or failure.latched, hint=hint, retry_after=wait)
 
     def _move(self, state: LobbyState, why: str | None = None, code: str | None = None) -> None:
-        check_move(self.state, state)
+        check_move(LOBBY, self.state, state)
         self.state, self.since = state, time.time()
         self._say(why, code)
         self._wake()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# Raised whenever a message changes its meaning: a control plane adopts only workers of its own number.
+PROTOCOL = 4
+
 # --- both ways ---
 
 
@@ -36,12 +39,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First message of a worker: who it is. `start_time` is field 22 of /proc/self/stat (clock ticks)."""
+    """First message of a worker on each connection: who it is. `start_time` is field 22 of /proc/self/stat (clock
+    ticks); `protocol` the `PROTOCOL` that it speaks."""
 
     kind: str
     pid: int
     start_time: int
     token: str
+    protocol: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,15 @@ class End:
     """End cleanly and exit; not answered: the exit is the answer."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStock:
+    """A request of a control plane that found this worker: what does it hold?
+
+    Answered with `{"stock": ..., "more": n}`: a `LobbyStock`, `EgressStock` or `DisplayStock` by the kind of worker.
+    Lists that do not fit into one answer go on where the next request says (`after` is what `more` said); `more` is
+    None in the last answer.
+    """
+
+    after: int = 0

@@ -64,19 +64,28 @@ class CloseTrack:
 
 @dataclass(frozen=True, slots=True)
 class WhepOffer:
-    """A browser's offer for a viewer of these tracks. Answered with `{"answer": sdp}`."""
+    """A browser's offer for a viewer of these tracks. Answered with `{"answer": sdp}`.
+
+    `etag` and `remote` (the address that the offer came from) are kept for `ViewerStock`.
+    """
 
     viewer: str
     tracks: tuple[str, ...]
     sdp: str
+    etag: str | None = None
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WhepPatch:
-    """Trickled candidates or an ICE restart (trickle-ice-sdpfrag). Answered with `{"fragment": sdp or None}`."""
+    """Trickled candidates or an ICE restart (trickle-ice-sdpfrag). Answered with `{"fragment": sdp or None}`.
+
+    `etag` is kept for the viewer where the answer is a fragment (a restart).
+    """
 
     viewer: str
     fragment: str
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,23 @@ class KickViewer:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DrainEgress:
+    """Take no new RTSP connections: the listening socket is let go. Viewers stay. Answered when that is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandListener:
+    """Hand over a copy of the listening RTSP socket: `RtspListener` with one descriptor is posted before the answer.
+    Failed with ConflictError `egress.no_listener` where there is none (not configured, drained)."""
+
+
 # --- egress worker -> control plane ---
+
+
+@dataclass(frozen=True, slots=True)
+class RtspListener:
+    """With it comes one descriptor: a copy of the listening RTSP socket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class ShowSource:
     bits_per_pixel: float = 0.09
     timeout_s: float = 8.0
     open_s: float = 5.0  # from opening an encoder until it is open; then it counts as hung
+    epoch: str = ""  # names the clock of its tracks; kept for `LobbyStock`
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steadycast.lifecycle import LEAVING, LOBBY, check_move
 from steadycast.lobbies.retry import STABLE_S, Loss, LossKind, Past, RetryPolicy, after_loss
-from steadycast.lobbies.state import LEAVING, MOVES, check_move
 from steadycast.model import LobbyState
 
 POLICY = RetryPolicy(camera_wait_s=(0.5, 15), restarts=5, window_s=60)
@@ -77,13 +77,13 @@ def test_every_state_leads_to_an_end_and_ends_lead_nowhere() -> None:
         while todo:
             one = todo.pop()
             seen.add(one)
-            todo += [new for new in MOVES[one] if new not in seen]
+            todo += [new for new in LOBBY[one] if new not in seen]
         assert seen & {LobbyState.DESTROYED, LobbyState.CLEANUP_INCOMPLETE}
-        assert all(new in LEAVING for new in MOVES[state]) or state not in LEAVING
+        assert all(new in LEAVING for new in LOBBY[state]) or state not in LEAVING
 
 
 def test_wrong_moves_are_faults() -> None:
-    check_move(LobbyState.DEGRADED, LobbyState.STREAMING)
+    check_move(LOBBY, LobbyState.DEGRADED, LobbyState.STREAMING)
     for old, new in ((LobbyState.DESTROYED, LobbyState.STARTING), (LobbyState.STREAMING, LobbyState.ENDING)):
         with pytest.raises(AssertionError):
-            check_move(old, new)
+            check_move(LOBBY, old, new)

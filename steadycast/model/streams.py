@@ -1,4 +1,4 @@
-"""Shared nouns as frozen dataclasses and enums; no behaviour beyond names and tags, and nothing heavy is imported.
+"""Lobbies, sources, renditions, encoders and tracks.
 
 Constraints are `annotated_types`, so that pydantic validates these classes at the edges while a worker process can
 use them without paying for pydantic.
@@ -33,14 +33,6 @@ class LobbyState(StrEnum):
     ENDING = "ENDING"
     DESTROYED = "DESTROYED"
     CLEANUP_INCOMPLETE = "CLEANUP_INCOMPLETE"
-
-
-class WorkerKind(StrEnum):
-    """What a child process is for."""
-
-    LOBBY = "lobby"
-    EGRESS = "egress"
-    DISPLAY = "display"
 
 
 class TrackKind(StrEnum):
@@ -235,44 +227,3 @@ class TrackInfo:
     reorders: bool | None = None
     encoder: str | None = None  # name of the encoder element; None where nothing is encoded (copy)
     fmtp: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the end-of-life ladder that was taken: when (Unix seconds) and how long it took (seconds)."""
-
-    name: str
-    at: float
-    took: float
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at from outside after a holder ended. `residue` names what stayed; empty means clean.
-
-    `residue` is None where it could not be looked at, which is neither clean nor dirty.
-    """
-
-    name: str
-    residue: tuple[str, ...] | None
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What was measured after a worker ended. `clean` is True only if every check could be made and left nothing."""
-
-    id: str
-    worker: str
-    kind: WorkerKind
-    pid: int
-    lobby: str | None
-    cause: str
-    started: float
-    ended: float
-    exit_code: int | None
-    signal: int | None
-    rungs: tuple[Rung, ...]
-    checks: tuple[Check, ...]
-    clean: bool
