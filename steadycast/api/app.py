@@ -14,7 +14,8 @@ from steadycast.api import devices, errors, events, lobbies, metrics, page, rece
 from steadycast.api.guard import Guard
 from steadycast.api.intake import Intake, Outgo
 from steadycast.api.security import rules_from
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.workers.canary import Canary
 
@@ -33,7 +34,7 @@ _NOUNS = (
 
 def create_app(
     rooms: Lobbies,
-    settings: Settings,
+    settings: HostSettings,
     *,
     files: page.PageFiles | None = None,
     state: Path | None = None,
@@ -60,7 +61,7 @@ def create_app(
         # Checked by the guard, which sees every request; here only so that the description says it.
         dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],
     )
-    facts = system.HostFacts(state, started, settings.rtsp_port, settings.egress.workers, settings.sources)
+    facts = system.HostFacts(state, started, settings)
     for router_of in _NOUNS:
         app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))

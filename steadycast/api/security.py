@@ -7,7 +7,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from steadycast.config.addresses import is_loopback, needed_token
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.config.tokens import TokenHash
 
 # Behind the token. The page and the rendering of the API description hold no secrets and ask for the token themselves.
@@ -54,7 +54,7 @@ class Verdict(StrEnum):
     TOKEN_WRONG = "auth.wrong"
 
 
-def rules_from(settings: Settings) -> Rules:
+def rules_from(settings: HostSettings) -> Rules:
     """Raises ConfigError where the token or its hash is no good, or missing where it is needed."""
     token = needed_token(settings)
     origins = frozenset(origin.rstrip("/").lower() for origin in settings.http.allowed_origins)

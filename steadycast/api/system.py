@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from steadycast import __version__
-from steadycast.config.settings import SourceSettings
+from steadycast.config.current import HostSettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies.device_views import GpuStatus
 from steadycast.lobbies.lobbies import Lobbies
@@ -96,9 +96,7 @@ class HostFacts:
 
     state: Path | None
     started: float
-    rtsp_port: int
-    egress_workers: int
-    sources: SourceSettings
+    settings: HostSettings
 
 
 def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
@@ -115,10 +113,10 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             platform=platform.platform(),
             started=facts.started,
             uptime_s=time.time() - facts.started,
-            rtsp_port=facts.rtsp_port,
-            applications=tuple(facts.sources.applications),
-            any_command=facts.sources.any_command,
-            file_folders=tuple(str(folder) for folder in facts.sources.file_folders),
+            rtsp_port=facts.settings.rtsp_port,
+            applications=tuple(facts.settings.sources.applications),
+            any_command=facts.settings.sources.any_command,
+            file_folders=tuple(str(folder) for folder in facts.settings.sources.file_folders),
             statistics=lobbies.statistics(),
         )
 
@@ -130,7 +128,7 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
         parts = {
             "pipeline": PartHealth(result.ok, result.why, {**result.told, "at": result.at, "took_s": result.took_s}),
             "workers": judge_workers(statistics),
-            "egress": judge_egress(statistics, facts.egress_workers),
+            "egress": judge_egress(statistics, facts.settings.egress.workers),
             "store": store,
         }
         ok = all(part.ok for part in parts.values())

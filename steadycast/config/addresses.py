@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.config.tokens import TokenHash, configured
 from steadycast.errors import ConfigError
 
@@ -19,7 +19,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def needed_token(settings: Settings) -> TokenHash | None:
+def needed_token(settings: HostSettings) -> TokenHash | None:
     """The configured token; raises ConfigError where the address to listen on needs one and there is none."""
     secret = settings.auth.token
     token = configured(secret.get_secret_value() if secret else None, settings.auth.token_hash)

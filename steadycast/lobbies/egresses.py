@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.config.tokens import REALM, TokenHash
 from steadycast.errors import RefusedError, SteadycastError
 from steadycast.lobbies import loss
@@ -133,7 +133,7 @@ class Egresses:
     """
 
     def __init__(
-        self, settings: Settings, supervisor: Supervisor, listening: socket.socket, token: TokenHash | None
+        self, settings: HostSettings, supervisor: Supervisor, listening: socket.socket, token: TokenHash | None
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import structlog
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import EncoderError, WorkerError
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.carrying import Carrier, quietly
@@ -37,7 +38,7 @@ class Feeds:
         self,
         lobby: str,
         request: LobbySettings,
-        settings: Settings,
+        settings: HostSettings,
         encoding: Encoding,
         failed: Callable[[tuple[Failed, ...]], None],
     ) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError, SourceError
 from steadycast.lifecycle import LEAVING, LOBBY, check_move
 from steadycast.lobbies.events import EventLog
@@ -60,7 +61,7 @@ class Lobby:
         self.stage: Stage | None = None
         self.restarts = 0
         self.feeds = Feeds(id, request, parts.settings, parts.encoding, self._cannot_show)
-        self._settings: Settings = parts.settings
+        self._settings: HostSettings = parts.settings
         self._events = events
         self._tracks_failed = tracks_failed
         self._past = Past()

@@ -7,7 +7,8 @@ import time
 
 import structlog
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, EncoderError, RefusedError, WorkerError
 from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
@@ -16,7 +17,7 @@ from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
-from steadycast.model import EncoderFault, Rendition
+from steadycast.model import EncodePolicy, EncoderFault, Rendition
 
 log = structlog.get_logger("lobby")
 
@@ -30,13 +31,19 @@ class Opener:
     """Opens the tracks of one lobby."""
 
     def __init__(
-        self, lobby: str, request: LobbySettings, settings: Settings, encoding: Encoding, instances: Instances
+        self, lobby: str, request: LobbySettings, settings: HostSettings, encoding: Encoding, instances: Instances
     ) -> None:
-        self.policy = policy_of(request.encoders, settings.encoders)
+        self._asked = request.encoders
+        self._settings = settings
         self._lobby = lobby
         self._encoding = encoding
         self._instances = instances
         self._numbers = itertools.count(1)
+
+    @property
+    def policy(self) -> EncodePolicy:
+        """How the lobby is encoded: what it says, and the settings of now where it says nothing."""
+        return policy_of(self._asked, self._settings.encoders)
 
     def holder(self, track: str) -> str:
         """The name under which a track asks for a seat; also its key on a bus."""

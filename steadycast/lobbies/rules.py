@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import CallerError
 from steadycast.lobbies.choose import AUDIO, COPY
 from steadycast.lobbies.ids import LOBBY_ID
@@ -30,7 +31,7 @@ class HostFacts:
     ports: frozenset[int]
 
 
-def check_request(request: LobbySettings, settings: Settings) -> None:
+def check_request(request: LobbySettings, settings: HostSettings) -> None:
     """Raise CallerError where a lobby can never work as asked, as far as can be told without looking at anything."""
     if request.key is not None and LOBBY_ID.fullmatch(request.key):
         raise _error("key.reserved", "key", f"{request.key!r} looks like an id of the host", "any other key")
@@ -44,7 +45,7 @@ def check_request(request: LobbySettings, settings: Settings) -> None:
     _check_renditions(request, settings.limits.renditions)
 
 
-def command_of(source: DesktopSource, settings: Settings) -> tuple[str, ...]:
+def command_of(source: DesktopSource, settings: HostSettings) -> tuple[str, ...]:
     """The command line of a desktop that passed the check."""
     if source.command is not None:
         return source.command
@@ -112,7 +113,7 @@ def _plain_authority(parts: SplitResult) -> bool:
     return "@" not in userinfo and userinfo.count(":") <= 1 and (not at or bool(userinfo))
 
 
-def _check_desktop(source: DesktopSource, settings: Settings) -> None:
+def _check_desktop(source: DesktopSource, settings: HostSettings) -> None:
     if (source.application is None) == (source.command is None):
         raise _error("source.command", "source", "exactly one of application and command is needed", "one of the two")
     if source.application is not None and source.application not in settings.sources.applications:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.errors import ConflictError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
 from steadycast.lobbies.ids import tag
@@ -45,7 +45,7 @@ class Holder(ABC):
 
     kind: WorkerKind
 
-    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: Settings) -> None:
+    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: HostSettings) -> None:
         self.lobby = lobby
         self.source = source
         self.settings = settings
@@ -120,7 +120,7 @@ class Stage(Holder):
 
     kind = WorkerKind.LOBBY
 
-    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: Settings) -> None:
+    def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: HostSettings) -> None:
         super().__init__(lobby, source, supervisor, settings)
         self.epoch = tag()
         self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()

@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies import loss
 from steadycast.lobbies.retry import Loss
@@ -32,7 +33,7 @@ class StagingParts:
     """What is needed to start workers. `vet` looks at what a request names (files, addresses); raises CallerError.
     `encoding` says who may encode where."""
 
-    settings: Settings
+    settings: HostSettings
     supervisor: Supervisor
     vet: Callable[[LobbySettings], Awaitable[None]]
     encoding: Encoding

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from steadycast.config.settings import LobbySettings, Settings
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import CallerError, ConfigError
 from steadycast.lobbies import rules
 from steadycast.model import FileSource, RtspSource
@@ -20,7 +21,7 @@ RESOLVE_S = 5.0
 class Vetting:
     """Checks requests for this host. `ports` are those it listens on."""
 
-    def __init__(self, settings: Settings, ports: frozenset[int]) -> None:
+    def __init__(self, settings: HostSettings, ports: frozenset[int]) -> None:
         self._settings = settings
         self._ports = ports
 
@@ -46,7 +47,7 @@ class Vetting:
         rules.check_camera(host, port, await _resolve(host, port), facts)
 
 
-def check_declared(settings: Settings) -> None:
+def check_declared(settings: HostSettings) -> None:
     """Raise ConfigError for a lobby of the config that can never work with this config.
 
     Files and cameras that are away are no mistake: they may come.
@@ -62,7 +63,7 @@ def check_declared(settings: Settings) -> None:
             raise ConfigError("config.invalid", f"lobbies.{number}.source.path: {error}.") from None
 
 
-def _resolve_file(source: FileSource, settings: Settings) -> Path:
+def _resolve_file(source: FileSource, settings: HostSettings) -> Path:
     if "\0" in source.path:  # each Python says it in other words
         raise CallerError("source.file", "source.path: embedded null character.")
     path = Path(source.path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.egress.webrtc.sdp import offered_codecs
 from steadycast.errors import (
     CallerError,
@@ -55,7 +55,7 @@ class Viewer:
 class Viewers:
     """All viewers, what they hold, and how many there may be."""
 
-    def __init__(self, settings: Settings, egresses: Egresses, events: EventLog) -> None:
+    def __init__(self, settings: HostSettings, egresses: Egresses, events: EventLog) -> None:
         self.total = 0
         self._settings = settings
         self._egresses = egresses

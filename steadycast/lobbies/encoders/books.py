@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from steadycast.config.encoder_settings import EncoderSettings
 from steadycast.leases.breaker import Breaker, BreakerRules, BreakerState
 from steadycast.leases.caps import Cap, Caps, PoolFacts
 from steadycast.leases.decisions import DeviceFacts, EncodeRequest, Snapshot
@@ -58,7 +59,7 @@ class Books:
     """All of it. Nothing here waits."""
 
     def __init__(self, parts: EncodersParts, notes: Notes) -> None:
-        settings = self.settings = parts.settings.encoders
+        settings = parts.settings.encoders
         self._parts = parts
         self._notes = notes
         self.ledger = Ledger()
@@ -75,6 +76,11 @@ class Books:
         self.failed: dict[tuple[str, str], str] = {}  # why a device failed a holder, if not for want of room
         self._taken: dict[str, int] = {}
         self._breakers: dict[str, Breaker] = {}
+
+    @property
+    def settings(self) -> EncoderSettings:
+        """What the operator says now."""
+        return self._parts.settings.encoders
 
     # --- devices and pools
 

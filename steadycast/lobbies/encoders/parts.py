@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.store import Store
 from steadycast.model import EncoderOrder
@@ -57,7 +57,7 @@ class EncodersParts:
     Unix seconds.
     """
 
-    settings: Settings
+    settings: HostSettings
     attendance: Looking
     trials: Trying
     store: Store
