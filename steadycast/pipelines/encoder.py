@@ -184,10 +184,15 @@ class Attempt:
 
     def look(self) -> EncoderError | None:
         """An error where it takes frames and makes none, although the source goes on."""
-        limit = STALL_S if self._hardware else SOFTWARE_STALL_S
+        limit = self.stall_s
         if self._progress is not None and self._progress.stalled(self._counts(), time.monotonic(), limit):
             return self._silent(f"it takes frames and has made none for {limit:g} s")
         return None
+
+    @property
+    def stall_s(self) -> float:
+        """How long it may take frames and make none."""
+        return STALL_S if self._hardware else SOFTWARE_STALL_S
 
     def note(self, message: Any) -> None:
         """An error of the bus that an element of this try posted."""

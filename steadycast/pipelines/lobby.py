@@ -140,11 +140,17 @@ class LobbyPipeline:
         yield from self._renditions.all()
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since the start: of the source, and of each track by its name."""
+        """Counters since the start: of the source, and of each track by its name. `patience_s`: after standing still
+        for so long it is said here to have failed."""
         meter = self._stage.meter
+        source = {"frames": meter.frames, "keyframes": meter.keyframes, "bytes": meter.bytes}
+        tracks = () if self._failed else self._all_tracks()
         return {
-            "source": {"frames": meter.frames, "keyframes": meter.keyframes, "bytes": meter.bytes},
-            "tracks": {} if self._failed else {track.name: track.statistics() for track in self._all_tracks()},
+            "source": {**source, "failed": self._failed, "patience_s": self._order.timeout_s},
+            "tracks": {
+                track.name: {**track.statistics(), "patience_s": self._renditions.patience(track.name)}
+                for track in tracks
+            },
         }
 
     # --- what the source does

@@ -55,6 +55,11 @@ class Renditions:
     def all(self) -> tuple[Track, ...]:
         return tuple(self._tracks.values())
 
+    def patience(self, instance: str) -> float | None:
+        """Seconds that its encoder may make nothing; None where nothing is encoded."""
+        attempt = self._attempts.get(instance)
+        return attempt.stall_s if attempt is not None else None
+
     # --- opening
 
     async def open(self, rendition: Rendition, instance: str, order: EncoderOrder | None) -> Opened:

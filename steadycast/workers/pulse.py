@@ -83,7 +83,7 @@ class Pulse:
             if not track.get("readers"):  # nobody misses what it does not make
                 self._marks.pop(name, None)
                 continue
-            patience = max(self._stall_s, _seconds(track.get("patience_s")))
+            patience = self._stall_s + _seconds(track.get("patience_s"))
             found = self._look(name, made, frames, now, step, patience)
             verdict = verdict if verdict.motion is Motion.STALLED else found
         self._marks = {name: mark for name, mark in self._marks.items() if name in watched}
