@@ -35,6 +35,10 @@ class Carrier:
         self._instances = instances
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def key(self, track: str) -> str:
+        """The track's name on a bus, and the one it asks for a seat with."""
+        return self._opener.holder(track)
+
     async def renew_all(self, feeds: Iterable[Feed]) -> tuple[Failed, ...]:
         """Bring tracks to all egress workers that need them. Answers with what cannot be had."""
         wanted = [(feed, egress) for feed in feeds for egress in feed.egresses()]
@@ -101,7 +105,7 @@ class Carrier:
 
     async def lay(self, feed: Feed, instance: Instance, egress: Egress, name: str) -> Bus:
         """A connected pair of sockets: the egress worker reads one end, the lobby worker writes into the other."""
-        key, epoch = self._opener.holder(feed.track), instance.stage.epoch
+        key, epoch = self.key(feed.track), instance.stage.epoch
         reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with reading, writing:
             await egress.open_bus(key, epoch, instance.info, name, reading.detach())

@@ -110,6 +110,11 @@ class Feed:
         self.opening = None
         return busy
 
+    def stop_waiting(self, egress: Egress) -> None:
+        """This egress worker goes on with nothing of a swap: its bus is gone, or the worker is."""
+        if self.swap is not None and egress in self.swap.buses:
+            self.swap.answer(self.swap.buses.pop(egress).name, False)
+
     def egresses(self) -> frozenset[Egress]:
         """Where it is needed, or was read."""
         return frozenset({*self.holds.values(), *self.buses})

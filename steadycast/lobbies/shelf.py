@@ -1,0 +1,100 @@
+"""Keeps the feeds of a lobby: made by their first holder, kept for a while after their last, then closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from steadycast.config.current import HostSettings
+from steadycast.lobbies.asking import Tried
+from steadycast.lobbies.carrying import Carrier, quietly
+from steadycast.lobbies.feed import Feed, replacements
+from steadycast.lobbies.seats import Encoding
+from steadycast.model import Rendition
+
+
+class Shelf:
+    """The feeds of one lobby by their tracks; whoever goes through them goes through a copy."""
+
+    def __init__(self, settings: HostSettings, encoding: Encoding, carrier: Carrier) -> None:
+        self._settings = settings
+        self._encoding = encoding
+        self._carrier = carrier
+        self._feeds: dict[str, Feed] = {}
+        self._tried: dict[str, Tried] = {}  # of tracks that nobody holds now
+
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(tuple(self._feeds.values()))
+
+    def __contains__(self, track: str) -> bool:
+        return track in self._feeds
+
+    def get(self, track: str) -> Feed | None:
+        """A feed by its track's name."""
+        return self._feeds.get(track)
+
+    def feed(self, track: str, encode: Rendition | None) -> Feed:
+        """The feed of a track, made where there is none."""
+        if track not in self._feeds:
+            tried = self._tried.pop(track) if track in self._tried else Tried()
+            self._feeds[track] = Feed(track, encode, replacements(time.monotonic()), tried)
+        return self._feeds[track]
+
+    def keep(self, feed: Feed) -> None:
+        """Somebody holds it: it does not close."""
+        if feed.closes_at is not None and feed.seat is not None:
+            self._encoding.idle(feed.seat, None)
+        self._stop_clock(feed)
+
+    def linger(self, feed: Feed) -> None:
+        """Nobody holds it any more: it closes when its time is over, or when somebody else needs its seat."""
+        self._stop_clock(feed)
+        if feed.instance is None:  # it waits for an encoder, or failed: nothing to keep
+            if self._carrier.stage is not None and self._carrier.stage.works:
+                feed.tried.since = None
+            feed.give_up()
+            self.close_soon(feed)
+            return
+        if feed.seat is not None:
+            self._encoding.idle(feed.seat, lambda: self.close(feed))
+        loop, seconds = asyncio.get_running_loop(), self._settings.renditions.linger_s
+        feed.closes_at = time.time() + seconds
+        feed.timer = loop.call_later(seconds, self.close_soon, feed)
+
+    def close_soon(self, feed: Feed) -> None:
+        """Close it beside."""
+        self._carrier.spawn(self.close(feed))
+
+    async def close(self, feed: Feed) -> None:
+        """Close its track everywhere; not where somebody holds it."""
+        if feed.holds:
+            return
+        self._stop_clock(feed)
+        busy = feed.give_up()
+        async with feed.lock:
+            if feed.holds or self._feeds.get(feed.track) is not feed:
+                return
+            instance, feed.instance = feed.instance, None
+            buses = tuple(feed.buses.items())
+            feed.buses.clear()
+            for egress, _ in buses:
+                await quietly(egress.close_track(self._carrier.key(feed.track)))
+            if instance is not None:
+                await self._carrier.close_instance(instance, [bus for _, bus in buses])
+            if busy:
+                await asyncio.wait(busy)
+            if not feed.holds:  # else somebody came meanwhile and opens it again after us
+                self._feeds.pop(feed.track, None)
+                if feed.tried.worth_keeping(time.monotonic()):
+                    self._tried[feed.track] = feed.tried
+
+    async def close_all(self) -> None:
+        """Close all; the holders must be gone."""
+        await asyncio.gather(*(self.close(feed) for feed in self))
+        await self._carrier.settled()
+
+    def _stop_clock(self, feed: Feed) -> None:
+        if feed.timer is not None:
+            feed.timer.cancel()
+        feed.timer = feed.closes_at = None
