@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -20,7 +21,6 @@ from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
 from steadycast.lobbies.vetting import Vetting, check_declared
-from steadycast.model import Receipt
 from steadycast.serve.encoding import Around, start_encoders
 from steadycast.serve.folders import Folders, check_room, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
@@ -28,7 +28,6 @@ from steadycast.serve.ports import listen, port_of
 from steadycast.serve.welcome import welcome
 from steadycast.vendors.look import find_gpus
 from steadycast.workers.canary import Canary
-from steadycast.workers.leftovers import clear_leftovers
 from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("host")
@@ -59,16 +58,19 @@ class Host:
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
         check_room(folders)
-        left = await clear_leftovers(folders.runtime, self._settings.workers)  # they may hold the RTSP port
-        ports = self._listen()
-        settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
         events = EventLog()
         store = Store(folders.database)
         await store.open()
         self._stack.push_async_callback(store.close)
         receipts = ReceiptBook(store, events)
         self._stack.push_async_callback(receipts.flush)
-        supervisor = await self._start_supervisor(settings, folders, receipts, left)
+        supervisor = await self._start_supervisor(folders, receipts)
+        adoption = await supervisor.adopt()
+        await asyncio.gather(
+            *(one.worker.end("nobody wants it") for one in adoption.adopted)
+        )  # they have the RTSP port
+        ports = self._listen()
+        settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
         around = Around(settings, folders, supervisor, store, events)
         encoders, simulated = await start_encoders(around, self._stack)
         vet = Vetting(settings, frozenset({settings.port, settings.rtsp_port}))
@@ -111,12 +113,8 @@ class Host:
         rtsp = self._stack.enter_context(listen(settings.host, settings.rtsp_port, "rtsp_port"))
         return Ports(http, rtsp)
 
-    async def _start_supervisor(
-        self, settings: Settings, folders: Folders, receipts: ReceiptBook, left: Sequence[Receipt]
-    ) -> Supervisor:
-        for receipt in left:
-            receipts.add(receipt)
-        supervisor = Supervisor(folders.runtime, settings.workers, receipts.add)
+    async def _start_supervisor(self, folders: Folders, receipts: ReceiptBook) -> Supervisor:
+        supervisor = Supervisor(folders.runtime, self._settings.workers, receipts.add)
         self._supervisor = supervisor
         self._stack.push_async_callback(supervisor.close)
         await supervisor.open()

@@ -22,18 +22,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from steadycast.errors import SteadycastError, WorkerError
 from steadycast.tracking.proc import start_time
 from steadycast.workers.channel import Channel, Descriptors
-from steadycast.workers.codec import from_plain
-from steadycast.workers.messages import End, Heartbeat, Hello
+from steadycast.workers.codec import from_plain, to_plain
+from steadycast.workers.messages import PROTOCOL, End, Heartbeat, Hello, TakeStock
+from steadycast.workers.messages.stock import Stock
 
 log = logging.getLogger(__name__)
 
 PARAMETERS = "STEADYCAST_CHILD"  # JSON of ChildParameters
 WORKER = "STEADYCAST_WORKER"  # id of the worker; descendants inherit it, which is how they are found
+HOME = "STEADYCAST_HOME"  # runtime folder of the host that it belongs to; inherited as well
+BACKLOG = 16  # connections that wait at a control socket: control planes that gave up, mostly
 LOG_BYTES = 1_048_576  # the log file is cut when it is longer
 EXIT_SLOW = 75  # the body did not close within its deadline
 
@@ -62,6 +65,13 @@ class Body(Protocol):
     def statistics(self) -> dict[str, Any]: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Holder(Protocol):
+    """A body that can say what it holds."""
+
+    def stock(self, after: int) -> tuple[Stock, int | None]: ...
 
 
 class Parent:
@@ -108,6 +118,7 @@ class _Child:
         self._loop = asyncio.get_running_loop()
         self._parent = Parent(parameters)
         self._listener = socket.socket(fileno=parameters.listener)
+        self._listener.listen(BACKLOG)  # again, so that SO_PEERCRED of who connects names this process
         self._listener.setblocking(False)
 
     async def run(self) -> None:
@@ -137,11 +148,11 @@ class _Child:
             except TimeoutError:
                 self._parent.end(f"no control plane for {self._parameters.orphan_timeout_s:g} s")
                 return
-            channel = Channel(sock, "the control plane", on_message=self._heard, on_request=self._body.on_request)
+            channel = Channel(sock, "the control plane", on_message=self._heard, on_request=self._asked)
             self._parent.channel = channel
             channel.start()
             p = self._parameters
-            self._parent.post(Hello(p.kind, os.getpid(), start_time(os.getpid()) or 0, p.token))
+            self._parent.post(Hello(p.kind, os.getpid(), start_time(os.getpid()) or 0, p.token, PROTOCOL))
             self._post_heartbeat()
             reason = await channel.closed
             self._parent.channel = None
@@ -161,6 +172,14 @@ class _Child:
             self._parent.end(message.reason)
         else:
             self._body.on_message(message, fds)
+
+    async def _asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
+        if not isinstance(message, TakeStock):
+            return await self._body.on_request(message, fds)
+        if not isinstance(self._body, Holder):
+            return {"stock": {}, "more": None}
+        stock, more = self._body.stock(message.after)
+        return {"stock": to_plain(stock), "more": more}
 
     async def _beat(self) -> None:
         while True:

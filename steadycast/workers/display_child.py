@@ -18,7 +18,7 @@ from steadycast.tracking import displays, proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.channel import Descriptors
-from steadycast.workers.child import WORKER, Parent, run_child
+from steadycast.workers.child import HOME, WORKER, Parent, run_child
 from steadycast.workers.messages import CommandExited, DisplayFailed, ShowDisplay
 from steadycast.workers.prctl import become_subreaper
 from steadycast.workers.process import kill, reap
@@ -34,8 +34,8 @@ _PASSED = re.compile(r"^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TM
 
 
 def clean_environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a program on the display; the worker's mark stays, so that its descendants are found."""
-    kept = {key: value for key, value in own.items() if _PASSED.match(key) or key == WORKER}
+    """The environment of a program on the display; marks stay, so that its descendants are found."""
+    kept = {key: value for key, value in own.items() if _PASSED.match(key) or key in (WORKER, HOME)}
     return kept | dict(extra)
 
 

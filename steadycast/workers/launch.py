@@ -19,12 +19,13 @@ from steadycast.errors import WorkerError
 from steadycast.model import WorkerKind
 from steadycast.tracking import proc
 from steadycast.workers import records
-from steadycast.workers.child import PARAMETERS, WORKER, ChildParameters
+from steadycast.workers.child import BACKLOG, HOME, PARAMETERS, WORKER, ChildParameters
 from steadycast.workers.codec import to_plain
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
 
 PACKAGE_ROOT = Path(steadycast.__file__).parent.parent
+START = "steadycast.workers.start"
 SOCKET_PATH_BYTES = 107  # sun_path of unix(7), without its closing zero
 
 
@@ -79,10 +80,14 @@ def _launch(
     folder = records.folder(runtime)
     token = secrets.token_hex(16)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        _at(folder, f"{worker}.sock", listener.bind)
+        at_socket(folder, f"{worker}.sock", listener.bind)
         (folder / f"{worker}.sock").chmod(0o600)
-        listener.listen(4)
-        own = {WORKER: worker, PARAMETERS: _parameters(runtime, worker, kind, token, listener, settings)}
+        listener.listen(BACKLOG)
+        own = {
+            WORKER: worker,
+            HOME: str(runtime),
+            PARAMETERS: _parameters(runtime, worker, kind, token, listener, settings),
+        }
         popen = _execute(folder / f"{worker}.log", module, environment(os.environ, own | dict(extra)), listener)
         process = Process.of_child(popen)
         started = process.identity.start_time
@@ -97,7 +102,7 @@ def _connected(folder: Path, record: WorkerRecord, process: Process, popen: subp
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         records.write(folder / f"{record.id}.json", record)
-        _at(folder, f"{record.id}.sock", sock.connect)
+        at_socket(folder, f"{record.id}.sock", sock.connect)
     except OSError:
         sock.close()
         process.close()
@@ -130,7 +135,7 @@ def _execute(
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-X", "faulthandler", "-m", START, module],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -143,7 +148,7 @@ def _execute(
         os.close(output)
 
 
-def _at(folder: Path, name: str, act: Callable[[str], None]) -> None:
+def at_socket(folder: Path, name: str, act: Callable[[str], None]) -> None:
     """Bind or connect at `folder/name`, also where that is longer than a socket's path may be."""
     if len(os.fsencode(folder / name)) <= SOCKET_PATH_BYTES:
         act(str(folder / name))

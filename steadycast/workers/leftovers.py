@@ -1,77 +1,128 @@
-"""Workers that a former control plane left: found by their records, ended by the same ladder, with receipts."""
+"""What a former control plane left that cannot be adopted: found in the runtime folder and by its mark, and ended."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
-from steadycast.config.settings import WorkerSettings
 from steadycast.model import Receipt, WorkerKind
-from steadycast.tracking import proc
-from steadycast.tracking.families import Identity
+from steadycast.tracking import displays, proc
+from steadycast.tracking.proc import ProcessStat
 from steadycast.workers import records
-from steadycast.workers.child import WORKER
+from steadycast.workers.child import HOME, WORKER
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
+from steadycast.workers.worker import Surroundings
 
-log = structlog.get_logger("workers")
-
-CAUSE = "left by a former control plane"
-AT_ONCE = 32
+NO_RECORD = "not adopted: it was not written down"
+WORKER_GONE = "left by a worker that ended"
 
 
-async def clear_leftovers(runtime: Path, settings: WorkerSettings) -> tuple[Receipt, ...]:
-    """End all workers of a former control plane and remove their files; one receipt for each.
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A worker of a former control plane. `fault` says why it is not even asked; its record is then made up."""
+
+    record: WorkerRecord
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """All that was found; `swept` names files that were removed at once, because nothing else is left of a worker."""
+
+    leftovers: tuple[Leftover, ...]
+    swept: tuple[str, ...]
+
+
+def find_leftovers(runtime: Path) -> Leftovers:
+    """Workers with a record, and what can be known of those without one: by their files, by their mark of this host.
+
+    Reads all processes; not for the event loop.
+    """
+    recorded = records.read_all(runtime)
+    strays = set(records.stray_workers(runtime))
+    found = [Leftover(record) for record in recorded]
+    known = {record.id for record in recorded}
+    marked = _marked(runtime, strays, known)
+    found += [Leftover(_record(worker, members), _fault(members)) for worker, members in marked.items()]
+    swept: list[str] = []
+    for worker in sorted(strays - set(marked)):
+        swept += _remove(runtime, worker)
+    return Leftovers(tuple(found), tuple(swept))
+
+
+async def end_leftover(
+    record: WorkerRecord, process: Process | None, around: Surroundings, cause: str
+) -> tuple[Receipt, tuple[str, ...]]:
+    """End what is left of a worker that has no channel; its receipt, and the names of files that went with it.
 
     A process is ended only if pid, start time and boot are those of the record, or its environment names the worker.
     """
-    with ThreadPoolExecutor(1, "leftovers") as looks:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(looks, _find, runtime)
-        turn = asyncio.Semaphore(AT_ONCE)
-
-        async def end(record: WorkerRecord) -> Receipt:
-            async with turn:
-                return await _end(runtime, record, settings, looks)
-
-        receipts = tuple(await asyncio.gather(*(end(record) for record in found)))
-    for receipt in receipts:
-        log.warning("leftover ended", worker=receipt.worker, pid=receipt.pid, clean=receipt.clean)
-    return receipts
-
-
-async def _end(runtime: Path, record: WorkerRecord, settings: WorkerSettings, looks: ThreadPoolExecutor) -> Receipt:
-    process = Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
-    ladder = Ladder(runtime, record, process, settings, looks)
+    ladder = Ladder(around.runtime, record, process, around.settings, around.looks)
+    before = _things(around.runtime, record)
     try:
         await ladder.climb_down(lambda: False)
     finally:
         if process is not None:
             process.close()
-    return await ladder.look(CAUSE, ())
+    receipt = await ladder.look(cause, ())
+    return receipt, _gone(before) if process is None else ()
 
 
-def _find(runtime: Path) -> tuple[WorkerRecord, ...]:
-    """Records, and what can be known of workers whose control plane ended before it wrote one."""
-    found = list(records.read_all(runtime))
-    strays = set(records.stray_workers(runtime))
-    if not strays:
-        return tuple(found)
-    for one in proc.processes().values():
-        worker = (proc.environment(one.pid) or {}).get(WORKER)
-        if worker in strays and one.session == one.pid:
-            strays.discard(worker)
-            found.append(_record(worker, Identity(one.pid, one.start_time)))
-    for worker in strays:
-        records.remove_files(runtime, worker)
+def _gone(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not os.path.lexists(name))
+
+
+def _things(runtime: Path, record: WorkerRecord) -> tuple[str, ...]:
+    """Files of a worker, and of its displays where nobody serves them any more."""
+    numbers, servers = records.claims(runtime, record.id, ())
+    found = [str(path) for path in sorted(records.folder(runtime).glob(f"{record.id}.*"))]
+    for number in numbers:
+        found += displays.left_over(number, servers)
     return tuple(found)
 
 
-def _record(worker: str, identity: Identity) -> WorkerRecord:
-    kind = WorkerKind(worker.partition("-")[0])
-    return WorkerRecord(worker, kind, identity.pid, identity.start_time, proc.boot_id(), "", None, time.time())
+def _remove(runtime: Path, worker: str) -> list[str]:
+    names = [str(path) for path in sorted(records.folder(runtime).glob(f"{worker}.*"))]
+    records.remove_files(runtime, worker)
+    return list(_gone(names))
+
+
+def _marked(runtime: Path, strays: set[str], known: set[str]) -> dict[str, list[ProcessStat]]:
+    """Processes of workers that have no record, oldest first: those of strays, and those that name this host."""
+    found: dict[str, list[ProcessStat]] = {}
+    for one in proc.processes().values():
+        environment = proc.environment(one.pid) or {}
+        worker = environment.get(WORKER)
+        if worker is None or worker in known or not records.is_worker(worker):
+            continue
+        if worker in strays or _is_home(one.pid, environment.get(HOME), runtime):
+            found.setdefault(worker, []).append(one)
+    for members in found.values():
+        members.sort(key=lambda one: (one.start_time, one.pid))
+    return found
+
+
+def _is_home(pid: int, home: str | None, runtime: Path) -> bool:
+    """Whether a process belongs to this host: its path is ours, and leads it to our folder, not to one of another
+    container that has the same name."""
+    if home != str(runtime):
+        return False
+    try:
+        return (proc.PROC / str(pid) / "root" / home.lstrip("/")).samefile(runtime)
+    except OSError:
+        return False
+
+
+def _record(worker: str, members: list[ProcessStat]) -> WorkerRecord:
+    """Made up of the oldest process: the worker itself, or what it left."""
+    kind, head = WorkerKind(worker.partition("-")[0]), members[0]
+    return WorkerRecord(worker, kind, head.pid, head.start_time, proc.boot_id(), "", None, time.time())
+
+
+def _fault(members: list[ProcessStat]) -> str:
+    return NO_RECORD if members[0].session == members[0].pid else WORKER_GONE

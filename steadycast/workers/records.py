@@ -13,7 +13,7 @@ from steadycast.model import WorkerKind
 from steadycast.tracking import displays
 from steadycast.workers.codec import CodecError, from_plain, to_plain
 
-_FILE = re.compile(rf"^({'|'.join(kind.value for kind in WorkerKind)})-[0-9a-f]{{8}}$")
+_ID = re.compile(rf"^({'|'.join(kind.value for kind in WorkerKind)})-[0-9a-f]{{8}}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,9 @@ def stray_workers(runtime: Path) -> tuple[str, ...]:
     """Ids of workers that left files here but no record."""
     recorded = {record.id for record in read_all(runtime)}
     named = {path.name.partition(".")[0] for path in folder(runtime).glob("*.*")}
-    return tuple(sorted(name for name in named - recorded if _FILE.match(name)))
+    return tuple(sorted(name for name in named - recorded if is_worker(name)))
+
+
+def is_worker(name: str) -> bool:
+    """Whether this is an id as workers have it."""
+    return _ID.match(name) is not None

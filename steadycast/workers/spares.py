@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
@@ -25,7 +25,8 @@ def wait_after(failures: int) -> float | None:
 
 
 class Spares:
-    """Keeps `count` workers ready. A spare that dies counts as a failure, one that is taken does not."""
+    """Keeps `count` workers ready, once it was told to `begin`. A spare that dies counts as a failure, one that is
+    taken does not."""
 
     def __init__(self, count: int, start: Callable[[], Awaitable[Worker]]) -> None:
         self._count = count
@@ -33,7 +34,22 @@ class Spares:
         self._ready: list[Worker] = []
         self._failures = 0
         self._wanted = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._fill(), name="spares") if count else None
+        self._expected: set[Worker] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, expected: Iterable[Worker] = ()) -> None:
+        """Start workers from now on. Those that are `expected` were adopted, and are mostly handed to `keep`."""
+        self._expected.update(expected)
+        if self._count and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._fill(), name="spares")
+
+    def keep(self, worker: Worker) -> bool:
+        """Put a worker that nobody uses among the spares; False where there are enough."""
+        self._expected.discard(worker)
+        if len(self._ready) + len(self._expected) >= self._count or not worker.ready:
+            return False
+        self._ready.append(worker)
+        return True
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -48,7 +64,10 @@ class Spares:
         return worker
 
     def lost(self, worker: Worker) -> None:
-        """A worker is gone; start another if it was a spare."""
+        """A worker is gone; start another if it was a spare, or expected to be one."""
+        if worker in self._expected:
+            self._expected.discard(worker)
+            self._wanted.set()
         if worker in self._ready:
             self._ready.remove(worker)
             self._failures += 1
@@ -60,12 +79,13 @@ class Spares:
             self._task.cancel()
             await asyncio.wait({self._task})
         self._ready.clear()
+        self._expected.clear()
 
     async def _fill(self) -> None:
         while True:
             self._wanted.clear()
             pause = wait_after(self._failures)
-            if len(self._ready) >= self._count or pause is None:
+            if len(self._ready) + len(self._expected) >= self._count or pause is None:
                 await self._wanted.wait()
                 continue
             await asyncio.sleep(pause)

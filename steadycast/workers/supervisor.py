@@ -14,17 +14,20 @@ import structlog
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import ConflictError, SteadycastError
+from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
+from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
 from steadycast.workers.launch import launch
+from steadycast.workers.messages.stock import LobbyStock
 from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
 from steadycast.workers.process import reap
 from steadycast.workers.registry import build_registry, registry_environment
 from steadycast.workers.spares import Spares
-from steadycast.workers.worker import DIED, SILENT, Surroundings, Worker
+from steadycast.workers.worker import DIED, SILENT, OnState, Surroundings, Worker
 
 log = structlog.get_logger("workers")
 
@@ -52,8 +55,9 @@ class SupervisorStatistics:
 
 
 class Supervisor:
-    """All workers of a control plane. `open()` first; `close()` ends all.
+    """All workers of a control plane. `open()` first, then `adopt()`; `close()` ends all, `leave()` leaves all.
 
+    `on_worker` hears each move of a worker: its new state, the cause, and the seconds spent in the state before.
     `modules` says what is started for a kind. `gstreamer` False leaves out GStreamer's registry and lobby spares.
     """
 
@@ -63,18 +67,21 @@ class Supervisor:
         settings: WorkerSettings,
         on_receipt: Callable[[Receipt], None],
         *,
+        on_worker: OnState | None = None,
         modules: Mapping[WorkerKind, str] = MODULES,
         gstreamer: bool = True,
     ) -> None:
         self._runtime = runtime
         self._settings = settings
         self._on_receipt = on_receipt
+        self._on_worker = on_worker
         self._modules = modules
         self._gstreamer = gstreamer
         self._looks = ThreadPoolExecutor(2, "looks")
         self._workers: dict[str, Worker] = {}
         self._counts: Counter[str] = Counter()
-        self._spares: Spares | None = None
+        self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved)
+        self._spares = Spares(settings.spares, self._start_spare)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
         self.gstreamer_version: str | None = None  # known once it is open
@@ -89,7 +96,24 @@ class Supervisor:
             self.gstreamer_version = await build_registry(self._runtime)
         self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
         self._sweep.add_done_callback(_sweep_ended)
-        self._spares = Spares(self._settings.spares, self._start_spare)
+
+    async def adopt(self) -> Adoption:
+        """Go on with the workers of a former control plane, and end those that cannot be gone on with.
+
+        Called once, before anything is started; spares are kept from then on. A lobby worker without an order is one:
+        give it to `keep_spare`. Whatever else nobody wants is ended by who finds that out.
+        """
+        adoption = await Muster(self._around, self._hold, self._note).call()
+        self._spares.begin(
+            one.worker for one in adoption.adopted if isinstance(one.stock, LobbyStock) and one.stock.order is None
+        )
+        return adoption
+
+    def keep_spare(self, worker: Worker) -> None:
+        """Put an adopted lobby worker that shows nothing among the spares; one more than configured is ended."""
+        worker.assign(None)
+        if not self._spares.keep(worker):
+            worker.begin_end("more spares than wanted")
 
     async def start(
         self,
@@ -103,7 +127,7 @@ class Supervisor:
 
         Raises WorkerError or DeadlineError; then nothing of it is left.
         """
-        if kind is WorkerKind.LOBBY and self._spares is not None and self._settings.spares:
+        if kind is WorkerKind.LOBBY and self._settings.spares:
             spare = self._spares.take()
             self._counts["spares_taken" if spare else "spares_missed"] += 1
             if spare is not None:
@@ -118,7 +142,7 @@ class Supervisor:
         counts = self._counts
         return SupervisorStatistics(
             workers=dict(Counter(worker.kind.value for worker in self._workers.values())),
-            spares=len(self._spares) if self._spares else 0,
+            spares=len(self._spares),
             started=counts["started"],
             ended=counts["ended"],
             died=counts["died"],
@@ -135,9 +159,24 @@ class Supervisor:
     async def close(self, cause: str = "host ends") -> None:
         """End all workers at once; bounded by the ladder. Nothing can be started after it."""
         self.closing = True
-        if self._spares is not None:
-            await self._spares.close()
+        await self._spares.close()
         await asyncio.gather(*(worker.end(cause) for worker in self.workers))
+        await self._finish()
+
+    async def leave(self) -> None:
+        """Let go of all workers, alive, for the next control plane: no receipts. Nothing can be done after it.
+
+        Those that are only just starting are left as well. Ends that have begun are waited for; bounded by the ladder.
+        """
+        self.closing = True
+        for worker in self.workers:
+            worker.leave()
+        await self._spares.close()
+        await asyncio.gather(*(worker.gone for worker in self.workers if not worker.left))
+        self._workers.clear()
+        await self._finish()
+
+    async def _finish(self) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
             await asyncio.wait({self._sweep})
@@ -157,8 +196,8 @@ class Supervisor:
             raise ConflictError("host.closing", "the host is ending and starts no worker")
         extra = registry_environment(self._runtime) if self._gstreamer else {}
         launched = launch(self._runtime, kind, self._modules[kind], self._settings, lobby=lobby, extra=extra)
-        worker = Worker(launched, Surroundings(self._runtime, self._settings, self._looks, self._gone))
-        self._workers[worker.id] = worker
+        worker = Worker(launched, self._around)
+        self._hold(worker)
         self._counts["started"] += 1
         log.info("worker started", worker=worker.id, pid=worker.pid, lobby=lobby)
         return worker
@@ -168,20 +207,30 @@ class Supervisor:
         await worker.said_hello()
         return worker
 
+    def _hold(self, worker: Worker) -> None:
+        self._workers[worker.id] = worker
+
+    def _moved(self, worker: Worker, state: WorkerState, cause: str | None, seconds: float) -> None:
+        if self._on_worker is not None:
+            self._on_worker(worker, state, cause, seconds)
+
     # --- their ends
 
     def _gone(self, worker: Worker, receipt: Receipt) -> None:
         self._workers.pop(worker.id, None)
-        self._counts["ended"] += 1
         self._counts["died"] += receipt.cause == DIED
+        if not self.closing:
+            self._spares.lost(worker)
+        self._note(receipt)
+
+    def _note(self, receipt: Receipt) -> None:
+        self._counts["ended"] += 1
         self._counts["unclean"] += not receipt.clean
         self.receipts.append(receipt)
-        if self._spares is not None and not self.closing:
-            self._spares.lost(worker)
         try:
             self._on_receipt(receipt)
         except SteadycastError as error:
-            log.error("receipt not taken", worker=worker.id, what=error.what, why=error.why)
+            log.error("receipt not taken", worker=receipt.worker, what=error.what, why=error.why)
 
     async def _sweep_on(self) -> None:
         loop = asyncio.get_running_loop()

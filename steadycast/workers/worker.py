@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -15,39 +14,54 @@ import structlog
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import DeadlineError, SteadycastError, WorkerError
-from steadycast.model import Check, Receipt, WorkerKind
+from steadycast.lifecycle import WORKER as STATES
+from steadycast.lifecycle import WorkerState, check_move
+from steadycast.model import Check, Receipt
 from steadycast.tracking import families, proc, receipts
 from steadycast.tracking.families import Identity
-from steadycast.tracking.receipts import Descriptor, Held, Outcome
+from steadycast.tracking.receipts import Held, Outcome
 from steadycast.workers import records
 from steadycast.workers.channel import Channel, Descriptors, OnMessage, OnRequest
 from steadycast.workers.child import WORKER
+from steadycast.workers.intake import Intake
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.launch import Launched
-from steadycast.workers.messages import End, Heartbeat, Hello
+from steadycast.workers.messages import PROTOCOL, End, Heartbeat, Hello
+from steadycast.workers.recorded import Recorded
+from steadycast.workers.remains import descriptors_of, how_it_ended, read_tail
 
 log = structlog.get_logger("workers")
 
-LOG_TAIL_BYTES = 4096
 EXIT_SEEN_S = 0.5  # a connection that ends is mostly a process that ends: wait so long before it is pushed
 DIED = "died"
 SILENT = "silent"
+ADOPTED = "adopted"
+NOT_ADOPTED = "not adopted"
+
+
+OnState = Callable[["Worker", WorkerState, str | None, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a worker needs of its supervisor. `looks` runs what reads much of /proc."""
+    """What a worker needs of its supervisor. `looks` runs what reads much of /proc.
+
+    `on_state` hears each move: the new state, its cause, and the seconds spent in the state before.
+    """
 
     runtime: Path
     settings: WorkerSettings
     looks: Executor
     on_gone: Callable[[Worker, Receipt], None]
+    on_state: OnState
 
 
-class Worker:
+class Worker(Recorded):
     """A child process. Nothing ends without a receipt, whenever and however it ends."""
 
-    def __init__(self, launched: Launched, surroundings: Surroundings) -> None:
+    def __init__(
+        self, launched: Launched, surroundings: Surroundings, state: WorkerState = WorkerState.STARTING
+    ) -> None:
         self._record = launched.record
         self._around = surroundings
         self._process = launched.process
@@ -56,42 +70,19 @@ class Worker:
         self._hello: asyncio.Future[None] = self._loop.create_future()
         self._ending: asyncio.Task[None] | None = None
         self._known: set[Identity] = set()
-        self._on_message: OnMessage | None = None
-        self._on_request: OnRequest | None = None
+        self._intake = Intake(f"worker {self.id}")
+        self.left = False  # to the next control plane
+        self.state = state
+        self._since = self._loop.time()  # in this state
         self.statistics: dict[str, Any] = {}  # of the last heartbeat
         self.last_heartbeat: float | None = None  # Unix seconds, by the worker's clock
         self.last_sign = self._loop.time()  # seconds of the loop's clock
         self.log_tail = ""  # last lines of its log, read when it ended
-        self._descriptors = _descriptors(launched)
+        self._descriptors = descriptors_of(launched)
         self._channel = Channel(launched.sock, f"worker {self.id}", on_message=self._heard, on_request=self._asked)
         self._channel.closed.add_done_callback(self._disconnected)
         self._process.exited.add_done_callback(lambda _: self.begin_end(DIED))
         self._channel.start()
-
-    @property
-    def id(self) -> str:
-        return self._record.id
-
-    @property
-    def kind(self) -> WorkerKind:
-        return self._record.kind
-
-    @property
-    def pid(self) -> int:
-        return self._record.pid
-
-    @property
-    def start_time(self) -> int:
-        return self._record.start_time
-
-    @property
-    def lobby(self) -> str | None:
-        return self._record.lobby
-
-    @property
-    def started(self) -> float:
-        """Unix seconds."""
-        return self._record.started
 
     @property
     def gone(self) -> asyncio.Future[Receipt]:
@@ -105,8 +96,8 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """It said hello and is not ending."""
-        return self._hello.done() and not self._hello.cancelled() and self._ending is None
+        """It said hello (and what it holds, where it was adopted) and is not ending."""
+        return self.state is WorkerState.READY
 
     def post(self, message: Any, fds: Sequence[int] = ()) -> None:
         """As `Channel.post`."""
@@ -118,8 +109,12 @@ class Worker:
         return await self._channel.request(message, fds, deadline=seconds)
 
     async def end(self, cause: str) -> Receipt:
-        """End it by the ladder. Whoever asks, and however often: one end, the first cause, one receipt."""
+        """End it by the ladder. Whoever asks, and however often: one end, the first cause, one receipt.
+
+        Raises WorkerError where it was left.
+        """
         self.begin_end(cause)
+        self._check_held()
         return await self.gone
 
     def kill(self) -> None:
@@ -128,7 +123,12 @@ class Worker:
         self._process.send(signal.SIGKILL)
 
     def take(self, lobby: str | None, on_message: OnMessage, on_request: OnRequest | None) -> None:
-        """Give the worker to who uses it. Where its record cannot be written it is ended: WorkerError."""
+        """Give the worker to who uses it, and all that it said before. As `assign`."""
+        self.assign(lobby)
+        self._intake.take(on_message, on_request)
+
+    def assign(self, lobby: str | None) -> None:
+        """Write down whose it is. Where its record cannot be written it is ended: WorkerError."""
         if lobby != self._record.lobby:
             self._record = replace(self._record, lobby=lobby)
             try:
@@ -136,23 +136,42 @@ class Worker:
             except OSError as error:
                 self.begin_end("its record cannot be written")
                 raise WorkerError("worker.record", f"worker {self.id} cannot be written down", why=str(error)) from None
-        self._on_message, self._on_request = on_message, on_request
 
-    async def said_hello(self) -> None:
-        """Wait for its Hello within `start_s`. Raises DeadlineError or WorkerError once it is gone."""
-        seconds = self._around.settings.start_s
+    def adopted(self) -> None:
+        """It said what it holds and may be used."""
+        if self.state is WorkerState.ADOPTED:
+            self._move(WorkerState.READY, ADOPTED)
+
+    def leave(self) -> None:
+        """Let go of it, alive, for the next control plane; no receipt follows. One that is ending is not left."""
+        if self._ending is not None:
+            return
+        self.left = True
+        self._hello.cancel()  # no change where it was said
+        self._channel.close("left")
+        self._process.close()
+        self._intake.close()
+
+    async def said_hello(self, seconds: float | None = None, late: str = "did not start in time") -> None:
+        """Wait for its Hello so many seconds (`start_s`). Raises DeadlineError or WorkerError once it is gone.
+
+        `late` is the cause of its end where none comes.
+        """
+        seconds = self._around.settings.start_s if seconds is None else seconds
         try:
             await asyncio.wait({self._hello}, timeout=seconds)
             if self._hello.done() and not self._hello.cancelled():
                 return
             in_time = self._hello.cancelled()
-            receipt = await self.end(DIED if in_time else "did not start in time")
+            receipt = await self.end(DIED if in_time else late)
         except asyncio.CancelledError:
             self.begin_end("start cancelled")
             raise
         what = f"a {self.kind.value} worker "
         if in_time:
-            raise WorkerError("worker.died", what + f"ended at its start ({_exit(receipt)})", why=self.log_tail or None)
+            raise WorkerError(
+                "worker.died", what + f"ended at its start ({how_it_ended(receipt)})", why=self.log_tail or None
+            )
         raise DeadlineError("worker.start", what + f"said no hello within {seconds:g} s", why=self.log_tail or None)
 
     def note_family(self) -> None:
@@ -168,29 +187,49 @@ class Worker:
         if isinstance(message, Heartbeat):
             self.last_heartbeat, self.statistics = message.at, message.statistics
         elif isinstance(message, Hello):
-            r = self._record
-            if (message.kind, message.pid, message.token) != (r.kind.value, r.pid, r.token):
-                self.begin_end("its hello was not that of the process that was started")
-            elif not self._hello.done():
-                self._hello.set_result(None)
-        elif self._on_message is not None:
-            self._on_message(message, fds)
+            self._greeted(message)
+        elif not self._intake.heard(message, fds):
+            self.begin_end("it said more than could be kept until somebody takes it")
 
     async def _asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
         self.last_sign = self._loop.time()
-        if self._on_request is None:
-            raise WorkerError("worker.nobody", f"nobody answers {type(message).__name__} of worker {self.id}")
-        return await self._on_request(message, fds)
+        return await self._intake.asked(message, fds)
+
+    def _greeted(self, hello: Hello) -> None:
+        r = self._record
+        found = self.state is WorkerState.ADOPTED
+        if hello.protocol != PROTOCOL:
+            fault = f"it speaks another protocol ({hello.protocol}, not {PROTOCOL})"
+        elif (hello.kind, hello.pid, hello.start_time, hello.token) != (r.kind.value, r.pid, r.start_time, r.token):
+            fault = "its hello was not that of the process that was started"
+        else:
+            if not self._hello.done():
+                self._hello.set_result(None)
+            if self.state is WorkerState.STARTING:
+                self._move(WorkerState.READY)
+            return
+        self.begin_end(f"{NOT_ADOPTED}: {fault}" if found else fault)
 
     def _disconnected(self, closed: asyncio.Future[str]) -> None:
         self.begin_end(f"connection lost: {closed.result()}", patience=EXIT_SEEN_S)
 
     # --- the end
 
+    def _move(self, new: WorkerState, cause: str | None = None) -> None:
+        check_move(STATES, self.state, new)
+        now = self._loop.time()
+        seconds, self.state, self._since = now - self._since, new, now
+        self._around.on_state(self, new, cause, seconds)
+
+    def _check_held(self) -> None:
+        if self.left:
+            raise WorkerError("worker.left", f"worker {self.id} was left to the next control plane")
+
     def begin_end(self, cause: str, patience: float = 0) -> None:
         """As `end`, without waiting. Where `patience` is given it has so many seconds to end by itself before."""
-        if self._ending is None:
+        if self._ending is None and not self.left:
             self._hello.cancel()  # no change where it was said
+            self._move(WorkerState.ENDING, cause)
             self._ending = self._loop.create_task(self._end(cause, patience), name=f"end of {self.id}")
 
     async def _end(self, cause: str, patience: float) -> None:
@@ -237,36 +276,15 @@ class Worker:
         return receipts.write(held, outcome, (Check("all", None, why),))
 
     def _tell(self, receipt: Receipt) -> None:
+        self._move(WorkerState.GONE if receipt.clean else WorkerState.CLEANUP_INCOMPLETE, receipt.cause)
         if not self._gone.done():
             self._gone.set_result(receipt)
-        self._on_message = self._on_request = None
+        self._intake.close()
         self._around.on_gone(self, receipt)
-        told = log.bind(worker=self.id, pid=self.pid, lobby=self.lobby, how=_exit(receipt), clean=receipt.clean)
+        told = log.bind(worker=self.id, pid=self.pid, lobby=self.lobby, how=how_it_ended(receipt), clean=receipt.clean)
         if receipt.cause == DIED:
             told.warning("worker died", said=self.log_tail[-1000:])
         else:
             told.info("worker ended", cause=receipt.cause)
         if not receipt.clean:
             told.error("cleanup incomplete", checks=[check for check in receipt.checks if check.residue != ()])
-
-
-def _descriptors(launched: Launched) -> tuple[Descriptor, ...]:
-    pidfd = launched.process.pidfd
-    named = [("control socket", launched.sock.fileno())]
-    return receipts.describe(named + ([("pidfd", pidfd)] if pidfd is not None else []))
-
-
-def _exit(receipt: Receipt) -> str:
-    if receipt.signal is not None:
-        return f"signal {receipt.signal}"
-    return "not reaped" if receipt.exit_code is None else f"exit code {receipt.exit_code}"
-
-
-def read_tail(path: Path) -> str:
-    """The last lines of a log; empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
-            return file.read(LOG_TAIL_BYTES).decode(errors="replace").strip()
-    except OSError:
-        return ""

@@ -63,6 +63,7 @@ async def test_rounds_leave_nothing(tmp_path: Path, turn: Any) -> None:
     start = outside.look()
     supervisor = supervisor_of(tmp_path, receipts)
     await supervisor.open()
+    await supervisor.adopt()
     await asyncio.gather(*(turn(supervisor, number) for number in range(4)))  # the first rounds start threads
     before = outside.look()
     for first in range(0, ROUNDS, 4):
@@ -83,6 +84,7 @@ async def test_many_at_once_end_at_once(tmp_path: Path) -> None:
     start = outside.look()
     supervisor = supervisor_of(tmp_path, receipts)
     await supervisor.open()
+    await supervisor.adopt()
     await asyncio.gather(*(supervisor.start(LOBBY, on_message=ignore) for _ in range(12)))
     assert supervisor.statistics().workers == {"lobby": 12}
     await supervisor.close()
@@ -95,6 +97,7 @@ async def test_spares_are_taken_and_replaced(tmp_path: Path) -> None:
     receipts: list[Receipt] = []
     supervisor = supervisor_of(tmp_path, receipts, spares=2)
     await supervisor.open()
+    await supervisor.adopt()
     await outside.until(lambda: supervisor.statistics().spares == 2)
     spares = {worker.pid for worker in supervisor.workers}
     worker = await supervisor.start(LOBBY, lobby="one", on_message=ignore)
@@ -118,6 +121,7 @@ async def test_spares_that_cannot_start_do_no_harm(tmp_path: Path) -> None:
     modules = {LOBBY: "tests.support.stillborn_child"}
     supervisor = Supervisor(tmp_path, made, receipts.append, modules=modules, gstreamer=False)
     await supervisor.open()
+    await supervisor.adopt()
     await outside.until(lambda: len(receipts) >= 2)
     with pytest.raises(WorkerError, match="ended at its start"):
         await supervisor.start(LOBBY, on_message=ignore)
@@ -130,6 +134,7 @@ async def test_closing_while_spares_start(tmp_path: Path) -> None:
     start = outside.look()
     supervisor = supervisor_of(tmp_path, receipts, spares=3)
     await supervisor.open()
+    await supervisor.adopt()
     await outside.until(lambda: supervisor.workers)
     await supervisor.close()
     assert all(receipt.clean for receipt in receipts)

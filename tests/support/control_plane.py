@@ -23,6 +23,7 @@ async def main(runtime: Path, orphan_timeout_s: float) -> None:
     settings = WorkerSettings(spares=1, orphan_timeout_s=orphan_timeout_s)
     supervisor = Supervisor(runtime, settings, lambda receipt: None, modules=modules, gstreamer=False)
     await supervisor.open()
+    await supervisor.adopt()
     lobby = await supervisor.start(WorkerKind.LOBBY, lobby="one", on_message=_ignore)
     await lobby.request(CloseRendition("fork away"))
     display = await supervisor.start(WorkerKind.DISPLAY, lobby="two", on_message=_ignore)

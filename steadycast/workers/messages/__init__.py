@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from steadycast.workers.messages.common import (
+    PROTOCOL,
     Done,
     End,
     Failed,
@@ -57,6 +58,7 @@ from steadycast.workers.messages.lobby import (
 
 __all__ = [
     "MESSAGES",
+    "PROTOCOL",
     "AttachReader",
     "BusLost",
     "BusTaken",
