@@ -32,6 +32,7 @@ class Memory:
     pss: int
     uss: int
     rss: int
+    private_dirty: int
 
 
 def stat(pid: int) -> ProcessStat | None:
@@ -121,15 +122,15 @@ def descendants(pid: int, table: dict[int, ProcessStat] | None = None) -> tuple[
 
 def descriptors(pid: int | None = None) -> dict[int, str] | None:
     """Open descriptors and what they lead to (`socket:[4711]`, `anon_inode:[pidfd]`, a path); None where unreadable."""
-    folder = PROC / ("self" if pid is None else str(pid)) / "fd"
+    folder = f"{PROC}/{'self' if pid is None else pid}/fd"
     try:
-        links = list(folder.iterdir())
+        names = os.listdir(folder)  # noqa: PTH208 - paths as objects would cost more than the look
     except OSError:
         return None
     found = {}
-    for link in links:
+    for name in names:
         try:
-            found[int(link.name)] = str(link.readlink())
+            found[int(name)] = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - the same, and some are no paths
         except OSError:
             continue  # closed since, such as the one that listed the folder
     return found
@@ -183,7 +184,8 @@ def parse_memory(text: str) -> Memory | None:
         if len(words) == 2 and words[0].isdigit():  # "Pss:   123 kB"
             fields[key] = int(words[0]) * 1024
     try:
-        return Memory(fields["Pss"], fields["Private_Clean"] + fields["Private_Dirty"], fields["Rss"])
+        dirty = fields["Private_Dirty"]
+        return Memory(fields["Pss"], fields["Private_Clean"] + dirty, fields["Rss"], dirty)
     except KeyError:
         return None
 
