@@ -144,6 +144,7 @@ class Stage(Holder):
             bits_per_pixel=settings.renditions.bits_per_pixel,
             timeout_s=settings.sources.rtsp_timeout_s,
             open_s=settings.encoders.open_s,
+            epoch=self.epoch,
         )
         await self.worker.request(order, deadline=settings.workers.request_s)
 

@@ -17,7 +17,7 @@ from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_pic
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.plan import Picture
-from steadycast.pipelines.renditions import Renditions
+from steadycast.pipelines.renditions import Held, Renditions
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources import make_source
 from steadycast.pipelines.stage import AUDIO, Stage
@@ -138,6 +138,12 @@ class LobbyPipeline:
     def _all_tracks(self) -> Iterator[Track]:
         yield from self._stage.tracks.values()
         yield from self._renditions.all()
+
+    def held(self) -> tuple[tuple[Held, ...], dict[str, tuple[str, ...]]]:
+        """The instances that are open, and the readers of the source's own tracks, by track."""
+        if self._failed or self._closing is not None:
+            return (), {}
+        return self._renditions.held(), {name: track.readers for name, track in self._stage.tracks.items()}
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the start: of the source, and of each track by its name. `patience_s`: after standing still

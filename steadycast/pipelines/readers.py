@@ -32,6 +32,11 @@ class Readers:
     def __len__(self) -> int:
         return len(self._sockets)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those that are attached now."""
+        return tuple(self._sockets)
+
     def add(self, reader: str, fd: int, *, from_latest: bool) -> None:
         """Owns `fd` from now on, also where it fails. Begins at the latest keyframe, or at the next one."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
@@ -22,6 +23,18 @@ from steadycast.pipelines.track import Face, Track
 COPY_FIRST_PACKET_S = 13.0  # a little less than the asker's patience
 RENDITIONS_MAX = 64
 Opened = tuple[TrackInfo, EncoderReport | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An instance of a rendition as it is now. `order` and `report` are None for a copy."""
+
+    rendition: Rendition
+    instance: str
+    order: EncoderOrder | None
+    track: TrackInfo
+    report: EncoderReport | None
+    readers: tuple[str, ...]
 
 
 class Renditions:
@@ -45,6 +58,7 @@ class Renditions:
         self._opening: dict[str, asyncio.Task[Opened]] = {}
         self._tracks: dict[str, Track] = {}
         self._attempts: dict[str, Attempt] = {}
+        self._wanted: dict[str, Rendition] = {}  # what each track is an instance of
         self._tap: Tap | None = None
         self._changing = asyncio.Lock()
         self._past: deque[str] = deque(maxlen=RENDITIONS_MAX)  # bins whose last words may still be on the bus
@@ -59,6 +73,15 @@ class Renditions:
         """Seconds that its encoder may make nothing; None where nothing is encoded."""
         attempt = self._attempts.get(instance)
         return attempt.stall_s if attempt is not None else None
+
+    def held(self) -> tuple[Held, ...]:
+        """All that made a packet and goes on."""
+        return tuple(self._held(name, track) for name, track in self._tracks.items() if track.first.done())
+
+    def _held(self, instance: str, track: Track) -> Held:
+        attempt, rendition = self._attempts.get(instance), self._wanted[instance]
+        order = attempt.order if attempt is not None else None
+        return Held(rendition, instance, order, track.info(), self._report(instance), track.readers)
 
     # --- opening
 
@@ -90,11 +113,11 @@ class Renditions:
         if len(self._tracks) + len(self._opening) > RENDITIONS_MAX:
             raise ConflictError("rendition.too_many", f"a lobby has at most {RENDITIONS_MAX} renditions open")
         if rendition.codec == "copy":
-            return await self._open_copy(rendition.name, instance)
+            return await self._open_copy(rendition, instance)
         if order is None:
             raise CallerError("rendition.no_order", f"'{rendition.name}' needs an encoder, and none was ordered")
         try:
-            return await self._open_encoder(Attempt(self._stage, rendition, instance, order), instance)
+            return await self._open_encoder(Attempt(self._stage, rendition, instance, order), rendition, instance)
         except SteadycastError as error:
             if isinstance(error, EncoderError) and is_hang(error):
                 self._on_stuck()
@@ -102,10 +125,10 @@ class Renditions:
                 await self._close_failed(instance)
             raise
 
-    async def _open_encoder(self, attempt: Attempt, instance: str) -> Opened:
+    async def _open_encoder(self, attempt: Attempt, rendition: Rendition, instance: str) -> Opened:
         self._stage.make_raw_tee()
         track = await attempt.prepare()
-        self._tracks[instance] = track
+        self._tracks[instance], self._wanted[instance] = track, rendition
         self._attempts[instance] = attempt
         async with self._changing:
             if self._tracks.get(instance) is not track:
@@ -123,8 +146,8 @@ class Renditions:
         await tap.open()
         self._tap = tap
 
-    async def _open_copy(self, name: str, instance: str) -> Opened:
-        stage = self._stage
+    async def _open_copy(self, rendition: Rendition, instance: str) -> Opened:
+        stage, name = self._stage, rendition.name
         if stage.encoded is None or stage.codec is None:
             raise CallerError(
                 "rendition.nothing_to_copy",
@@ -135,7 +158,7 @@ class Renditions:
         chain = (encoded_queue(), *packets(stage.codec, stage.limits))
         branch = Branch(stage.pipeline, stage.encoded, instance, chain)
         track = Track(stage.loop, stage.codec, branch, Face(name, stage.picture), stage.meter)
-        self._tracks[instance] = track
+        self._tracks[instance], self._wanted[instance] = track, rendition
         branch.open()
         await asyncio.wait({track.first}, timeout=COPY_FIRST_PACKET_S)
         if track.first.done() and not track.first.cancelled():
@@ -162,6 +185,7 @@ class Renditions:
     async def _close(self, instance: str) -> bool:
         track = self._tracks.pop(instance, None)
         attempt = self._attempts.pop(instance, None)
+        self._wanted.pop(instance, None)
         if track is None:
             return False
         self._past.append(track.branch.bin.get_name())
@@ -194,6 +218,7 @@ class Renditions:
         """Drop what Python holds of the elements; the pipeline is in NULL."""
         self._tracks.clear()
         self._attempts.clear()
+        self._wanted.clear()
         self._tap = None
 
     # --- failures of what is open

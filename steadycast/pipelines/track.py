@@ -103,6 +103,11 @@ class Track:
     def detach(self, reader: str) -> bool:
         return self._readers.remove(reader)
 
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Names of those attached now."""
+        return self._readers.names
+
     def force_keyframe(self) -> None:
         """Make the next frame a keyframe; asked for too often, it is done as soon as allowed."""
         if self._encoder is None or self._codec is Codec.OPUS:

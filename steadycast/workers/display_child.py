@@ -13,13 +13,14 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from steadycast.errors import CallerError, ConflictError, DeadlineError, SourceError
+from steadycast.errors import CallerError, ConflictError, DeadlineError, SourceError, SteadycastError
 from steadycast.tracking import displays, proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.child import HOME, WORKER, Parent, run_child
 from steadycast.workers.messages import CommandExited, DisplayFailed, ShowDisplay
+from steadycast.workers.messages.stock import DisplayStock
 from steadycast.workers.prctl import become_subreaper
 from steadycast.workers.process import kill, reap
 from steadycast.workers.programs import Program, outcome
@@ -48,9 +49,11 @@ class Display:
         self._loop = asyncio.get_running_loop()
         self._cookie = parent.folder / f"{parent.id}.xauth"
         self._claim = parent.folder / f"{parent.id}.display"
-        self._asked = False
+        self._order: ShowDisplay | None = None
         self._closing = False
-        self._told = False
+        self._exited: CommandExited | None = None
+        self._failed: DisplayFailed | None = None
+        self._shown: float | None = None  # when its command began, in seconds of the loop's clock
         self._server: Program | None = None
         self._number: int | None = None
         self._command: Program | None = None
@@ -62,15 +65,28 @@ class Display:
     async def on_request(self, message: Any, fds: Descriptors) -> dict[str, Any]:
         if not isinstance(message, ShowDisplay):
             raise CallerError("display.request", f"a display worker does not know {type(message).__name__}")
-        if self._asked:
+        if self._order is not None:
             raise ConflictError("display.shown", "this worker has its display already")
-        self._asked = True
-        display = f":{await self._start_server(message)}"
-        self._start_command(message, display)
+        self._order = message
+        try:
+            display = f":{await self._start_server(message)}"
+            self._start_command(message, display)
+        except SteadycastError as error:  # answered now; kept for whoever asks later
+            self._failed = DisplayFailed(error.what, error.why or "")
+            raise
+        self._shown = self._loop.time()
         return {"display": display, "xauthority": str(self._cookie)}
 
+    def stock(self, after: int) -> tuple[DisplayStock, int | None]:
+        """What it was told, and what became of it. No `display` before its command was started."""
+        if self._shown is None:
+            return DisplayStock(self._order, failed=self._failed), None
+        shown_s = self._loop.time() - self._shown
+        display, cookie = f":{self._number}", str(self._cookie)
+        return DisplayStock(self._order, display, cookie, self._exited, self._failed, shown_s), None
+
     def statistics(self) -> dict[str, Any]:
-        running = self._command is not None and not self._told
+        running = self._command is not None and self._exited is None
         return {"display": self._number, "command_running": running, "processes": len(self._programs())}
 
     # --- start
@@ -160,15 +176,16 @@ class Display:
             if pid not in watched and started is not None:
                 reap(Identity(pid, started))
         command = self._command
-        if command is None or self._told or self._closing or not command.process.exited.done() or self._programs():
+        if command is None or self._exited or self._closing or not command.process.exited.done() or self._programs():
             return
-        self._told = True
         process = command.process
-        self._parent.post(CommandExited(process.exit_code, process.killed_by, command.tail.text()))
+        self._exited = CommandExited(process.exit_code, process.killed_by, command.tail.text())
+        self._parent.post(self._exited)
 
     def _server_ended(self, server: Program) -> None:
         if not self._closing and self._number is not None:  # before, the request answers
-            self._parent.post(DisplayFailed(f"the X server {outcome(server.process)}", server.tail.text()))
+            self._failed = DisplayFailed(f"the X server {outcome(server.process)}", server.tail.text())
+            self._parent.post(self._failed)
 
     # --- the end
 

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import Any
 
-from steadycast.errors import ConflictError, DeadlineError, EncoderError, WorkerError
+from steadycast.errors import ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
 from steadycast.model import EncoderReport
 from steadycast.pipelines.failures import Failure
 from steadycast.pipelines.gst import preload
@@ -17,6 +17,8 @@ from steadycast.workers import messages
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.child import Parent, run_child
 from steadycast.workers.codec import to_plain
+from steadycast.workers.messages.stock import InstanceStock, LobbyStock
+from steadycast.workers.openings import Openings
 
 log = logging.getLogger("lobby")
 
@@ -29,6 +31,10 @@ class LobbyBody:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._pipeline: LobbyPipeline | None = None
+        self._order: messages.ShowSource | None = None
+        self._said: messages.SourceReady | messages.SourceFailed | None = None  # last of the source
+        self._openings = Openings(self._end_unheard)
+        self._closing: list[str] = []
         preload()
 
     def statistics(self) -> dict[str, Any]:
@@ -46,11 +52,9 @@ class LobbyBody:
                 await self._show(message)
                 return {}
             case messages.OpenRendition():
-                opened = self._showing().open_rendition(message.rendition, message.instance, message.order)
-                track, report = await opened
-                return {"track": to_plain(track), "report": to_plain(report)}
+                return await self._open(message)
             case messages.CloseRendition():
-                return {"closed": await self._showing().close_rendition(message.name)}
+                return {"closed": await self._close(message.name)}
             case messages.AttachReader():
                 self._showing().attach(message.track, message.reader, fds.take())
                 return {}
@@ -68,6 +72,43 @@ class LobbyBody:
             logging.shutdown()
             os._exit(EXIT_STUCK)
 
+    def stock(self, after: int) -> tuple[LobbyStock, int | None]:
+        """All that is there, in one answer. What is being opened for somebody who is gone is ended from now on."""
+        self._openings.end_unheard(self._parent.channel)
+        if self._pipeline is None:
+            return LobbyStock(), None
+        held, readers = self._pipeline.held()
+        instances = tuple(
+            InstanceStock(one.rendition, one.instance, one.order, one.track, one.report, one.readers)
+            for one in held
+            if one.instance not in self._closing and not self._openings.under_way(one.instance)
+        )
+        said = self._said
+        ready = said if isinstance(said, messages.SourceReady) else None
+        failed = said if isinstance(said, messages.SourceFailed) else None
+        return LobbyStock(self._order, ready, failed, instances, readers), None
+
+    async def _open(self, message: messages.OpenRendition) -> dict[str, Any]:
+        showing, instance = self._showing(), message.instance
+        with self._openings.asked(instance, self._parent.channel):
+            await self._openings.settled(instance)
+            track, report = await showing.open_rendition(message.rendition, instance, message.order)
+            return {"track": to_plain(track), "report": to_plain(report)}
+
+    async def _close(self, instance: str) -> bool:
+        self._closing.append(instance)
+        try:
+            return await self._showing().close_rendition(instance)
+        finally:
+            self._closing.remove(instance)
+
+    async def _end_unheard(self, instance: str) -> None:
+        log.info("the instance %s is ended: who asked for it is gone", instance)
+        try:
+            await self._close(instance)
+        except SteadycastError as error:
+            log.error("the instance %s: %s", instance, error.what)
+
     def _showing(self) -> LobbyPipeline:
         if self._pipeline is None:
             raise ConflictError("source.none", "this worker was not told yet what to show")
@@ -79,15 +120,20 @@ class LobbyBody:
         cpus = len(os.sched_getaffinity(0))
         limits = Limits(message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s)
         order = SourceOrder(message.source, limits, message.display, message.xauthority, message.timeout_s)
+        self._order = message
         self._pipeline = LobbyPipeline(order, self._ready, self._failed, self._encoder)
         await self._pipeline.play()
 
     def _ready(self, ready: Ready) -> None:
         picture = ready.picture
-        self._parent.post(messages.SourceReady(ready.tracks, picture.width, picture.height, picture.fps))
+        self._tell(messages.SourceReady(ready.tracks, picture.width, picture.height, picture.fps))
 
     def _failed(self, failure: Failure) -> None:
-        self._parent.post(messages.SourceFailed(failure.code, failure.what, failure.why, failure.hint, failure.retry))
+        self._tell(messages.SourceFailed(failure.code, failure.what, failure.why, failure.hint, failure.retry))
+
+    def _tell(self, said: messages.SourceReady | messages.SourceFailed) -> None:
+        self._said = said
+        self._parent.post(said)
 
     def _encoder(self, instance: str, news: EncoderError | EncoderReport) -> None:
         if isinstance(news, EncoderError):
