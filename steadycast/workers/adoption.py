@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from steadycast.errors import SteadycastError, WorkerError
+from steadycast.errors import DeadlineError, SteadycastError, WorkerError
 from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import proc
@@ -37,7 +37,7 @@ STOCKS: Mapping[WorkerKind, type[Stock]] = {
     WorkerKind.EGRESS: EgressStock,
     WorkerKind.DISPLAY: DisplayStock,
 }
-AT_ONCE = 32  # workers that are asked, and leftovers that are ended
+AT_ONCE = 32  # leftovers that are ended
 PAGES = 1000  # of one stock
 SWEPT = 200  # names that are told
 AGAIN_S = (0.05, 1.0)  # first and longest pause before a worker that is only just starting is tried again
@@ -80,7 +80,8 @@ class Muster:
         self._swept: list[str] = []
 
     async def call(self) -> Adoption:
-        """All at once, each within `adopt_s`; those that are not adopted are gone when this returns."""
+        """All at once, because nobody should wait behind one that hangs; each within `adopt_s`. Those that are not
+        adopted are gone when this returns."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._around.looks, find_leftovers, self._around.runtime)
@@ -93,38 +94,46 @@ class Muster:
         return Adoption(adopted, ended, tuple(self._swept[:SWEPT]), time.monotonic() - began)
 
     async def _one(self, leftover: Leftover) -> Adopted | Receipt:
-        async with self._turn:
-            record = leftover.record
-            process = Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
-            if process is None or leftover.fault is not None:
-                return await self._end(leftover, process, leftover.fault or ENDED)
-            until = asyncio.get_running_loop().time() + self._around.settings.adopt_s
-            try:
-                async with asyncio.timeout_at(until):
-                    sock = await _connected(self._around.runtime, record)
-            except (OSError, TimeoutError, WorkerError) as error:
-                return await self._end(leftover, process, f"{NOT_ADOPTED}: {_why(record, error)}")
-            worker = Worker(Launched(record, process, sock), self._around, WorkerState.ADOPTED)
-            self._hold(worker)
+        record = leftover.record
+        process = Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
+        if process is None or leftover.fault is not None:
+            return await self._end(leftover, process, leftover.fault or ENDED)
+        until = asyncio.get_running_loop().time() + self._around.settings.adopt_s
+        try:
+            async with asyncio.timeout_at(until):
+                sock = await _connected(self._around.runtime, record)
+        except (OSError, TimeoutError, WorkerError) as error:
+            return await self._end(leftover, process, f"{NOT_ADOPTED}: {_why(error)}")
+        except asyncio.CancelledError:
+            process.close()
+            raise
+        worker = Worker(Launched(record, process, sock), self._around, WorkerState.ADOPTED)
+        self._hold(worker)
         return await self._ask(worker, until)
 
     async def _end(self, leftover: Leftover, process: Process | None, cause: str) -> Receipt:
-        receipt, swept = await end_leftover(leftover.record, process, self._around, cause)
+        async with self._turn:
+            receipt, swept = await end_leftover(leftover, process, self._around, cause)
         self._swept += swept
         self._on_receipt(receipt)
         return receipt
 
     async def _ask(self, worker: Worker, until: float) -> Adopted | Receipt:
         loop = asyncio.get_running_loop()
-        late = f"{NOT_ADOPTED}: it said no hello within {self._around.settings.adopt_s:g} s"
         try:
-            await worker.said_hello(max(0.0, until - loop.time()), late)
+            if not await worker.says_hello(max(0.0, until - loop.time())):
+                raise DeadlineError("worker.hello", self._no_hello(worker))
             stock = await take_stock(worker, until)
         except (SteadycastError, CodecError) as error:
             why = error.what if isinstance(error, SteadycastError) else f"what it holds makes no sense: {error}"
             return await worker.end(f"{NOT_ADOPTED}: {why}")
         worker.adopted()
         return Adopted(worker, stock) if worker.ready else await worker.gone
+
+    def _no_hello(self, worker: Worker) -> str:
+        one = proc.stat(worker.pid)
+        stopped = " and is stopped" if one is not None and one.state in "Tt" else ""
+        return f"it said no hello within {self._around.settings.adopt_s:g} s{stopped}"
 
 
 async def take_stock(worker: Worker, until: float) -> Stock:
@@ -188,7 +197,7 @@ async def _connected(runtime: Path, record: WorkerRecord) -> socket.socket:
         pause = min(longest, pause * 2)
 
 
-def _why(record: WorkerRecord, error: Exception) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, WorkerError):
         return error.what
     if isinstance(error, TimeoutError):

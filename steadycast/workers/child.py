@@ -28,7 +28,8 @@ from steadycast.errors import SteadycastError, WorkerError
 from steadycast.tracking.proc import start_time
 from steadycast.workers.channel import Channel, Descriptors
 from steadycast.workers.codec import from_plain, to_plain
-from steadycast.workers.messages import PROTOCOL, End, Heartbeat, Hello, TakeStock
+from steadycast.workers.messages import End, Heartbeat, Hello, TakeStock
+from steadycast.workers.messages.common import PROTOCOL
 from steadycast.workers.messages.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,24 @@ class Parent:
         self.folder = Path(parameters.runtime) / "workers"  # files that start with `<id>.` go with this worker
         self.end_s = parameters.end_s  # what the body's `close()` has
         self.channel: Channel | None = None
+        self._there = asyncio.Event()
         self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def met(self, channel: Channel | None) -> None:
+        """From now on this is the control plane; None: there is none."""
+        self.channel = channel
+        if channel is None:
+            self._there.clear()
+        else:
+            self._there.set()
+
+    async def reached(self, deadline: float) -> None:
+        """Wait so many seconds until there is a control plane; WorkerError where none comes."""
+        try:
+            async with asyncio.timeout(deadline):
+                await self._there.wait()
+        except TimeoutError:
+            raise WorkerError("worker.alone", f"no control plane came within {deadline:g} s") from None
 
     def post(self, message: Any, fds: Sequence[int] = ()) -> bool:
         """Send; False where nobody is there to hear or the message did not go out. `fds` are closed in any case."""
@@ -141,6 +159,7 @@ class _Child:
         self._listener.close()
 
     async def _serve(self) -> None:
+        """One control plane at a time: who connects meanwhile waits in the backlog until the one before is gone."""
         while True:
             try:
                 async with asyncio.timeout(self._parameters.orphan_timeout_s):
@@ -149,13 +168,13 @@ class _Child:
                 self._parent.end(f"no control plane for {self._parameters.orphan_timeout_s:g} s")
                 return
             channel = Channel(sock, "the control plane", on_message=self._heard, on_request=self._asked)
-            self._parent.channel = channel
+            self._parent.met(channel)
             channel.start()
             p = self._parameters
             self._parent.post(Hello(p.kind, os.getpid(), start_time(os.getpid()) or 0, p.token, PROTOCOL))
             self._post_heartbeat()
             reason = await channel.closed
-            self._parent.channel = None
+            self._parent.met(None)
             log.warning("the control plane is gone: %s", reason)
 
     async def _accept(self) -> socket.socket:

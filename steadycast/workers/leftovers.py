@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import displays, proc
 from steadycast.tracking.proc import ProcessStat
@@ -16,7 +18,10 @@ from steadycast.workers.child import HOME, WORKER
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
+from steadycast.workers.remains import unknown_end
 from steadycast.workers.worker import Surroundings
+
+log = structlog.get_logger("workers")
 
 NO_RECORD = "not adopted: it was not written down"
 WORKER_GONE = "left by a worker that ended"
@@ -24,10 +29,12 @@ WORKER_GONE = "left by a worker that ended"
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A worker of a former control plane. `fault` says why it is not even asked; its record is then made up."""
+    """A worker of a former control plane. `fault` says why it is not even asked: its record is then made up of its
+    `processes`, which are named."""
 
     record: WorkerRecord
     fault: str | None = None
+    processes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ def find_leftovers(runtime: Path) -> Leftovers:
     found = [Leftover(record) for record in recorded]
     known = {record.id for record in recorded}
     marked = _marked(runtime, strays, known)
-    found += [Leftover(_record(worker, members), _fault(members)) for worker, members in marked.items()]
+    found += [_without_record(worker, members) for worker, members in marked.items()]
     swept: list[str] = []
     for worker in sorted(strays - set(marked)):
         swept += _remove(runtime, worker)
@@ -56,40 +63,47 @@ def find_leftovers(runtime: Path) -> Leftovers:
 
 
 async def end_leftover(
-    record: WorkerRecord, process: Process | None, around: Surroundings, cause: str
+    leftover: Leftover, process: Process | None, around: Surroundings, cause: str
 ) -> tuple[Receipt, tuple[str, ...]]:
-    """End what is left of a worker that has no channel; its receipt, and the names of files that went with it.
+    """End what is left of a worker that has no channel; its receipt, and the names of what went though it had ended.
 
     A process is ended only if pid, start time and boot are those of the record, or its environment names the worker.
     """
-    ladder = Ladder(around.runtime, record, process, around.settings, around.looks)
-    before = _things(around.runtime, record)
+    record = leftover.record
+    ladder = Ladder(around.runtime, record, process, around.settings, around.looks, around.gauge)
+    before = () if process is not None and leftover.fault is None else _things(around.runtime, record.id)
     try:
         await ladder.climb_down(lambda: False)
+        receipt = await ladder.look(cause, ())
+    except (OSError, TimeoutError) as error:  # the kernel does not answer: the others go on
+        log.error("end failed", worker=record.id, why=repr(error))
+        receipt = unknown_end(ladder, cause, repr(error))
     finally:
         if process is not None:
             process.close()
-    receipt = await ladder.look(cause, ())
-    return receipt, _gone(before) if process is None else ()
+    return receipt, _gone(before) + (leftover.processes if receipt.clean else ())
 
 
 def _gone(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if not os.path.lexists(name))
 
 
-def _things(runtime: Path, record: WorkerRecord) -> tuple[str, ...]:
+def _things(runtime: Path, worker: str) -> tuple[str, ...]:
     """Files of a worker, and of its displays where nobody serves them any more."""
-    numbers, servers = records.claims(runtime, record.id, ())
-    found = [str(path) for path in sorted(records.folder(runtime).glob(f"{record.id}.*"))]
+    numbers, servers = records.claims(runtime, worker, ())
+    found = [str(path) for path in sorted(records.folder(runtime).glob(f"{worker}.*"))]
     for number in numbers:
         found += displays.left_over(number, servers)
     return tuple(found)
 
 
-def _remove(runtime: Path, worker: str) -> list[str]:
-    names = [str(path) for path in sorted(records.folder(runtime).glob(f"{worker}.*"))]
+def _remove(runtime: Path, worker: str) -> tuple[str, ...]:
+    names = _things(runtime, worker)
+    numbers, servers = records.claims(runtime, worker, ())
+    for number in numbers:
+        displays.remove(number, servers)
     records.remove_files(runtime, worker)
-    return list(_gone(names))
+    return _gone(names)
 
 
 def _marked(runtime: Path, strays: set[str], known: set[str]) -> dict[str, list[ProcessStat]]:
@@ -98,7 +112,7 @@ def _marked(runtime: Path, strays: set[str], known: set[str]) -> dict[str, list[
     for one in proc.processes().values():
         environment = proc.environment(one.pid) or {}
         worker = environment.get(WORKER)
-        if worker is None or worker in known or not records.is_worker(worker):
+        if one.pid == os.getpid() or worker is None or worker in known or not records.is_worker(worker):
             continue
         if worker in strays or _is_home(one.pid, environment.get(HOME), runtime):
             found.setdefault(worker, []).append(one)
@@ -118,11 +132,9 @@ def _is_home(pid: int, home: str | None, runtime: Path) -> bool:
         return False
 
 
-def _record(worker: str, members: list[ProcessStat]) -> WorkerRecord:
-    """Made up of the oldest process: the worker itself, or what it left."""
+def _without_record(worker: str, members: list[ProcessStat]) -> Leftover:
+    """The oldest process is the worker itself, or the first of what it left."""
     kind, head = WorkerKind(worker.partition("-")[0]), members[0]
-    return WorkerRecord(worker, kind, head.pid, head.start_time, proc.boot_id(), "", None, time.time())
-
-
-def _fault(members: list[ProcessStat]) -> str:
-    return NO_RECORD if members[0].session == members[0].pid else WORKER_GONE
+    record = WorkerRecord(worker, kind, head.pid, head.start_time, proc.boot_id(), "", None, time.time())
+    names = tuple(f"process {one.pid} ({one.name})" for one in members)
+    return Leftover(record, NO_RECORD if head.session == head.pid else WORKER_GONE, names)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from steadycast.model import Receipt
+from steadycast.model import Check, Receipt
 from steadycast.tracking import receipts
-from steadycast.tracking.receipts import Descriptor
+from steadycast.tracking.receipts import Descriptor, Held, Outcome
+from steadycast.workers import records
+from steadycast.workers.child import WORKER
+from steadycast.workers.ladder import Ladder
 from steadycast.workers.launch import Launched
 
 LOG_TAIL_BYTES = 4096
@@ -33,3 +36,19 @@ def read_tail(path: Path) -> str:
             return file.read(LOG_TAIL_BYTES).decode(errors="replace").strip()
     except OSError:
         return ""
+
+
+def unknown_end(ladder: Ladder, cause: str, why: str) -> Receipt:
+    """The receipt of a worker that could not be looked at."""
+    record, process = ladder.record, ladder.process
+    held = Held(
+        worker=record.id,
+        kind=record.kind,
+        lobby=record.lobby,
+        identity=ladder.identity,
+        mark=(WORKER, record.id),
+        started=record.started,
+        folder=records.folder(ladder.runtime),
+    )
+    code, killed_by = (process.exit_code, process.killed_by) if process else (None, None)
+    return receipts.write(held, Outcome(cause, code, killed_by, tuple(ladder.rungs)), (Check("all", None, why),))

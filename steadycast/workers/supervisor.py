@@ -18,9 +18,11 @@ from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
+from steadycast.tracking.gauge import Gauge
 from steadycast.workers import records
 from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
+from steadycast.workers.evidence import EvidenceFolder
 from steadycast.workers.launch import launch
 from steadycast.workers.messages.stock import LobbyStock
 from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
@@ -58,7 +60,8 @@ class Supervisor:
     """All workers of a control plane. `open()` first, then `adopt()`; `close()` ends all, `leave()` leaves all.
 
     `on_worker` hears each move of a worker: its new state, the cause, and the seconds spent in the state before.
-    `modules` says what is started for a kind. `gstreamer` False leaves out GStreamer's registry and lobby spares.
+    `evidence`: where it is kept of workers that hung. `modules` says what is started for a kind. `gstreamer` False
+    leaves out GStreamer's registry and lobby spares.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Supervisor:
         on_receipt: Callable[[Receipt], None],
         *,
         on_worker: OnState | None = None,
+        evidence: EvidenceFolder | None = None,
         modules: Mapping[WorkerKind, str] = MODULES,
         gstreamer: bool = True,
     ) -> None:
@@ -80,7 +84,8 @@ class Supervisor:
         self._looks = ThreadPoolExecutor(2, "looks")
         self._workers: dict[str, Worker] = {}
         self._counts: Counter[str] = Counter()
-        self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved)
+        self.gauge = Gauge()  # who measures workers; the drivers are asked once it is told how
+        self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved, self.gauge, evidence)
         self._spares = Spares(settings.spares, self._start_spare)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
@@ -182,6 +187,7 @@ class Supervisor:
             await asyncio.wait({self._sweep})
             resign_as_subreaper()  # nobody would reap any more
         self._looks.shutdown()
+        self.gauge.close()
 
     def hasten(self) -> None:
         """Kill all workers and start none any more, so that `close` is quick; their ends are seen as always."""

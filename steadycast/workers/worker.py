@@ -16,19 +16,21 @@ from steadycast.config.settings import WorkerSettings
 from steadycast.errors import DeadlineError, SteadycastError, WorkerError
 from steadycast.lifecycle import WORKER as STATES
 from steadycast.lifecycle import WorkerState, check_move
-from steadycast.model import Check, Receipt
-from steadycast.tracking import families, proc, receipts
+from steadycast.model import Measures, Receipt
+from steadycast.tracking import families, proc
 from steadycast.tracking.families import Identity
-from steadycast.tracking.receipts import Held, Outcome
+from steadycast.tracking.gauge import Gauge
 from steadycast.workers import records
 from steadycast.workers.channel import Channel, Descriptors, OnMessage, OnRequest
-from steadycast.workers.child import WORKER
+from steadycast.workers.evidence import EvidenceFolder, before_kill, is_hang
 from steadycast.workers.intake import Intake
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.launch import Launched
-from steadycast.workers.messages import PROTOCOL, End, Heartbeat, Hello
+from steadycast.workers.messages import End, Heartbeat, Hello
+from steadycast.workers.messages.common import PROTOCOL
+from steadycast.workers.pulse import Pulse
 from steadycast.workers.recorded import Recorded
-from steadycast.workers.remains import descriptors_of, how_it_ended, read_tail
+from steadycast.workers.remains import descriptors_of, how_it_ended, read_tail, unknown_end
 
 log = structlog.get_logger("workers")
 
@@ -54,6 +56,8 @@ class Surroundings:
     looks: Executor
     on_gone: Callable[[Worker, Receipt], None]
     on_state: OnState
+    gauge: Gauge
+    evidence: EvidenceFolder | None = None  # where it is kept of those that hang
 
 
 class Worker(Recorded):
@@ -71,12 +75,14 @@ class Worker(Recorded):
         self._ending: asyncio.Task[None] | None = None
         self._known: set[Identity] = set()
         self._intake = Intake(f"worker {self.id}")
+        self._pulse = Pulse(surroundings.settings.stall_s)
         self.left = False  # to the next control plane
         self.state = state
         self._since = self._loop.time()  # in this state
         self.statistics: dict[str, Any] = {}  # of the last heartbeat
         self.last_heartbeat: float | None = None  # Unix seconds, by the worker's clock
         self.last_sign = self._loop.time()  # seconds of the loop's clock
+        self.measures: Measures | None = None  # the last that were taken
         self.log_tail = ""  # last lines of its log, read when it ended
         self._descriptors = descriptors_of(launched)
         self._channel = Channel(launched.sock, f"worker {self.id}", on_message=self._heard, on_request=self._asked)
@@ -114,7 +120,8 @@ class Worker(Recorded):
         Raises WorkerError where it was left.
         """
         self.begin_end(cause)
-        self._check_held()
+        if self.left:
+            raise WorkerError("worker.left", f"worker {self.id} was left to the next control plane")
         return await self.gone
 
     def kill(self) -> None:
@@ -152,18 +159,19 @@ class Worker(Recorded):
         self._process.close()
         self._intake.close()
 
-    async def said_hello(self, seconds: float | None = None, late: str = "did not start in time") -> None:
-        """Wait for its Hello so many seconds (`start_s`). Raises DeadlineError or WorkerError once it is gone.
+    async def says_hello(self, seconds: float) -> bool:
+        """Whether its Hello comes within so many seconds; at once False where it ends. Cancelling it does no harm."""
+        await asyncio.wait({self._hello}, timeout=seconds)
+        return self._said_hello
 
-        `late` is the cause of its end where none comes.
-        """
-        seconds = self._around.settings.start_s if seconds is None else seconds
+    async def said_hello(self) -> None:
+        """Wait for its Hello within `start_s`. Raises DeadlineError or WorkerError once it is gone."""
+        seconds = self._around.settings.start_s
         try:
-            await asyncio.wait({self._hello}, timeout=seconds)
-            if self._hello.done() and not self._hello.cancelled():
+            if await self.says_hello(seconds):
                 return
             in_time = self._hello.cancelled()
-            receipt = await self.end(DIED if in_time else late)
+            receipt = await self.end(DIED if in_time else "did not start in time")
         except asyncio.CancelledError:
             self.begin_end("start cancelled")
             raise
@@ -173,6 +181,10 @@ class Worker(Recorded):
                 "worker.died", what + f"ended at its start ({how_it_ended(receipt)})", why=self.log_tail or None
             )
         raise DeadlineError("worker.start", what + f"said no hello within {seconds:g} s", why=self.log_tail or None)
+
+    @property
+    def _said_hello(self) -> bool:
+        return self._hello.done() and not self._hello.cancelled()
 
     def note_family(self) -> None:
         """Remember its descendants now, in case one later sheds all by which it could be found."""
@@ -186,6 +198,8 @@ class Worker(Recorded):
         self.last_sign = self._loop.time()
         if isinstance(message, Heartbeat):
             self.last_heartbeat, self.statistics = message.at, message.statistics
+            if (still := self._pulse.stands_still(message.statistics, self._loop.time())) and self.ready:
+                self.begin_end(still)
         elif isinstance(message, Hello):
             self._greeted(message)
         elif not self._intake.heard(message, fds):
@@ -221,35 +235,32 @@ class Worker(Recorded):
         seconds, self.state, self._since = now - self._since, new, now
         self._around.on_state(self, new, cause, seconds)
 
-    def _check_held(self) -> None:
-        if self.left:
-            raise WorkerError("worker.left", f"worker {self.id} was left to the next control plane")
-
     def begin_end(self, cause: str, patience: float = 0) -> None:
         """As `end`, without waiting. Where `patience` is given it has so many seconds to end by itself before."""
         if self._ending is None and not self.left:
             self._hello.cancel()  # no change where it was said
-            self._move(WorkerState.ENDING, cause)
             self._ending = self._loop.create_task(self._end(cause, patience), name=f"end of {self.id}")
+            self._move(WorkerState.ENDING, cause)
 
     async def _end(self, cause: str, patience: float) -> None:
-        ladder = Ladder(
-            self._around.runtime, self._record, self._process, self._around.settings, self._around.looks, self._known
-        )
+        around = self._around
+        ladder = Ladder(around.runtime, self._record, self._process, around.settings, around.looks, around.gauge)
+        ladder.known, ladder.before = self._known, self.measures
         try:
             if patience and await self._process.wait(patience):
                 cause = DIED
+            kept = await before_kill(self._around.evidence, ladder, cause, self.statistics)
             await ladder.climb_down(lambda: self._ask_to_end(cause))
             self._let_go()
-            receipt = await ladder.look(cause, self._descriptors)
+            receipt = replace(await ladder.look(cause, self._descriptors), evidence=kept)
         except Exception as error:  # the edge: whoever waits for `gone` must hear of it
             log.exception("end failed", worker=self.id)
             self._let_go()
-            receipt = self._unknown(ladder, cause, repr(error))
+            receipt = unknown_end(ladder, cause, repr(error))
         self._tell(receipt)
 
     def _ask_to_end(self, cause: str) -> bool:
-        if cause == SILENT or not self._hello.done() or self._channel.closed.done():
+        if is_hang(cause) or not self._said_hello or self._channel.closed.done():
             return False
         try:
             self._channel.post(End(cause))
@@ -262,23 +273,10 @@ class Worker(Recorded):
         self._process.close()
         self.log_tail = read_tail(records.folder(self._around.runtime) / f"{self.id}.log")
 
-    def _unknown(self, ladder: Ladder, cause: str, why: str) -> Receipt:
-        held = Held(
-            worker=self.id,
-            kind=self.kind,
-            lobby=self.lobby,
-            identity=ladder.identity,
-            mark=(WORKER, self.id),
-            started=self._record.started,
-            folder=records.folder(self._around.runtime),
-        )
-        outcome = Outcome(cause, self._process.exit_code, self._process.killed_by, tuple(ladder.rungs))
-        return receipts.write(held, outcome, (Check("all", None, why),))
-
     def _tell(self, receipt: Receipt) -> None:
-        self._move(WorkerState.GONE if receipt.clean else WorkerState.CLEANUP_INCOMPLETE, receipt.cause)
         if not self._gone.done():
             self._gone.set_result(receipt)
+        self._move(WorkerState.GONE if receipt.clean else WorkerState.CLEANUP_INCOMPLETE, receipt.cause)
         self._intake.close()
         self._around.on_gone(self, receipt)
         told = log.bind(worker=self.id, pid=self.pid, lobby=self.lobby, how=how_it_ended(receipt), clean=receipt.clean)

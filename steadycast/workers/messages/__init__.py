@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from steadycast.workers.messages.common import (
-    PROTOCOL,
     Done,
     End,
     Failed,
@@ -58,7 +57,6 @@ from steadycast.workers.messages.lobby import (
 
 __all__ = [
     "MESSAGES",
-    "PROTOCOL",
     "AttachReader",
     "BusLost",
     "BusTaken",
