@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadycast.model import Check, Receipt, Rung, WorkerKind
-from steadycast.tracking import displays, proc
+from steadycast.model import Check, Measures, Receipt, Rung, WorkerKind
+from steadycast.tracking import displays, proc, sockets
 from steadycast.tracking.families import Identity, family
 
 
@@ -46,35 +46,54 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What was seen after the end; None where it could not be looked at."""
+    """What was seen after the end; None where it could not be looked at. `ports` are bound by who is left."""
 
     process: bool | None
     descendants: tuple[str, ...] | None
     descriptors: tuple[str, ...] | None
     displays: tuple[str, ...] | None
     files: tuple[str, ...] | None
+    ports: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a worker ended: exit code or signal (both None where nobody could reap it), and the rungs taken."""
+    """How a worker ended: exit code or signal (both None where nobody could reap it), and the rungs taken.
+
+    `before` was measured when its end began, or is the last that was.
+    """
 
     cause: str
     exit_code: int | None
     signal: int | None
     rungs: tuple[Rung, ...]
+    before: Measures | None = None
 
 
 def look(held: Held) -> Remains:
     """Look at all that is left, from outside. Blocking: some milliseconds, more on a host with many processes."""
     left = family(held.identity, held.mark, held.known, by_session=held.by_session)
+    process = proc.is_same(held.identity.pid, held.identity.start_time)
     return Remains(
-        process=proc.is_same(held.identity.pid, held.identity.start_time),
+        process=process,
         descendants=tuple(f"{one.name} (pid {one.pid}, {one.state})" for one in left),
         descriptors=_descriptors(held),
         displays=tuple(path for number in held.displays for path in displays.left_over(number, held.servers)),
         files=tuple(sorted(str(path) for path in held.folder.glob(f"{held.worker}.*"))),
+        ports=_ports([one.pid for one in left] + ([held.identity.pid] if process else [])),
     )
+
+
+def _ports(pids: Sequence[int]) -> tuple[str, ...] | None:
+    """Ports that these processes are still bound to, with who they are."""
+    found: list[str] = []
+    for pid in pids:
+        targets = proc.descriptors(pid)
+        ports = None if targets is None else sockets.bound(pid, targets)
+        if ports is None and proc.stat(pid) is not None and proc.threads_by_name(pid):
+            return None
+        found += [f"{port} (pid {pid})" for port in ports or ()]
+    return tuple(found)
 
 
 def _descriptors(held: Held) -> tuple[str, ...] | None:
@@ -113,10 +132,23 @@ def checks(held: Held, remains: Remains) -> tuple[Check, ...]:
         _check("descendants", remains.descendants, "/proc could not be read"),
         _check("descriptors", remains.descriptors, "/proc/self/fd could not be read"),
         _check("files", remains.files, "the runtime folder could not be read"),
+        _check("ports", remains.ports, "/proc could not be read"),
     ]
     if held.displays:
         looked.append(_check("displays", remains.displays, "/tmp could not be read"))
     return tuple(looked)
+
+
+def driver_checks(before: Measures | None, vram: int | None, sessions: int | None) -> tuple[Check, ...]:
+    """Pure: what the drivers show of a process that is gone. Only of what it had as far as anybody knew."""
+    found = []
+    if before is not None and before.vram:
+        residue = None if vram is None else (f"{vram} bytes",) if vram else ()
+        found.append(_check("vram", residue, "its driver does not tell any more"))
+    if before is not None and before.encoder_sessions:
+        residue = None if sessions is None else (f"{sessions} encoder sessions",) if sessions else ()
+        found.append(_check("encoder sessions", residue, "its driver does not tell any more"))
+    return tuple(found)
 
 
 def _check(name: str, residue: tuple[str, ...] | None, why: str) -> Check:
@@ -138,5 +170,11 @@ def write(held: Held, outcome: Outcome, found: tuple[Check, ...]) -> Receipt:
         signal=outcome.signal,
         rungs=outcome.rungs,
         checks=found,
-        clean=bool(found) and all(check.residue == () for check in found),
+        clean=is_clean(found),
+        before=outcome.before,
     )
+
+
+def is_clean(checks: Sequence[Check]) -> bool:
+    """Whether all was looked at and nothing stayed."""
+    return bool(checks) and all(check.residue == () for check in checks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import os
+from collections.abc import Collection, Iterable, Mapping
 
 from steadycast.tracking import proc
 
-_TABLES = ("tcp", "udp", "tcp6", "udp6")
+# As the kernel names the protocols of sockets, and the table in which each is found.
+_TABLES = {b"TCP": "tcp", b"TCPv6": "tcp6", b"UDP": "udp", b"UDPv6": "udp6"}
+_ASKED = 64  # sockets that are asked what they are; with more, all tables are read
 
 
 def inodes(targets: Iterable[str]) -> frozenset[int]:
@@ -16,23 +19,41 @@ def inodes(targets: Iterable[str]) -> frozenset[int]:
     )
 
 
-def bound(pid: int, sockets: Collection[int]) -> tuple[str, ...] | None:
-    """Local ports of these sockets of a process, as `udp:40000`, sorted, each once; None where no table is readable.
+def bound(pid: int, held: Mapping[int, str]) -> tuple[str, ...] | None:
+    """Local ports of a process's descriptors, as `udp:40000`, sorted, each once; None where no table is readable.
 
     Unix sockets have none. Connections that a listening socket accepted have its port.
     """
-    if not sockets:
+    tables, wanted = _tables(pid, held), inodes(held.values())
+    if not wanted or not tables:
         return ()
     found: set[tuple[str, int]] = set()
     readable = False
-    for table in _TABLES:
+    for table in tables:
         try:
             text = (proc.PROC / str(pid) / "net" / table).read_text()
         except OSError:
             continue  # no IPv6 here, or the process is gone
         readable = True
-        found |= {(table.rstrip("6"), port) for port in parse(text, sockets)}
+        found |= {(table.rstrip("6"), port) for port in parse(text, wanted)}
     return tuple(f"{name}:{port}" for name, port in sorted(found)) if readable else None
+
+
+def _tables(pid: int, held: Mapping[int, str]) -> tuple[str, ...]:
+    """Tables that can have one of the sockets: the kernel walks millions of slots to make one of TCP."""
+    sockets = [number for number, target in held.items() if target.startswith("socket:")]
+    if len(sockets) > _ASKED:
+        return tuple(_TABLES.values())
+    found = set()
+    for number in sockets:
+        try:
+            kind = os.getxattr(f"{proc.PROC}/{pid}/fd/{number}", "system.sockprotoname").rstrip(b"\0")
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                continue  # closed since
+            return tuple(_TABLES.values())
+        found.add(_TABLES.get(kind, ""))
+    return tuple(sorted(found - {""}))
 
 
 def parse(text: str, sockets: Collection[int]) -> frozenset[int]:

@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from steadycast.model import Check, Receipt, Rung
+from steadycast.model import Check, Measures, Receipt, Rung
 from steadycast.tracking import displays, receipts
 from steadycast.tracking.families import Identity, family
+from steadycast.tracking.gauge import Gauge
 from steadycast.tracking.receipts import Descriptor, Held, Outcome
 from steadycast.workers import records
 from steadycast.workers.child import WORKER
@@ -39,14 +40,19 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Ladder:
-    """One way down, used once. `process` is None where it was gone already."""
+    """One way down, used once. `process` is None where it was gone already.
+
+    `before` is the last that was measured of it; it is measured again where its end begins while it lives.
+    """
 
     runtime: Path
     record: WorkerRecord
     process: Process | None
     settings: WorkerSettings
     looks: Executor
+    gauge: Gauge
     known: set[Identity] = field(default_factory=set)
+    before: Measures | None = None
     rungs: list[Rung] = field(default_factory=list)
 
     @property
@@ -59,7 +65,7 @@ class Ladder:
         `ask` says End to the worker and returns False where nobody hears it.
         """
         if self.process is not None and not self.process.exited.done():
-            await self._remember()
+            await asyncio.gather(self._remember(), self._measure())
             await self._end_process(self.process, ask)
         if self.process is not None and self.process.popen is None:
             await self._wait_until_reaped()
@@ -78,6 +84,12 @@ class Ladder:
                 await self._remember()
                 process.send(signal.SIGKILL)
                 await process.wait(self.settings.kill_s)
+
+    async def _measure(self) -> None:
+        now = await self.gauge.measure(self.record.pid)
+        if now is not None and now.descriptors is not None:  # else it ended meanwhile
+            objects = now.objects if self.before is None else self.before.objects
+            self.before = replace(now, objects=objects)
 
     async def _wait_until_reaped(self) -> None:
         """No child of ours: its parent reaps it, which may be us by now (as the subreaper) or takes a moment."""
@@ -140,10 +152,20 @@ class Ladder:
             descriptors=descriptors,
         )
         checks = await self._look_with(partial(_clear_and_look, self.runtime, held))
+        checks += await self._ask_drivers()
         self.rungs.append(Rung("looked", at, time.monotonic() - began))
         code = self.process.exit_code if self.process else None
         killed_by = self.process.killed_by if self.process else None
-        return receipts.write(held, Outcome(cause, code, killed_by, tuple(self.rungs)), checks)
+        return receipts.write(held, Outcome(cause, code, killed_by, tuple(self.rungs), self.before), checks)
+
+    async def _ask_drivers(self) -> tuple[Check, ...]:
+        """Drivers lag, so they are asked again for a while; not at all where it had nothing of theirs."""
+        had = self.before
+        if had is None or not (had.vram or had.encoder_sessions):
+            return ()
+        with self._rung("drivers"):
+            vram, sessions = await self.gauge.until_released(self.record.pid)
+        return receipts.driver_checks(had, vram, sessions)
 
     async def _look_with(self, look: Callable[[], T]) -> T:
         """Run what reads much of /proc beside the event loop. Raises TimeoutError where the kernel does not answer."""

@@ -1,0 +1,73 @@
+"""Measures processes beside the event loop, and asks what drivers show of them.
+
+Some files of /proc wait for a lock that a process stuck in a driver holds. So measuring has threads of its own, and who
+asks waits only so long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from steadycast.model import Measures
+from steadycast.tracking.measure import Usage, measure
+
+THREADS = 2
+MEASURE_S = 0.5  # mostly some milliseconds
+DRIVER_S = 3.0  # drivers show what a process had for a moment after it ended
+DRIVER_POLL_S = 0.1
+
+
+class Gauge:
+    """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.look: Callable[[], Awaitable[None]] | None = None
+        self._threads = ThreadPoolExecutor(THREADS, "measures")
+        self._busy = 0
+
+    async def measure(self, pid: int, objects: Mapping[str, int] | None = None) -> Measures | None:
+        """A process now; None where the kernel does not answer in time."""
+        if self._busy >= THREADS * 8:
+            return None
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, partial(measure, pid, self.usage, objects))
+        self._busy += 1
+        running.add_done_callback(self._done)
+        try:
+            async with asyncio.timeout(MEASURE_S):
+                return await asyncio.shield(running)
+        except (TimeoutError, OSError):
+            return None
+
+    async def until_released(self, pid: int) -> tuple[int | None, int | None]:
+        """VRAM and encoder sessions that the drivers still show of a process that is gone, after at most `DRIVER_S`."""
+        until = time.monotonic() + DRIVER_S
+        while True:
+            await self._look_anew(until - time.monotonic())
+            vram, sessions = (None, None) if self.usage is None else self.usage(pid)
+            if (not vram and not sessions) or time.monotonic() >= until:
+                return vram, sessions
+            await asyncio.sleep(DRIVER_POLL_S)
+
+    def close(self) -> None:
+        """Measure no more; what hangs is left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _look_anew(self, seconds: float) -> None:
+        if self.look is None:
+            return
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self.look()
+        except TimeoutError:
+            return  # the last look is what there is
+
+    def _done(self, running: asyncio.Future[Measures]) -> None:
+        self._busy -= 1
+        if not running.cancelled():
+            running.exception()  # heard, also where nobody waits any more
