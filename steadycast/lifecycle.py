@@ -6,9 +6,10 @@ only after it is gone; whatever else happens, the move towards the end is always
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from steadycast.model import LobbyState as L
 
@@ -103,3 +104,39 @@ def check_move(table: Table[S], old: S, new: S) -> None:
     """Raise AssertionError where the table has no way from `old` to `new`: a fault of the program."""
     if new not in table[old]:
         raise AssertionError(f"there is no way from {old} to {new}")
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Generic[S]):
+    """One move that was made; `took_s` seconds were spent in the state before."""
+
+    old: S
+    new: S
+    cause: str | None
+    took_s: float
+
+
+class Life(Generic[S]):
+    """The state of one thing, which moves by its table only. `now` is monotonic; `told` hears of every move."""
+
+    def __init__(self, table: Table[S], first: S, now: float, told: Callable[[Move[S]], None]) -> None:
+        self.state = first
+        self.since = now
+        self._table = table
+        self._told = told
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no way on."""
+        return not self._table[self.state]
+
+    def may(self, new: S) -> bool:
+        """Whether the table has a way there."""
+        return new in self._table[self.state]
+
+    def move(self, new: S, now: float, cause: str | None = None) -> None:
+        """Go there. Raises AssertionError where the table has no such way; nothing is changed then."""
+        check_move(self._table, self.state, new)
+        move = Move(self.state, new, cause, max(0.0, now - self.since))
+        self.state, self.since = new, now
+        self._told(move)
