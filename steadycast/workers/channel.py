@@ -6,12 +6,9 @@ The same class serves both ends, on any asyncio loop. A datagram is JSON `{"type
 
 from __future__ import annotations
 
-import array
 import asyncio
-import contextlib
 import itertools
 import logging
-import os
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,8 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from steadycast.errors import DeadlineError, SteadycastError, WorkerError
+from steadycast.patience import patience
+from steadycast.workers.descriptors import Descriptors
 from steadycast.workers.envelope import MAX_BYTES, Envelope, EnvelopeError, failed_from, pack, raise_failed, unpack
 from steadycast.workers.messages import Done, Failed
+
+__all__ = ["Channel", "ChannelStatistics", "Descriptors", "OnMessage", "OnRequest"]
 
 log = logging.getLogger(__name__)
 
@@ -32,27 +33,6 @@ MAX_HANDLED = 256  # requests of the peer worked on at once
 READS_PER_WAKE = 32  # then the loop gets its turn
 # What the kernel gives without privileges (net.core.wmem_max); it doubles this, and a datagram must fit into that.
 SEND_BUFFER_BYTES = 212_992
-
-
-class Descriptors:
-    """Descriptors that came with a message. The handler takes what it keeps; the channel closes the rest."""
-
-    def __init__(self, fds: Sequence[int] = ()) -> None:
-        self._fds = list(fds)
-
-    def __len__(self) -> int:
-        return len(self._fds)
-
-    def take(self) -> int:
-        """The next descriptor, now owned by the caller. Raises WorkerError where none is left."""
-        if not self._fds:
-            raise WorkerError("worker.descriptor", "the message came without the descriptor it needs")
-        return self._fds.pop(0)
-
-    def close(self) -> None:
-        while self._fds:
-            with contextlib.suppress(OSError):
-                os.close(self._fds.pop())
 
 
 OnMessage = Callable[[Any, Descriptors], None]
@@ -115,7 +95,8 @@ class Channel:
         self._send(message, None, fds)
 
     async def request(self, message: Any, fds: Sequence[int] = (), *, deadline: float) -> dict[str, Any]:
-        """Send a request and wait up to `deadline` seconds for its answer; returns the body of `Done`.
+        """Send a request and wait up to `deadline` seconds for its answer; returns the body of `Done`. The time in
+        which this process was stopped does not count, and an answer that is here counts however late it is looked at.
 
         Raises the error that `Failed` names, DeadlineError, or WorkerError where the peer is gone. `fds` as in `post`.
         """
@@ -128,10 +109,13 @@ class Channel:
         self._pending[seq] = answer
         try:
             self._send(message, seq, fds)
-            async with asyncio.timeout(deadline):
+            async with patience(deadline):
                 reply = await answer
         except TimeoutError:
-            raise DeadlineError("worker.deadline", f"{self.name} did not answer {name} within {deadline:g} s") from None
+            if not answer.done() or answer.cancelled():
+                what = f"{self.name} did not answer {name} within {deadline:g} s"
+                raise DeadlineError("worker.deadline", what) from None
+            reply = answer.result()
         finally:
             self._pending.pop(seq, None)
             answer.cancel()
@@ -165,10 +149,8 @@ class Channel:
     def _flush(self) -> None:
         while self._queue:
             data, held = self._queue[0]
-            rights = array.array("i", held._fds)
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if len(held) else []
             try:
-                self._sock.sendmsg([data], ancillary)
+                self._sock.sendmsg([data], held.ancillary())
             except (BlockingIOError, InterruptedError):
                 self._loop.add_writer(self._sock.fileno(), self._flush)
                 return
@@ -196,7 +178,7 @@ class Channel:
             except OSError as error:
                 self._end(f"cannot receive: {error.strerror}")
                 return
-            fds = Descriptors(_rights(ancillary))
+            fds = Descriptors.received(ancillary)
             if size == 0:
                 fds.close()
                 self._end("the other end closed the connection")
@@ -289,11 +271,3 @@ class Channel:
         for answer in self._pending.values():
             if not answer.done():
                 answer.set_result(Failed("WorkerError", "worker.gone", f"{self.name} is gone", why=reason))
-
-
-def _rights(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
-    fds = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return list(fds)

@@ -9,15 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadycast.patience import LATE, OwnTime, Patience, patience, wait
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock may jump forward, as a stopped process sees it."""
-
-    jumped = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.jumped
+from tests.support.jumping_loop import JumpingLoop, running
 
 
 @given(st.lists(st.floats(0, 1000), max_size=60), st.floats(0.01, 5))
@@ -60,10 +52,9 @@ def test_a_stop_gives_the_whole_time_again(seconds: float, part: float, stop: fl
 
 def test_a_stop_ends_no_wait_and_the_answer_that_came_meanwhile_counts() -> None:
     async def one() -> str:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, JumpingLoop)
+        loop = running()
         answer: asyncio.Future[str] = loop.create_future()
-        loop.call_soon(lambda: setattr(loop, "jumped", 3600.0))
+        loop.call_soon(loop.jump, 3600.0)
         loop.call_later(3600.05, answer.set_result, "late but here")
         async with patience(0.2):
             return await answer

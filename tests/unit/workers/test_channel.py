@@ -18,6 +18,7 @@ from steadycast.tracking import proc
 from steadycast.workers.channel import MAX_FDS, MAX_QUEUED, Channel, Descriptors
 from steadycast.workers.envelope import MAX_BYTES
 from steadycast.workers.messages import AttachReader, BusLost, CloseRendition, ForceKeyframe, WhepOffer
+from tests.support.jumping_loop import JumpingLoop, running
 
 GENEROUS_S = 30
 
@@ -306,3 +307,40 @@ async def test_an_unknown_error_class_is_a_worker_error() -> None:
             peer.send(json.dumps({"type": "Failed", "seq": seq, "body": body}).encode())
             with pytest.raises(expected, match="w"):
                 await asking
+
+
+@pytest.mark.parametrize("stopped", ["after the answer came", "before the answer came"])
+def test_who_was_stopped_for_an_hour_still_gets_the_answer(stopped: str) -> None:
+    async def ask() -> dict[str, Any]:
+        async with pair() as (a, b):
+
+            async def answer(message: Any, fds: Descriptors) -> dict[str, Any]:
+                if stopped.startswith("before"):
+                    running().jump(3600)
+                    await asyncio.sleep(0.05)
+                else:
+                    running().call_soon(running().jump, 3600)
+                return {"here": True}
+
+            b.answer = answer
+            return await a.channel.request(CloseRendition("r"), deadline=0.5)
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        assert runner.run(ask()) == {"here": True}
+
+
+def test_a_peer_that_does_not_answer_is_given_up_although_we_were_stopped() -> None:
+    async def ask() -> None:
+        async with pair() as (a, b):
+
+            async def answer(message: Any, fds: Descriptors) -> dict[str, Any]:
+                while True:
+                    running().jump(60)
+                    await asyncio.sleep(0.01)
+
+            b.answer = answer
+            with pytest.raises(DeadlineError):
+                await a.channel.request(CloseRendition("r"), deadline=0.5)
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(ask())
