@@ -56,10 +56,19 @@ Mover = Callable[[str, Seat], Awaitable[bool]]
 
 
 class Encoding(Protocol):
-    """Who may encode where. Each seat that `take` gives is ended by one of `refused`, `failed`, `give_back`."""
+    """Who may encode where. Each seat that is given is ended by one of `refused`, `failed`, `give_back`,
+    `renew`."""
 
     async def take(self, request: EncodeRequest) -> Seat:
         """A seat; waits in the line where the policy says so. Raises RefusedError (HTTP 503), its code a `Denial`."""
+
+    def beside(self, request: EncodeRequest) -> Seat | None:
+        """A seat that is free now, for a holder that goes on elsewhere and keeps what it has until then. Hardware, or
+        software where the policy lets it at once; None: neither is free. Never waits, and passes nobody in the line."""
+
+    def renew(self, seat: Seat, request: EncodeRequest) -> Seat | None:
+        """It is closed, or its process is gone, and its holder goes on at once on the same device: gives the seat back
+        and lends one for `request` in its place, before anybody in the line. None: the device has no room for that."""
 
     def opening(self, seat: Seat) -> AbstractAsyncContextManager[None]:
         """Around the opening of the encoder: some drivers bear only one at a time."""

@@ -47,6 +47,18 @@ class MemoryEncoding:
             await self._wait(request)
         return self._lend(device, request)
 
+    def beside(self, request: EncodeRequest) -> Seat | None:
+        self.requests.append(request)
+        device = self._free(request)
+        return None if device is None or (self._line and device != SOFTWARE) else self._lend(device, request)
+
+    def renew(self, seat: Seat, request: EncodeRequest) -> Seat | None:
+        assert self.seats.pop(seat.number, None) is seat, f"seat {seat.number} ended twice: renewed"
+        self.ends["renewed"] += 1
+        self.parked.pop(seat.number, None)
+        self.history.append(("renewed", seat.number))
+        return self._lend(seat.device, request)
+
     def lend(self, device: str, holder: str) -> Seat:
         """A seat for a move."""
         request = next(one for one in reversed(self.requests) if one.holder == holder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
@@ -45,9 +46,9 @@ class Desk:
         """See `Encoding.take`."""
         if self.closed:
             raise words.closing()
-        decision = self._decide(request, self._ahead(request))
+        decision = self._decide(request, self.ahead(request))
         while lacks_cpu(decision) and await self._closed_software():
-            decision = self._decide(request, self._ahead(request))
+            decision = self._decide(request, self.ahead(request))
         if isinstance(decision, Seat):
             return decision
         if isinstance(decision, Deny):
@@ -58,17 +59,6 @@ class Desk:
         waiter = self._join(request, Queue(0, Denial.ENCODER_SESSIONS, "An idle encoder is closed first."))
         self._promise(waiter, decision)
         return await self._wait(waiter)
-
-    def promote(self, request: EncodeRequest) -> Seat | None:
-        """A seat on hardware that is free now, for somebody who encodes in software."""
-        wish = replace(request, hardware=HardwareUse.REQUIRE, refused=frozenset())
-        snapshot = self._books.snapshot(wish, self._ahead(wish), True, give_up=False)
-        decision = admit(wish, snapshot, self._parts.clock())
-        return self._reserve(request, decision) if isinstance(decision, Grant) else None
-
-    def promoted(self, seat: Seat) -> None:
-        """Its holder encodes there now."""
-        self._said.promoted(seat.request, seat.device, seat.trail)
 
     async def vacate(self, pool: str) -> None:
         """Close an idle encoder of a pool, if there is one, for somebody in software. The line comes first."""
@@ -102,6 +92,14 @@ class Desk:
         """How many in the line could use a session of this pool."""
         pools_of, requests = cache(self._pools), (waiter.request for waiter in self.line)
         return sum(pool in pools_of(request.codec, request.device) for request in requests)
+
+    def ahead(self, request: EncodeRequest) -> Ahead:
+        """Those in the line before this request."""
+        return self._counted(() if request.hardware is HardwareUse.FORBID else self.line.before(request))
+
+    def everybody(self) -> Ahead:
+        """All in the line."""
+        return self._counted(self.line)
 
     async def close(self) -> None:
         """Everybody in the line is refused; nothing is given any more."""
@@ -148,7 +146,7 @@ class Desk:
                 return decision
             if isinstance(decision, Grant) and decision.gives_up:
                 return decision
-            seat = self._reserve(request, decision)
+            seat = self.reserve(request, decision)
             if seat is not None:
                 self._said.add(request, decision, seat.device)
                 return seat
@@ -157,7 +155,7 @@ class Desk:
         why = "What admission found free was not free."
         return Deny(Denial.DRIVER_REFUSED, why, "Ask again; tell the makers if it stays so.", 5)
 
-    def _reserve(self, request: EncodeRequest, decision: Grant | Fallback) -> Seat | None:
+    def reserve(self, request: EncodeRequest, decision: Grant | Fallback) -> Seat | None:
         """Reserved with no wait since the decision, so nobody can come between."""
         known = self._books.roster.get(decision.device)
         belief = self._books.beliefs.get(decision.device, request.codec)
@@ -231,12 +229,10 @@ class Desk:
         usable = self._books.usable(codec, device, self._parts.clock())
         return frozenset(known.device.pool for known in usable)
 
-    def _ahead(self, request: EncodeRequest) -> Ahead:
-        """Those in the line before this request."""
+    def _counted(self, waiters: Iterable[Waiter]) -> Ahead:
         ahead, pools_of = Ahead(), cache(self._pools)
-        if request.hardware is not HardwareUse.FORBID:
-            for other in self.line.before(request):
-                ahead.add(pools_of(other.request.codec, other.request.device))
+        for waiter in waiters:
+            ahead.add(pools_of(waiter.request.codec, waiter.request.device))
         return ahead
 
     # --- idle encoders

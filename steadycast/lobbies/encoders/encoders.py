@@ -27,6 +27,7 @@ from steadycast.lobbies.encoders.outcomes import Outcomes
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.encoders.promoter import Promoter
 from steadycast.lobbies.encoders.showing import Showing
+from steadycast.lobbies.encoders.transfers import Transfers
 from steadycast.lobbies.encoders.trier import Trier
 from steadycast.lobbies.encoders.watch import Watch
 from steadycast.lobbies.seats import Mover, Place, Seat
@@ -49,10 +50,11 @@ class Encoders:
         self._books = Books(parts, self._notes)
         self._admissions = Admissions(parts)
         self._desk = Desk(parts, self._books, self._admissions)
+        self._transfers = Transfers(parts, self._books, self._desk, self._admissions)
         self._outcomes = Outcomes(parts, self._books, self._look_now)
         self._trier = Trier(parts, self._books, self._outcomes, self._notes, self._serve)
         self._watch = Watch(parts, self._books, self._outcomes, self._trier.held)
-        self._promoter = Promoter(parts, self._books, self._desk, self._outcomes)
+        self._promoter = Promoter(parts, self._books, self._desk, self._transfers, self._outcomes)
         self._showing = Showing(parts, self._books, self._outcomes)
         self._opening: dict[str, asyncio.Lock] = {}  # by pool
         self._hurry = asyncio.Event()
@@ -81,6 +83,10 @@ class Encoders:
         await self._watch.close()
         await self._notes.flush()
 
+    def usage(self, pid: int) -> tuple[int | None, int | None]:
+        """See `Roster.usage`. From any thread."""
+        return self._books.roster.usage(pid)
+
     async def look(self) -> None:
         """Look at the devices now, and do what follows from it."""
         await self._watch.look()
@@ -105,6 +111,17 @@ class Encoders:
             if error.code == Denial.NO_ENCODER and self._trier.may_find(request):
                 error.retry_after = RETRY_S
             raise
+
+    def beside(self, request: EncodeRequest) -> Seat | None:
+        """A seat that is free now, for a holder that has one already. Never waits, and passes nobody in the line."""
+        return self._transfers.beside(request)
+
+    def renew(self, seat: Seat, request: EncodeRequest) -> Seat | None:
+        """Give a seat back and get another on the same device in its place; nobody comes between."""
+        renewed = self._transfers.renew(seat, request)
+        self._freed(seat)
+        self._forget_gone(seat.request.holder)
+        return renewed
 
     @asynccontextmanager
     async def opening(self, seat: Seat) -> AsyncIterator[None]:
@@ -142,9 +159,7 @@ class Encoders:
     def give_back(self, seat: Seat) -> None:
         """It is closed, or its process is gone."""
         self._free(seat)
-        lent, holder = self._books.lent, seat.request.holder
-        if not lent.holds(holder, hardware=True) and not lent.holds(holder, hardware=False):
-            self._promoter.forget(holder)
+        self._forget_gone(seat.request.holder)
 
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
@@ -215,9 +230,18 @@ class Encoders:
 
     def _free(self, seat: Seat) -> None:
         self._desk.free(seat)
+        self._freed(seat)
+
+    def _freed(self, seat: Seat) -> None:
         self._outcomes.gone(seat)
         self._promoter.tick()
         self._trier.tick()
+
+    def _forget_gone(self, holder: str) -> None:
+        """What is remembered of somebody who encodes nowhere any more."""
+        lent = self._books.lent
+        if not lent.holds(holder, hardware=True) and not lent.holds(holder, hardware=False):
+            self._promoter.forget(holder)
 
     def _serve(self) -> None:
         """The line first, then those in software, then what is to be found out."""

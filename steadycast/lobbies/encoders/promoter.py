@@ -15,6 +15,7 @@ from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.desk import Desk
 from steadycast.lobbies.encoders.outcomes import Outcomes
 from steadycast.lobbies.encoders.parts import EncodersParts
+from steadycast.lobbies.encoders.transfers import Transfers
 from steadycast.lobbies.seats import Mover, Place, Seat
 from steadycast.model import Codec, HardwareUse
 
@@ -33,10 +34,13 @@ class _Waiting:
 class Promoter:
     """`mover` moves a holder; without one nothing is promoted."""
 
-    def __init__(self, parts: EncodersParts, books: Books, desk: Desk, outcomes: Outcomes) -> None:
+    def __init__(
+        self, parts: EncodersParts, books: Books, desk: Desk, transfers: Transfers, outcomes: Outcomes
+    ) -> None:
         self._parts = parts
         self._books = books
         self._desk = desk
+        self._transfers = transfers
         self._outcomes = outcomes
         self._promotions = Promotions(parts.settings.encoders.promote_after_s)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +131,7 @@ class Promoter:
             if self._books.sessions(promotion.pool).free == 0:
                 await self._desk.vacate(promotion.pool)
             seat = (
-                self._desk.promote(old.request) if old in self._books.lent else None
+                self._transfers.promote(old.request) if old in self._books.lent else None
             )  # None: its memory is short, say
             if seat is not None:
                 worked = await self._moved(promotion.holder, seat)
@@ -155,7 +159,7 @@ class Promoter:
         if not worked:
             log.info("not promoted", holder=holder, device=seat.device, why=why, untried=untried)
             return None if untried else False
-        self._desk.promoted(seat)
+        self._transfers.promoted(seat)
         return True
 
     def _wind(self, holders: list[str], now: float) -> None:

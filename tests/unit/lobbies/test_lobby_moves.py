@@ -397,8 +397,8 @@ async def test_whatever_comes_every_seat_ends_once(
         await room.lobbies.end_viewer(one.id, "left")
     assert viewer
     await room.until(lambda: not encoding.seats and not room.lobbies._viewers.holds())
-    feeds = next(iter(room.lobbies._entries.values())).lobby.feeds
-    await room.until(lambda: not feeds._feeds and not feeds._carrier._tasks and not feeds._instances._tasks)
+    feeds = next(room.lobbies._entries.lobbies()).feeds
+    await room.until(lambda: not feeds._shelf._feeds and not feeds._carrier._tasks and not feeds._instances._tasks)
     assert not feeds._instances._early and not feeds._coming
     for stand_in in room.supervisor.started:
         while stand_in.fds:

@@ -208,7 +208,7 @@ async def test_a_seat_is_free_only_when_its_process_is_gone(open_room: OpenRoom)
         return await end(cause)
 
     worker.end = slow  # type: ignore[method-assign]
-    lobby = next(iter(room.lobbies._entries.values())).lobby
+    lobby = next(room.lobbies._entries.lobbies())
     assert lobby.stage is not None
     lobby.stage.lose(Loss(LossKind.WORKER, "worker.stuck", "it is stuck"))
     await room.started(2)
@@ -251,7 +251,7 @@ async def test_the_last_to_leave_the_line_leaves_nothing(open_room: OpenRoom) ->
         (left, *_) = await asyncio.gather(describing, *offers, return_exceptions=True)
         assert isinstance(left, WorkerError)
         await room.until(lambda: room.encoding.waiting == 0)
-        await room.until(lambda: not next(iter(room.lobbies._entries.values())).lobby.feeds._feeds)
+        await room.until(lambda: not next(room.lobbies._entries.lobbies()).feeds._shelf._feeds)
         assert not room.lobbies._viewers.holds() and not room.lobbies._reception._connections
     assert room.workers()[0].told(OpenRendition) == []
 
@@ -384,7 +384,7 @@ async def test_encoders_that_fail_again_and_again_end_the_viewers(open_room: Ope
     await room.until(lambda: not room.lobbies.list_viewers().items)
     (kick,) = room.egress.told(KickViewer)
     assert kick.viewer == session.viewer and "it fell over" in kick.reason
-    await room.until(lambda: not next(iter(room.lobbies._entries.values())).lobby.feeds._feeds)
+    await room.until(lambda: not next(room.lobbies._entries.lobbies()).feeds._shelf._feeds)
     assert room.encoding.ends == {"failed": 6}
 
 
