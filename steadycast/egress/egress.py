@@ -10,6 +10,7 @@ from steadycast.egress.events import EgressEvents
 from steadycast.egress.fanout import Fanout, FanoutStatistics
 from steadycast.egress.options import EgressOptions
 from steadycast.egress.rtsp.server import RtspServer, RtspStatistics
+from steadycast.egress.stock import EgressHoldings
 from steadycast.egress.udp import Address, UdpPort, UdpStatistics
 from steadycast.egress.webrtc.peers import WebrtcPeers, WebrtcStatistics
 from steadycast.model import TrackInfo
@@ -40,6 +41,7 @@ class Egress:
         self._port = UdpPort.open(options.host, options.udp_ports, self._received, queue_bytes)
         self._webrtc = WebrtcPeers(self._fanout, self._port, options, events)
         self._rtsp = RtspServer(self._fanout, listener, options, events)
+        self.draining = False
 
     @property
     def udp_port(self) -> int:
@@ -50,6 +52,15 @@ class Egress:
         """Take RTSP players from now on; raises RefusedError where no pair of UDP ports is free."""
         await self._rtsp.start()
 
+    def listener_copy(self) -> int:
+        """As `RtspServer.listener_copy`."""
+        return self._rtsp.listener_copy()
+
+    def drain(self) -> None:
+        """Take no new RTSP connections: the listening socket is let go. Viewers stay."""
+        self.draining = True
+        self._rtsp.drain()
+
     def open_bus(self, key: str, epoch: str, info: TrackInfo, sock: socket.socket, bus: str = "") -> None:
         """As `Fanout.open_bus`."""
         self._fanout.open_bus(key, epoch, info, sock, bus)
@@ -58,18 +69,25 @@ class Egress:
         """Forget a track; its viewers end, and are told of as gone."""
         self._fanout.close_track(key)
 
-    async def whep_offer(self, viewer: str, tracks: Sequence[str], sdp: str) -> str:
+    async def whep_offer(
+        self, viewer: str, tracks: Sequence[str], sdp: str, etag: str | None = None, remote: str | None = None
+    ) -> str:
         """The answer to a browser's offer; raises CallerError, NotFoundError, ConflictError, RefusedError."""
-        return await self._webrtc.offer(viewer, tracks, sdp)
+        return await self._webrtc.offer(viewer, tracks, sdp, etag, remote)
 
-    async def whep_patch(self, viewer: str, fragment: str) -> str | None:
+    async def whep_patch(self, viewer: str, fragment: str, etag: str | None = None) -> str | None:
         """Candidates (None), or an ICE restart with its answer; raises CallerError, NotFoundError."""
-        return await self._webrtc.patch(viewer, fragment)
+        return await self._webrtc.patch(viewer, fragment, etag)
 
     async def kick(self, viewer: str, reason: str) -> None:
         """End a viewer of either protocol; an unknown one is no error."""
         if not await self._rtsp.kick(viewer, reason):
             await self._webrtc.end(viewer, reason)
+
+    def held(self) -> EgressHoldings:
+        """What a new control plane must know."""
+        playing, described = self._rtsp.held()
+        return EgressHoldings(self._fanout.held(), (*self._webrtc.held(), *playing), described)
 
     def statistics(self) -> EgressStatistics:
         """Everything at once."""

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from steadycast.egress.core.timeline import Timeline
 from steadycast.egress.core.track import Track, TrackCounters
 from steadycast.egress.outflow import Outflow, Subscriber
+from steadycast.egress.stock import OpenTrack
 from steadycast.errors import ConflictError, NotFoundError
 from steadycast.model import TrackInfo
 
@@ -126,6 +127,10 @@ class Fanout:
             subscribers=sum(len(flow.subscribers) for _, flow in flows),
             failures=self._failures + sum(flow.failures for _, flow in flows),
         )
+
+    def held(self) -> tuple[OpenTrack, ...]:
+        """The tracks that are open, with their buses."""
+        return tuple(flow.held() for flow in self._flows.values())
 
     def close(self) -> None:
         """Close all tracks."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from steadycast.egress.bus import Bus
 from steadycast.egress.core.frame import Frame
 from steadycast.egress.core.track import Track
+from steadycast.egress.stock import OpenTrack
 from steadycast.model import TrackInfo
 
 # Frames of one track are handed out at most this long at a stretch; then other tracks, and everything else, get a turn.
@@ -64,6 +65,19 @@ class Outflow:
         self.buses.append(Bus(sock, intake, self._data, self._bus_ended, name))
         if self._frames:
             self.buses[-1].pause()
+
+    def held(self) -> OpenTrack:
+        """The track and the names of its buses."""
+        current = next((bus for bus in self.buses if self.track.goes_on_with(bus.intake)), None)
+        waiting = next((bus for bus in self.buses if bus is not current and not bus.intake.ended), None)
+        source = current or waiting
+        return OpenTrack(
+            key=self.track.key,
+            info=self.track.info if source is None else source.intake.info,
+            epoch=None if source is None else source.intake.epoch,
+            bus=None if current is None else current.name,
+            waiting=None if waiting is None else waiting.name,
+        )
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Give frames from now on: not those that wait to be handed out, which are in the group of pictures already."""

@@ -18,22 +18,28 @@ from steadycast.model import Protocol, TrackInfo
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.child import Parent, run_child
 from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.egress_stock import stock_of
 from steadycast.workers.messages import (
     BusLost,
     BusTaken,
     CloseTrack,
     ConfigureEgress,
+    DrainEgress,
+    HandListener,
     KeyframeWanted,
     KickViewer,
     OpenBus,
     RtspDescribe,
     RtspGone,
+    RtspListener,
     ViewerConnected,
     ViewerGone,
     ViewerJoined,
     WhepOffer,
     WhepPatch,
 )
+from steadycast.workers.messages.stock import EgressStock
+from steadycast.workers.paging import pages
 
 VIEWERS_TOLD = 1000  # viewers whose counters a heartbeat carries: a message has a bound
 
@@ -46,7 +52,7 @@ class Told:
         self._request_s = request_s
 
     async def describe(self, path: str, hold: str, remote: str) -> Description:
-        body = await self._parent.request(RtspDescribe(path, hold, remote), deadline=self._request_s)
+        body = await self._ask(RtspDescribe(path, hold, remote))
         try:
             tracks = tuple(
                 DescribedTrack(str(item["track"]), from_plain(TrackInfo, item["info"])) for item in body["tracks"]
@@ -54,6 +60,18 @@ class Told:
             return Description(str(body["lobby"]), str(body["name"]), tracks)
         except (KeyError, TypeError, CodecError) as error:
             raise WorkerError("worker.answer", "the answer to RtspDescribe makes no sense", why=repr(error)) from error
+
+    async def _ask(self, message: RtspDescribe) -> dict[str, Any]:
+        """Ask the control plane; where it dies, the next one. The asker has a deadline for all of it."""
+        while True:
+            await self._parent.reached(self._request_s)
+            channel = self._parent.channel
+            try:
+                return await self._parent.request(message, deadline=self._request_s)
+            except WorkerError:
+                if channel is None or not channel.closed.done():
+                    raise
+            await asyncio.sleep(0)  # the parent hears of it in the loop's next turn
 
     def hold_gone(self, hold: str) -> None:
         self._parent.post(RtspGone(hold))
@@ -85,6 +103,8 @@ class EgressBody:
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._egress: Egress | None = None
+        self._order: ConfigureEgress | None = None
+        self._stock: tuple[EgressStock, ...] = ()  # pages of one moment, until the last was fetched
 
     def on_message(self, message: Any, fds: Descriptors) -> None:
         """No order of the control plane comes without a request."""
@@ -101,14 +121,32 @@ class EgressBody:
             case CloseTrack():
                 self._running.close_track(message.track)
             case WhepOffer():
-                return {"answer": await self._running.whep_offer(message.viewer, message.tracks, message.sdp)}
+                m = message
+                return {"answer": await self._running.whep_offer(m.viewer, m.tracks, m.sdp, m.etag, m.remote)}
             case WhepPatch():
-                return {"fragment": await self._running.whep_patch(message.viewer, message.fragment)}
+                return {"fragment": await self._running.whep_patch(message.viewer, message.fragment, message.etag)}
             case KickViewer():
                 await self._running.kick(message.viewer, message.reason)
+            case DrainEgress():
+                self._running.drain()
+            case HandListener():
+                self._hand_listener()
             case _:
                 raise WorkerError("worker.message", f"an egress worker does not know {type(message).__name__}")
         return {}
+
+    def stock(self, after: int) -> tuple[EgressStock, int | None]:
+        """A page of what was there when the first page was asked for; messages tell what changed since."""
+        if after == 0:
+            self._stock = (EgressStock(),)
+            if self._egress is not None:
+                self._stock = pages(stock_of(self._order, self._egress))
+        if not 0 <= after < len(self._stock):
+            raise ConflictError("egress.stock", f"there is no page {after} of the stock", hint="begin at 0")
+        page, last = self._stock[after], after + 1 == len(self._stock)
+        if last:
+            self._stock = ()
+        return page, None if last else after + 1
 
     def statistics(self) -> dict[str, Any]:
         """Totals, and the counters of each viewer (at most `VIEWERS_TOLD`)."""
@@ -121,9 +159,17 @@ class EgressBody:
 
     @property
     def _running(self) -> Egress:
+        return self._running_or("egress.not_configured")
+
+    def _running_or(self, code: str) -> Egress:
         if self._egress is None:
-            raise ConflictError("egress.not_configured", "this egress worker was not configured yet")
+            raise ConflictError(code, "this egress worker was not configured yet")
         return self._egress
+
+    def _hand_listener(self) -> None:
+        copy = self._running_or("egress.no_listener").listener_copy()
+        if not self._parent.post(RtspListener(), (copy,)):
+            raise WorkerError("worker.alone", "the listening socket could not be handed over")
 
     async def _configure(self, order: ConfigureEgress, fds: Descriptors) -> dict[str, Any]:
         if self._egress is not None:
@@ -134,11 +180,11 @@ class EgressBody:
         except SteadycastError:
             listener.close()
             raise
-        self._egress = egress  # before it starts: the first player may come at once
+        self._egress, self._order = egress, order  # before it starts: the first player may come at once
         try:
             await egress.start()
         except SteadycastError:
-            self._egress = None
+            self._egress = self._order = None
             await egress.close()
             raise
         return {"udp_port": egress.udp_port}

@@ -193,6 +193,11 @@ class RtspConnection(asyncio.Protocol):
             self._transport.abort()
 
     @property
+    def dialogue(self) -> Dialogue | None:
+        """None before it is connected."""
+        return self._dialogue
+
+    @property
     def viewer(self) -> str | None:
         """The viewer that plays over this connection."""
         playback = None if self._dialogue is None else self._dialogue.playback

@@ -52,6 +52,12 @@ class Dialogue:
         return self._hold is not None or self.playback is not None
 
     @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What is kept open: of the session, and of a later description."""
+        session = None if self.playback is None else self.playback.hold
+        return tuple(hold for hold in dict.fromkeys((session, self._hold)) if hold is not None)
+
+    @property
     def session_header(self) -> str | None:
         """The Session header of answers: the client must give a sign of life within this many seconds."""
         if self.playback is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from steadycast.egress.rtsp.lanes import ChannelLane, Lane, UdpLane
 from steadycast.egress.rtsp.parts import ServerParts
 from steadycast.egress.rtsp.session import Session, State
 from steadycast.egress.rtsp.transport import Transport, UdpPorts
+from steadycast.egress.stock import Watcher
 from steadycast.egress.udp import Address
+from steadycast.model import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Playback:
         self._parts = parts
         self._client = client
         self._feeds: dict[int, TrackFeed] = {}
-        self._joined = False
+        self._joined: float | None = None  # Unix seconds
         self._ended = False
         self._plan = FeedPlan(
             parts.fanout,
@@ -122,16 +125,29 @@ class Playback:
 
     def send(self, now: float) -> None:
         """Send what was prepared, and say that a viewer is here if it is its first time."""
-        if not self._joined:
-            self._joined = True
+        if self._joined is None:
+            self._joined = time.time()
             self._parts.events.viewer_joined(self._describe_viewer())
         for feed in tuple(self._feeds.values()):
             feed.begin(now)
 
     def _describe_viewer(self) -> RtspViewer:
+        return RtspViewer(
+            self.viewer, self.hold.description.lobby, self._keys(), self._client.remote, self.way, self.hold.name
+        )
+
+    def _keys(self) -> tuple[str, ...]:
         tracks = self.hold.description.tracks
-        keys = tuple(tracks[index].key for index in sorted(self._feeds))
-        return RtspViewer(self.viewer, self.hold.description.lobby, keys, self._client.remote, self.way, self.hold.name)
+        return tuple(tracks[index].key for index in sorted(self._feeds))
+
+    def held(self) -> Watcher | None:
+        """The viewer; None before it was told of as one."""
+        if self._joined is None:
+            return None
+        return Watcher(
+            self.viewer, Protocol.RTSP, self._keys(), self._joined, True, self._client.remote, self.way,
+            hold=self.hold.name,
+        )  # fmt: skip
 
     @property
     def way(self) -> str:
@@ -142,7 +158,7 @@ class Playback:
     @property
     def joined(self) -> bool:
         """It was told of as a viewer."""
-        return self._joined
+        return self._joined is not None
 
     def pause(self) -> None:
         for feed in self._feeds.values():
@@ -174,7 +190,7 @@ class Playback:
         for index in tuple(self._feeds):
             self.drop(index)
         self._parts.playbacks.pop(self.viewer, None)
-        if self._joined:
+        if self.joined:
             self._parts.events.viewer_gone(self.viewer, reason)
 
     def statistics(self) -> PlaybackStatistics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from dataclasses import dataclass
 from typing import cast
@@ -14,6 +15,8 @@ from steadycast.egress.rtsp.connection import CLOSE_S, RtspConnection
 from steadycast.egress.rtsp.parts import QUEUE_BUDGETS, ServerParts
 from steadycast.egress.rtsp.playback import PlaybackStatistics
 from steadycast.egress.rtsp.ports import PortPair
+from steadycast.egress.stock import Described, Watcher
+from steadycast.errors import ConflictError
 
 OVER_LIMIT = 32  # connections over the limit that are told so; the next are cut without a word
 TICK_S = 1.0
@@ -80,6 +83,28 @@ class RtspServer:
             await asyncio.sleep(step)
             for connection in tuple(self._parts.connections):
                 connection.tick(loop.time())
+
+    def listener_copy(self) -> int:
+        """A copy of the listening socket, for the caller to close. Raises ConflictError (`egress.no_listener`)."""
+        if self._server is None or not self._server.is_serving():
+            raise ConflictError("egress.no_listener", "no RTSP connections are accepted here")
+        return os.dup(self._listener.fileno())
+
+    def drain(self) -> None:
+        """Accept no more and let go of the listening socket; who is connected stays."""
+        if self._server is not None:
+            self._server.close()
+
+    def held(self) -> tuple[tuple[Watcher, ...], tuple[Described, ...]]:
+        """The viewers, and what connections keep open whether they play or not."""
+        parts = self._parts
+        if parts is None:
+            return (), ()
+        watchers = tuple(one for playback in parts.playbacks.values() if (one := playback.held()) is not None)
+        dialogues = [connection.dialogue for connection in parts.connections]
+        holds = [hold for dialogue in dialogues if dialogue is not None for hold in dialogue.holds]
+        described = [Described(h.name, h.description.lobby, tuple(t.key for t in h.description.tracks)) for h in holds]
+        return watchers, tuple(described)
 
     async def kick(self, viewer: str, reason: str) -> bool:
         """End a viewer; False: there is no such viewer here. When it returns, the viewer is gone."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steadycast.egress.events import EgressEvents
 from steadycast.egress.fanout import Fanout
 from steadycast.egress.options import EgressOptions
+from steadycast.egress.stock import Watcher
 from steadycast.egress.udp import Address, UdpPort
 from steadycast.egress.webrtc.addresses import LocalAddresses
 from steadycast.egress.webrtc.aioice_parts import read_stun
@@ -24,7 +26,7 @@ from steadycast.egress.webrtc.peer import House, Peer, PeerState, PeerStatistics
 from steadycast.egress.webrtc.sdp import offered_codecs
 from steadycast.egress.webrtc.sdp_text import malformed
 from steadycast.errors import ConflictError, NotFoundError, RefusedError
-from steadycast.model import TrackInfo
+from steadycast.model import Protocol, TrackInfo
 
 logger = logging.getLogger("steadycast.egress.webrtc")
 
@@ -57,6 +59,7 @@ class WebrtcPeers:
         self._local = LocalAddresses(port, options, self._take)
         self._house = House(fanout, self._local.network, self._identity, options, self._peer_connected, self._peer_gone)
         self._peers: dict[str, Peer] = {}
+        self._watchers: dict[str, Watcher] = {}  # as they came; what is known of them later is with the peer
         self._connecting: set[str] = set()
         self._directory = Directory()
         self._timer: asyncio.TimerHandle | None = None
@@ -64,8 +67,13 @@ class WebrtcPeers:
 
     # --- signalling -----------------------------------------------------------------------------------------------
 
-    async def offer(self, viewer: str, tracks: Sequence[str], sdp: str) -> str:
-        """Answer an offer for these tracks (keys). Raises CallerError, NotFoundError, ConflictError, RefusedError."""
+    async def offer(
+        self, viewer: str, tracks: Sequence[str], sdp: str, etag: str | None = None, remote: str | None = None
+    ) -> str:
+        """Answer an offer for these tracks (keys); `etag` and `remote` are kept for `held`.
+
+        Raises CallerError, NotFoundError, ConflictError, RefusedError.
+        """
         plan = plan_answer(offered_codecs(sdp), self._infos(tracks))
         await self._local.ready()
         if viewer in self._peers:
@@ -78,7 +86,7 @@ class WebrtcPeers:
                 hint="Try again shortly.",
                 retry_after=self._house.options.handshake_s,
             )
-        return self._admit(viewer, plan)
+        return self._admit(Watcher(viewer, Protocol.WHEP, tuple(tracks), time.time(), False, remote, None, etag), plan)
 
     def _infos(self, tracks: Sequence[str]) -> dict[str, TrackInfo]:
         infos = {}
@@ -89,12 +97,13 @@ class WebrtcPeers:
             infos[key] = track.info
         return infos
 
-    def _admit(self, viewer: str, plan: Plan) -> str:
-        now = self._loop.time()
+    def _admit(self, came: Watcher, plan: Plan) -> str:
+        now, viewer = self._loop.time(), came.viewer
         self._offers += 1
         ssrcs = self._ssrcs(plan)
         peer = Peer(viewer, plan, ssrcs, self._house, now)
         self._peers[viewer] = peer
+        self._watchers[viewer] = came
         self._connecting.add(viewer)
         transport = plan.transport
         local = self._begin(peer, Credentials(transport.ufrag, transport.pwd), transport.candidates)
@@ -136,8 +145,11 @@ class WebrtcPeers:
             if self._house.network.reaches(candidate.address):
                 agent.add_candidate(candidate)
 
-    async def patch(self, viewer: str, fragment: str) -> str | None:
-        """Take trickled candidates, or restart ICE and answer with our new side. Raises CallerError, NotFoundError."""
+    async def patch(self, viewer: str, fragment: str, etag: str | None = None) -> str | None:
+        """Take trickled candidates, or restart ICE and answer with our new side, which `etag` names from then on.
+
+        Raises CallerError, NotFoundError.
+        """
         peer = self._peers.get(viewer)
         if peer is None:
             raise NotFoundError("viewer.unknown", "There is no such viewer.")
@@ -149,6 +161,8 @@ class WebrtcPeers:
         if read.pwd is None:
             raise malformed("An ICE restart needs a=ice-pwd with the new a=ice-ufrag.")
         local = self._begin(peer, Credentials(read.ufrag, read.pwd), read.candidates)
+        if etag is not None:
+            self._watchers[viewer] = replace(self._watchers[viewer], etag=etag)
         carrier = peer.plan.offer.media[min(peer.plan.choices)]
         candidates = self._local.candidates(self._loop.time())
         return write_fragment(local.ufrag, local.pwd, candidates, (carrier.kind, carrier.mid))
@@ -216,6 +230,7 @@ class WebrtcPeers:
         self._directory.remove(peer)
         self._connecting.discard(peer.viewer)
         self._peers.pop(peer.viewer, None)
+        self._watchers.pop(peer.viewer, None)
         self._events.viewer_gone(peer.viewer, reason)
 
     async def close(self) -> None:
@@ -226,6 +241,15 @@ class WebrtcPeers:
             self._timer.cancel()
             self._timer = None
         await self._local.close()
+
+    def held(self) -> tuple[Watcher, ...]:
+        """The viewers as they are now."""
+        return tuple(self._held(self._peers[viewer], came) for viewer, came in self._watchers.items())
+
+    def _held(self, peer: Peer, came: Watcher) -> Watcher:
+        if peer.state is not PeerState.CONNECTED or peer.remote is None:
+            return came
+        return replace(came, connected=True, remote=peer.remote.text, transport="udp")
 
     def statistics(self) -> WebrtcStatistics:
         return WebrtcStatistics(
