@@ -71,6 +71,8 @@ async def start_encoders(around: Around, stack: AsyncExitStack) -> tuple[Encoder
     )
     stack.push_async_callback(encoders.close)
     await encoders.start()
+    stack.callback(supervisor.gauge.ask, None, None)
+    supervisor.gauge.ask(encoders.usage, encoders.look)
     return encoders, simulated
 
 

@@ -22,20 +22,24 @@ DRIVER_POLL_S = 0.1
 
 
 class Gauge:
-    """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows."""
+    """Of one control plane. What drivers show is not known until it is told whom to `ask`."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.look: Callable[[], Awaitable[None]] | None = None
+        self._usage: Usage | None = None
+        self._look: Callable[[], Awaitable[None]] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "measures")
         self._busy = 0
+
+    def ask(self, usage: Usage | None, look: Callable[[], Awaitable[None]] | None) -> None:
+        """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows."""
+        self._usage, self._look = usage, look
 
     async def measure(self, pid: int, objects: Mapping[str, int] | None = None) -> Measures | None:
         """A process now; None where the kernel does not answer in time."""
         if self._busy >= THREADS * 8:
             return None
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, partial(measure, pid, self.usage, objects))
+        running = loop.run_in_executor(self._threads, partial(measure, pid, self._usage, objects))
         self._busy += 1
         running.add_done_callback(self._done)
         try:
@@ -49,7 +53,7 @@ class Gauge:
         until = time.monotonic() + DRIVER_S
         while True:
             await self._look_anew(until - time.monotonic())
-            vram, sessions = (None, None) if self.usage is None else self.usage(pid)
+            vram, sessions = (None, None) if self._usage is None else self._usage(pid)
             if (not vram and not sessions) or time.monotonic() >= until:
                 return vram, sessions
             await asyncio.sleep(DRIVER_POLL_S)
@@ -59,11 +63,11 @@ class Gauge:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _look_anew(self, seconds: float) -> None:
-        if self.look is None:
+        if self._look is None:
             return
         try:
             async with asyncio.timeout(max(0.0, seconds)):
-                await self.look()
+                await self._look()
         except TimeoutError:
             return  # the last look is what there is
 

@@ -32,7 +32,7 @@ def look() -> Outside:
     assert found is not None
     assert threads is not None
     # Pools start threads when they need them, up to a bound of their own.
-    pool = len(pool_threads("asyncio_")) + len(pool_threads("looks_"))
+    pool = sum(len(pool_threads(prefix)) for prefix in ("asyncio_", "looks_", "measures_"))
     # By kind, because a socket that was closed and one that was opened meanwhile have different inodes.
     kinds = sorted(proc.descriptor_kind(target) for target in found.values())
     return Outside(tuple(kinds), sum(threads.values()) - pool, tuple(sorted(proc.children())))

@@ -57,6 +57,20 @@ class Roster:
     def of_pool(self, pool: str) -> tuple[Known, ...]:
         return tuple(known for known in self._known.values() if known.device.pool == pool)
 
+    def usage(self, pid: int) -> tuple[int | None, int | None]:
+        """VRAM (bytes) and encoder sessions of a process on all devices, as the last look showed them; None where no
+        device tells."""
+        vram: int | None = None
+        sessions: int | None = None
+        for known in tuple(self._known.values()):
+            if known.use is None or not known.device.hardware:
+                continue
+            if known.use.memory_by_pid is not None:
+                vram = (vram or 0) + known.use.memory_by_pid.get(pid, 0)
+            if known.use.sessions is not None:
+                sessions = (sessions or 0) + sum(session.pid == pid for session in known.use.sessions)
+        return vram, sessions
+
     def look(self, reports: tuple[VendorReport, ...], lent: Collection[str]) -> tuple[tuple[str, DeviceFault], ...]:
         """Take in a look. `lent` are devices that something runs on. Answers with new faults by device."""
         self.reports, before = reports, self._known
