@@ -7,6 +7,7 @@ that a spare worker shows its source at once.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 
 import gi
@@ -17,11 +18,17 @@ gi.require_version("GstVideo", "1.0")
 
 from gi.repository import Gio, GLib, GObject, Gst, GstRtsp, GstVideo  # noqa: E402
 
-__all__ = ["GLib", "GObject", "Gio", "Gst", "GstRtsp", "GstVideo", "missing", "preload", "version"]
+__all__ = ["TRACED", "GLib", "GObject", "Gio", "Gst", "GstRtsp", "GstVideo", "missing", "preload", "version"]
 
 log = logging.getLogger("pipelines")
 
+# Types that `live_objects` counts. A tracer that a person asked for goes first, and then nothing is counted.
+_TRACER = 'leaks(filters="GstElement,GstPad,GstBus,GstTask,GstBufferPool",stack-traces-flags=none)'
+TRACED = "GST_TRACERS" not in os.environ
+os.environ.setdefault("GST_TRACERS", _TRACER)
 Gst.init(None)
+if TRACED:
+    del os.environ["GST_TRACERS"]  # not for processes that this one starts
 
 # What a lobby of each kind needs; a spare worker does not know yet which it will be.
 USUAL = (

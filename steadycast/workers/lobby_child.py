@@ -10,6 +10,7 @@ from steadycast.errors import ConflictError, DeadlineError, EncoderError, Steady
 from steadycast.model import EncoderReport
 from steadycast.pipelines.failures import Failure
 from steadycast.pipelines.gst import preload
+from steadycast.pipelines.live_objects import LiveObjects
 from steadycast.pipelines.lobby import LobbyPipeline, Ready
 from steadycast.pipelines.parts import Limits
 from steadycast.pipelines.source_plan import SourceOrder
@@ -36,8 +37,10 @@ class LobbyBody:
         self._openings = Openings(self._end_unheard)
         self._closing: list[str] = []
         preload()
+        self._objects = LiveObjects()
 
     def statistics(self) -> dict[str, Any]:
+        self._objects.take()  # so that what came and went does not add up
         return self._pipeline.statistics() if self._pipeline is not None else {}
 
     def on_message(self, message: Any, fds: Descriptors) -> None:
@@ -58,6 +61,8 @@ class LobbyBody:
             case messages.AttachReader():
                 self._showing().attach(message.track, message.reader, fds.take())
                 return {}
+            case messages.CountObjects():
+                return {"objects": self._objects.count()}
             case messages.DetachReader():
                 return {"detached": self._showing().detach(message.track, message.reader)}
         raise WorkerError("worker.message", f"{type(message).__name__} is not for a lobby worker")

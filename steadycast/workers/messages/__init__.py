@@ -45,6 +45,7 @@ from steadycast.workers.messages.egress import (
 from steadycast.workers.messages.lobby import (
     AttachReader,
     CloseRendition,
+    CountObjects,
     DetachReader,
     EncoderReported,
     ForceKeyframe,
@@ -64,6 +65,7 @@ __all__ = [
     "CloseTrack",
     "CommandExited",
     "ConfigureEgress",
+    "CountObjects",
     "DetachReader",
     "DisplayFailed",
     "Done",

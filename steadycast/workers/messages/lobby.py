@@ -72,6 +72,11 @@ class ForceKeyframe:
     track: str
 
 
+@dataclass(frozen=True, slots=True)
+class CountObjects:
+    """How many GStreamer objects live there? Answered with `{"objects": {type: count}}`; None: they are not counted."""
+
+
 # --- lobby worker -> control plane ---
 
 
