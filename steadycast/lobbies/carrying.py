@@ -53,8 +53,11 @@ class Carrier:
         return None
 
     async def ensure(self, feed: Feed, egress: Egress) -> TrackInfo:
-        """The track is open on the present stage and this egress worker reads it. Raises SteadycastError."""
+        """The track is open on the present stage, or on its way there, and this egress worker reads it. Raises
+        SteadycastError."""
         for _ in range(CHANGES_FOLLOWED):
+            if feed.moving is not None and (info := feed.carried(egress)) is not None:
+                return info
             await self._shown(feed)
             async with feed.lock:
                 instance = feed.newest
@@ -75,7 +78,7 @@ class Carrier:
 
     async def _shown(self, feed: Feed) -> None:
         """Wait until something makes the track on the present stage: all who wait share one opening."""
-        while feed.instance is None and feed.moving is not None:
+        while feed.moving is not None and (feed.instance is None or feed.instance.stage is not self.stage):
             await asyncio.wait({feed.moving})
         stage = self.stage
         if stage is None:
@@ -86,6 +89,8 @@ class Carrier:
         if opening is None:
             opening = feed.opening = self.spawn(self._open(feed, stage))
         await asyncio.wait({opening})
+        if self.stage is not stage and self.stage is not None:
+            return  # it is opened again where the lobby is now
         if opening.cancelled():
             raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
         opening.result()

@@ -11,6 +11,7 @@ from steadycast.leases.budget import Budget
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.instances import Instance
+from steadycast.lobbies.legacy import Legacy
 from steadycast.lobbies.seats import Seat
 from steadycast.model import Rendition, TrackInfo
 
@@ -57,8 +58,9 @@ class Swap:
 class Feed:
     """One track; `encode` is None for a copy and for audio.
 
-    `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `lock` is
-    held while buses are laid or closed. `failures` bounds the encoders that fail, `relays` the buses that break.
+    `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `legacy`
+    is the seat that comes to it from the one before. `lock` is held while buses are laid or closed. `failures` bounds
+    the encoders that fail, `relays` the buses that break.
     """
 
     track: str
@@ -69,6 +71,7 @@ class Feed:
     swap: Swap | None = None
     opening: asyncio.Task[Instance] | None = None
     moving: asyncio.Task[bool] | None = None
+    legacy: Legacy | None = None
     holds: dict[str, Egress] = field(default_factory=dict)
     buses: dict[Egress, Bus] = field(default_factory=dict)
     relays: dict[Egress, Budget] = field(default_factory=dict)
@@ -98,6 +101,13 @@ class Feed:
         """Whether another encoder may take over now: it is encoded, is watched, and does not move."""
         return self.seat is not None and self.moving is None and bool(self.holds)
 
+    def carried(self, egress: Egress) -> TrackInfo | None:
+        """What an egress worker gets already, from what makes the track now; None: nothing."""
+        bus, instance = self.buses.get(egress), self.instance
+        if bus is None or instance is None or bus.instance is not instance:
+            return None
+        return None if instance.dead or not instance.stage.works else instance.info
+
     def may_relay(self, egress: Egress, now: float) -> bool:
         """Whether a bus to this egress worker may break once more."""
         return self.relays.setdefault(egress, replacements(now)).take(now) == 0
@@ -108,6 +118,9 @@ class Feed:
         for task in busy:
             task.cancel()
         self.opening = None
+        if self.legacy is not None:
+            self.legacy.refuse()
+            self.legacy = None
         return busy
 
     def stop_waiting(self, egress: Egress) -> None:

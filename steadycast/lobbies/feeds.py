@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 
 from steadycast.config.current import HostSettings
-from steadycast.config.settings import LobbySettings
 from steadycast.errors import WorkerError
+from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.choose import AUDIO, Choice
 from steadycast.lobbies.egresses import Egress
@@ -32,14 +32,14 @@ class Feeds:
     def __init__(
         self,
         lobby: str,
-        request: LobbySettings,
+        asked: Asked,
         settings: HostSettings,
         encoding: Encoding,
         failed: Callable[[tuple[Failed, ...]], None],
     ) -> None:
         self._encoding = encoding
         self._instances = Instances(encoding)
-        self._opener = Opener(lobby, request, settings, encoding, self._instances)
+        self._opener = Opener(lobby, asked, settings, encoding, self._instances)
         self._carrier = Carrier(self._opener, self._instances)
         self._swapper = Swapper(self._opener, self._instances, self._carrier.lay)
         self._shelf = Shelf(settings, encoding, self._carrier)

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import structlog
 
 from steadycast.errors import DeadlineError, EncoderError, SteadycastError, WorkerError
+from steadycast.leases.decisions import EncodeRequest
+from steadycast.lobbies.legacy import Legacy
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
@@ -96,6 +98,16 @@ class Instances:
                 self._close_first(instance.stage, instance.name, self._failing(seat, EncoderFault.FAILED, what))
             )
         return self.close(instance)
+
+    def pass_on(self, instance: Instance, request: EncodeRequest) -> Legacy:
+        """Close an instance, and lend its seat again for this request."""
+        legacy, seat = Legacy(self._encoding), instance.seat
+        if seat is None or self._open.pop(seat, None) is None:
+            legacy.come(None)
+            return legacy
+        renewing = self._ending(seat, lambda: legacy.come(self._encoding.renew(seat, request)))
+        self._spawn(self._close_first(instance.stage, instance.name, renewing))
+        return legacy
 
     def stage_lost(self, stage: Stage) -> None:
         """The seats of a worker's instances are free when the worker is gone."""

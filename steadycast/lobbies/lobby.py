@@ -14,6 +14,7 @@ from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError, SourceError
 from steadycast.lifecycle import LEAVING, LOBBY, check_move
+from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.feeds import Feeds
@@ -54,22 +55,27 @@ class Lobby:
         tracks_failed: TracksFailed,
     ) -> None:
         self.id = id
-        self.request = request
+        self._asked = Asked(request)
         self.created = self.since = created
         self.state = LobbyState.CREATED
         self.failure: Failure | None = None
         self.stage: Stage | None = None
         self.restarts = 0
-        self.feeds = Feeds(id, request, parts.settings, parts.encoding, self._cannot_show)
+        self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show)
         self._settings: HostSettings = parts.settings
         self._events = events
         self._tracks_failed = tracks_failed
         self._past = Past()
         self._stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._staging = Staging(id, request, parts, self._stopping)
+        self._staging = Staging(id, self._asked, parts, self._stopping)
         self._moved = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._say()
+
+    @property
+    def request(self) -> LobbySettings:
+        """What it was asked to be, as it stands now."""
+        return self._asked.request
 
     @property
     def pids(self) -> tuple[int, ...]:

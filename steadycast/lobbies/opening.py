@@ -8,9 +8,9 @@ import time
 import structlog
 
 from steadycast.config.current import HostSettings
-from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, EncoderError, RefusedError, WorkerError
 from steadycast.leases.decisions import Denial, EncodeRequest
+from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
 from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.instances import Instance, Instances
@@ -31,9 +31,9 @@ class Opener:
     """Opens the tracks of one lobby."""
 
     def __init__(
-        self, lobby: str, request: LobbySettings, settings: HostSettings, encoding: Encoding, instances: Instances
+        self, lobby: str, asked: Asked, settings: HostSettings, encoding: Encoding, instances: Instances
     ) -> None:
-        self._asked = request.encoders
+        self._asked = asked
         self._settings = settings
         self._lobby = lobby
         self._encoding = encoding
@@ -43,7 +43,7 @@ class Opener:
     @property
     def policy(self) -> EncodePolicy:
         """How the lobby is encoded: what it says, and the settings of now where it says nothing."""
-        return policy_of(self._asked, self._settings.encoders)
+        return policy_of(self._asked.request.encoders, self._settings.encoders)
 
     def holder(self, track: str) -> str:
         """The name under which a track asks for a seat; also its key on a bus."""
@@ -67,8 +67,8 @@ class Opener:
     async def _try_devices(self, feed: Feed, rendition: Rendition, stage: Stage) -> Instance:
         last: EncoderError | None = None
         for _ in range(DEVICES_TRIED):
-            request = self._request(feed, rendition, stage)
-            seat = await self._encoding.take(request)
+            request = self.request(feed, rendition, stage)
+            seat = await self._seat(feed, request)
             if not stage.works:
                 self._encoding.give_back(seat)
                 raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
@@ -112,6 +112,37 @@ class Opener:
         stage.lose(Loss(LossKind.WORKER, EncoderFault.DRIVER_LOST, what, why))
         return WorkerError("lobby.not_streaming", NO_STAGE, why=what, retry_after=1)
 
-    def _request(self, feed: Feed, rendition: Rendition, stage: Stage) -> EncodeRequest:
+    async def beside(self, feed: Feed, stage: Stage) -> Instance | None:
+        """Open a track on a stage besides what makes it now; None where no seat is free for that. Raises
+        SteadycastError where the stage is to blame."""
+        assert feed.encode is not None
+        for _ in range(DEVICES_TRIED):
+            request = self.request(feed, feed.encode, stage)
+            feed.tried.since = None  # it does not wait
+            seat = self._encoding.beside(request)
+            if seat is None:
+                return None
+            if seat.device in request.refused:
+                self._encoding.give_back(seat)
+                return None
+            try:
+                return await self.open_on(feed, stage, seat)
+            except EncoderError as error:
+                log.warning("encoder did not open", holder=request.holder, device=seat.device, code=error.code)
+                if not stage.works:
+                    raise
+        return None
+
+    async def _seat(self, feed: Feed, request: EncodeRequest) -> Seat:
+        """The one that comes to it from what was before, else one of the desk."""
+        legacy, feed.legacy = feed.legacy, None
+        seat = None if legacy is None else await legacy.take()
+        if seat is not None and seat.device in request.refused:
+            self._encoding.give_back(seat)
+            seat = None
+        return await self._encoding.take(request) if seat is None else seat
+
+    def request(self, feed: Feed, rendition: Rendition, stage: Stage) -> EncodeRequest:
+        """What is asked of the encoders for a track on this stage."""
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)
         return request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)

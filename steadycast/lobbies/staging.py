@@ -14,6 +14,7 @@ from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies import loss
+from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.retry import Loss
 from steadycast.lobbies.rules import command_of
 from steadycast.lobbies.seats import Encoding
@@ -42,9 +43,9 @@ class StagingParts:
 class Staging:
     """The display and the stage of a lobby. `stopping` resolves when the lobby ends: every wait gives up then."""
 
-    def __init__(self, lobby: str, request: LobbySettings, parts: StagingParts, stopping: asyncio.Future[str]) -> None:
+    def __init__(self, lobby: str, asked: Asked, parts: StagingParts, stopping: asyncio.Future[str]) -> None:
         self._lobby = lobby
-        self._request = request
+        self._asked = asked
         self._parts = parts
         self._stopping = stopping
         self._display: Display | None = None
@@ -61,10 +62,10 @@ class Staging:
     async def show(self) -> Stage | Loss | None:
         """Bring up a stage that shows; else why not; None when the lobby ends."""
         await self._ended(ENDINGS)
-        source = self._request.source
+        source = self._asked.request.source
         stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
         try:
-            await self._parts.vet(self._request)
+            await self._parts.vet(self._asked.request)
             display = await self._raise_display(source) if isinstance(source, DesktopSource) else None
             if self._stopping.done():
                 return None

@@ -43,20 +43,21 @@ class Swapper:
             return False
         swap = Swap(new)
         try:
-            why = await self._switch(feed, swap)
+            why = await self.switch(feed, swap, TAKEN_S)
             if why is None or (feed.instance is None and not new.dead):  # else nothing would be left
-                self._take_over(feed, swap)
+                self.take_over(feed, swap)
                 return True
             log.warning("a move failed", holder=seat.request.holder, device=seat.device, why=why)
-            await self._go_back(feed, swap)
+            await self.go_back(feed, swap)
             return False
         finally:
             feed.swap = None
             if feed.instance is not new:
                 self._instances.close(new)
 
-    async def _switch(self, feed: Feed, swap: Swap) -> str | None:
-        """Bring the new instance to all who read the one before; why they do not all go on with it, or None."""
+    async def switch(self, feed: Feed, swap: Swap, seconds: float) -> str | None:
+        """Bring the new instance to all who read the one before; why they do not all go on with it within so many
+        seconds, or None. `feed.swap` stays: `take_over` or `go_back` follows."""
         new = swap.instance
         try:
             async with feed.lock:
@@ -70,12 +71,12 @@ class Swapper:
         if new.stage.works:
             new.stage.force_keyframe(new.name)
         if swap.taken:
-            await asyncio.wait(swap.taken.values(), timeout=TAKEN_S)
+            await asyncio.wait(swap.taken.values(), timeout=seconds)
         if new.dead:
             return "it failed meanwhile"
         late = sum(not taken.done() for taken in swap.taken.values())
         if late:
-            what = f"{late} of {len(swap.taken)} egress workers got no keyframe of it within {TAKEN_S:g} s"
+            what = f"{late} of {len(swap.taken)} egress workers got no keyframe of it within {seconds:g} s"
             if late == len(swap.taken):
                 self._instances.useless(new, what)
             return what
@@ -91,7 +92,8 @@ class Swapper:
                 raise
             swap.answer(name, False)  # its viewers are gone with it
 
-    def _take_over(self, feed: Feed, swap: Swap) -> None:
+    def take_over(self, feed: Feed, swap: Swap) -> None:
+        """The new instance is the one; the one before is closed."""
         old, feed.instance = feed.instance, swap.instance
         for egress, bus in swap.buses.items():
             if egress in feed.buses and feed.buses[egress].instance is not swap.instance:
@@ -99,7 +101,7 @@ class Swapper:
         if old is not None:
             self._instances.close(old)
 
-    async def _go_back(self, feed: Feed, swap: Swap) -> None:
+    async def go_back(self, feed: Feed, swap: Swap) -> None:
         """Whoever reads the new instance gets what was there before."""
         async with feed.lock:
             feed.swap = None
