@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +11,17 @@ from steadycast.errors import DeadlineError, EncoderError, WorkerError
 from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition
 from steadycast.pipelines import debug_log, simulated
 from steadycast.pipelines.branch import Branch
-from steadycast.pipelines.describe import InstalledElements, feature_of
+from steadycast.pipelines.describe import InstalledElements
 from steadycast.pipelines.encoder_faults import Evidence, refusal
 from steadycast.pipelines.failures import Fault
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.intake import Intake
 from steadycast.pipelines.parts import Chain, guard, packets
 from steadycast.pipelines.plan import RenditionPlan, plan_rendition
 from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
 from steadycast.pipelines.stage import Stage
-from steadycast.pipelines.teardown import Disposer, in_thread, tell
+from steadycast.pipelines.teardown import Disposer, in_thread
 from steadycast.pipelines.track import Face, Track
 from steadycast.vendors.table import row
 
@@ -49,7 +49,8 @@ class Attempt:
         self._stage = stage
         self._rendition = rendition
         self._instance = instance
-        self._began = time.monotonic()
+        self._began = stage.now()
+        self._taking: float | None = None  # since when something goes in
         self._faults: list[Fault] = []
         self._news = asyncio.Event()
         self._disposer = Disposer()
@@ -91,7 +92,7 @@ class Attempt:
             raise self.explain()
 
     async def _within(self, what: str, work: Callable[[], None]) -> None:
-        left = self._began + self._patience() - time.monotonic()
+        left = self._began + self._patience() - self._stage.now()
         try:
             await in_thread(f"the encoder, until it {what},", max(0.1, left), work)
         except DeadlineError as error:
@@ -155,7 +156,7 @@ class Attempt:
                 "rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1
             )
         self._offer_allocation()
-        self._progress = Progress(self._counts(), time.monotonic())
+        self._progress = Progress(self._counts(), self._stage.now())
 
     def _counts(self) -> Counts:
         return Counts(self.track.made, self.intake.frames, self._stage.meter.frames)
@@ -166,8 +167,10 @@ class Attempt:
         self.branch.bin.get_static_pad("sink").push_event(Gst.Event.new_reconfigure())
 
     def _check_first(self, shown: int) -> None:
-        now, first = time.monotonic(), self.intake.first
-        if first is not None and now - first > self._patience():
+        now = self._stage.now()
+        if self._taking is None and self.intake.began:
+            self._taking = now
+        if self._taking is not None and now - self._taking > self._patience():
             goes_on = self._stage.meter.frames - shown >= SOURCE_FRAMES
             if self.intake.frames <= 1 and goes_on and self._hardware:
                 raise refusal(self._element(), Evidence(hung=True), "it did not come back from its first frame")
@@ -185,7 +188,7 @@ class Attempt:
     def look(self) -> EncoderError | None:
         """An error where it takes frames and makes none, although the source goes on."""
         limit = self.stall_s
-        if self._progress is not None and self._progress.stalled(self._counts(), time.monotonic(), limit):
+        if self._progress is not None and self._progress.stalled(self._counts(), self._stage.now(), limit):
             return self._silent(f"it takes frames and has made none for {limit:g} s")
         return None
 
@@ -223,7 +226,9 @@ class Attempt:
 
     def _evidence(self, *, silent: bool = False) -> Evidence:
         since = self._progress.since - PROGRESS_S if self._progress is not None else self._began
-        lines = debug_log.since(since, self.branch.bin.get_name() if hasattr(self, "branch") else None)
+        lines = debug_log.since(
+            since + self._stage.stopped_s, self.branch.bin.get_name() if hasattr(self, "branch") else None
+        )
         for fault in self._faults:
             log.warning("%s: %s (%s)", fault.element, fault.text, fault.debug)
         for line in lines:
@@ -244,48 +249,6 @@ def _refuse_allocation(_pad: Any, info: Any) -> Any:
     with it, and all other renditions."""
     refused = info.get_query().type == Gst.QueryType.ALLOCATION
     return Gst.PadProbeReturn.DROP if refused else Gst.PadProbeReturn.OK
-
-
-class Intake:
-    """What goes into an encoder: how many frames, since when (caps count: many open at them), in which memory. It holds
-    no element.
-
-    `changed` is called on the loop when the memory became another one.
-    """
-
-    def __init__(self, pad: Any, disposer: Disposer, loop: asyncio.AbstractEventLoop, branch: str) -> None:
-        self.frames = 0
-        self.first: float | None = None  # monotonic seconds
-        self.memory: str | None = None
-        self.changed: Callable[[], None] = lambda: None
-        self._loop = loop
-        self._disposer = disposer
-        self._branch = branch
-        disposer.probe(pad, Gst.PadProbeType.BUFFER, self._frame)
-        disposer.probe(pad, Gst.PadProbeType.EVENT_DOWNSTREAM, self._event)
-
-    def hear(self, item: Any, signal: str) -> None:
-        """The memory is told by this signal, not by caps."""
-        self._disposer.connect(item, signal, lambda *_: tell(self._loop, self._told))
-
-    def _frame(self, _pad: Any, _info: Any) -> Any:
-        self.frames += 1
-        return Gst.PadProbeReturn.OK
-
-    def _event(self, _pad: Any, info: Any) -> Any:
-        event = info.get_event()
-        if event.type == Gst.EventType.CAPS:
-            if self.first is None:
-                self.first = time.monotonic()
-                debug_log.claim(self._branch)  # many open their device on this thread, at these caps
-            memory = feature_of(event.parse_caps())
-            if memory != self.memory:
-                self.memory = memory
-                tell(self._loop, self._told)
-        return Gst.PadProbeReturn.OK
-
-    def _told(self) -> None:
-        self.changed()
 
 
 def is_hardware(order: EncoderOrder) -> bool:

@@ -17,6 +17,7 @@ from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_pic
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.plan import Picture
+from steadycast.pipelines.progress import Silence
 from steadycast.pipelines.renditions import Held, Renditions
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources import make_source
@@ -59,7 +60,6 @@ class LobbyPipeline:
         self._source = make_source(order)
         self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
         self._ready: Ready | None = None
-        self._began = time.monotonic()
         self._seen: float | None = None  # when the first picture was there
         self._failed = False
         self._hangs = False
@@ -185,13 +185,16 @@ class LobbyPipeline:
 
     async def _watch(self) -> None:
         """Fails a source that sends no frame for `timeout_s`, from its start on."""
+        self._stage.keep_time(WATCH_S)
+        silence = Silence(self._stage.now())
         while not self._failed:
             await asyncio.sleep(WATCH_S)
+            now = self._stage.now()
             self._look()
             self._renditions.look()
-            last = self._stage.meter.last
-            if time.monotonic() - (self._began if last is None else last) > self._order.timeout_s:
-                phase = self._source.phase() if last is None else Phase.SHOWN
+            frames = self._stage.meter.frames
+            if silence.lasts(frames, now) > self._order.timeout_s:
+                phase = Phase.SHOWN if frames else self._source.phase()
                 self._fail(no_picture(self._source.subject(), phase, self._order.timeout_s))
 
     def _heard(self, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Counting frames as they pass: for heartbeats, for the watchdog, and for how old the latest keyframe is."""
+"""Counting frames as they pass: for heartbeats, for the watch, and for how old the latest keyframe is."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class FrameMeter:
         self.frames = 0
         self.keyframes = 0
         self.bytes = 0
-        self.last: float | None = None  # monotonic seconds
-        self.last_keyframe: float | None = None
+        self.last_keyframe: float | None = None  # monotonic seconds
         self.order = FrameOrder()
 
     def watch(self, pad: Any, disposer: Disposer) -> None:
@@ -33,13 +32,11 @@ class FrameMeter:
 
     def _passed(self, _pad: Any, info: Any) -> Any:
         buffer = info.get_buffer()
-        now = time.monotonic()
         self.frames += 1
         self.bytes += buffer.get_size()
-        self.last = now
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
             self.keyframes += 1
-            self.last_keyframe = now
+            self.last_keyframe = time.monotonic()
         news = self.frames == 1
         if not self.order.settled:
             self.order.see(buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else None)

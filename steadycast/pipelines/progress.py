@@ -1,4 +1,5 @@
-"""Whether an encoder still makes something of what it takes. Pure; seconds are monotonic."""
+"""Whether a source still goes on, and whether an encoder makes something of what it takes. Pure; seconds are of a clock
+that stands still while this process is stopped."""
 
 from __future__ import annotations
 
@@ -30,3 +31,17 @@ class Progress:
             return False
         goes_on = counts.shown - self._counts.shown >= SOURCE_FRAMES
         return now - self.since > patience_s and counts.taken > self._counts.taken and goes_on
+
+
+class Silence:
+    """How long nothing came, from looks at a counter."""
+
+    def __init__(self, now: float) -> None:
+        self._frames = 0
+        self._since = now
+
+    def lasts(self, frames: int, now: float) -> float:
+        """Seconds since the counter was last seen to move, or since the start."""
+        if frames != self._frames:
+            self._frames, self._since = frames, now
+        return now - self._since

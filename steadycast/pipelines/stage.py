@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from steadycast.errors import SteadycastError
 from steadycast.model import Codec
+from steadycast.patience import OwnTime
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import ghost, is_from, link_pads, put, start
 from steadycast.pipelines.caps import first_of, picture_of
@@ -60,6 +62,19 @@ class Stage:
         self.sound_taken = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._sound_parts: list[Any] = []
+        self.stopped_s = 0.0  # in which this process did not run
+        self._time: OwnTime | None = None
+
+    def keep_time(self, step: float) -> None:
+        """From now on `now` is called every `step` seconds, and stands still while this process is stopped."""
+        self._time = OwnTime(time.monotonic(), step)
+
+    def now(self) -> float:
+        """Seconds of a clock for deadlines: monotonic, less the time in which this process was stopped."""
+        now = time.monotonic()
+        if self._time is not None:
+            self.stopped_s += self._time.look(now)
+        return now - self.stopped_s
 
     def picture(self) -> Picture:
         """Of what the source sends; complete when its first frame came."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from steadycast.errors import DeadlineError
+from steadycast.patience import patience
 from steadycast.pipelines.gst import Gst
 
 
@@ -52,7 +53,8 @@ def tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *values:
 
 
 async def in_thread(what: str, deadline: float, work: Callable[[], None]) -> None:
-    """Do something that may block in a thread of its own. Raises DeadlineError after `deadline` seconds.
+    """Do something that may block in a thread of its own. Raises DeadlineError after `deadline` seconds
+    in which this process ran.
 
     The thread is then left behind: only the end of the process ends it.
     """
@@ -78,7 +80,7 @@ async def in_thread(what: str, deadline: float, work: Callable[[], None]) -> Non
 
     threading.Thread(target=run, name="steadycast-end", daemon=True).start()
     try:
-        async with asyncio.timeout(deadline):
+        async with patience(deadline):
             await done
     except TimeoutError:
         raise DeadlineError("gstreamer.stuck", f"{what} took longer than {deadline:g} s") from None
@@ -103,7 +105,7 @@ async def unlink_from_tee(tee: Any, pad: Any, deadline: float) -> None:
 
     number = pad.add_probe(Gst.PadProbeType.IDLE, unlink)
     try:
-        async with asyncio.timeout(deadline):
+        async with patience(deadline):
             await idle
     except TimeoutError:
         pad.remove_probe(number)

@@ -22,9 +22,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol
 
 from steadycast.errors import SteadycastError, WorkerError
+from steadycast.patience import patience
 from steadycast.tracking.proc import start_time
 from steadycast.workers.channel import Channel, Descriptors
 from steadycast.workers.codec import from_plain, to_plain
@@ -65,14 +66,11 @@ class Body(Protocol):
 
     def statistics(self) -> dict[str, Any]: ...
 
+    def stock(self, after: int) -> tuple[Stock, int | None]:
+        """What it holds, as `TakeStock` promises: the page that begins at `after`, and where the next one does."""
+        ...
+
     async def close(self) -> None: ...
-
-
-@runtime_checkable
-class Holder(Protocol):
-    """A body that can say what it holds."""
-
-    def stock(self, after: int) -> tuple[Stock, int | None]: ...
 
 
 class Parent:
@@ -162,7 +160,7 @@ class _Child:
         """One control plane at a time: who connects meanwhile waits in the backlog until the one before is gone."""
         while True:
             try:
-                async with asyncio.timeout(self._parameters.orphan_timeout_s):
+                async with patience(self._parameters.orphan_timeout_s):  # of a machine that was stopped, too
                     sock = await self._accept()
             except TimeoutError:
                 self._parent.end(f"no control plane for {self._parameters.orphan_timeout_s:g} s")
@@ -195,8 +193,6 @@ class _Child:
     async def _asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
         if not isinstance(message, TakeStock):
             return await self._body.on_request(message, fds)
-        if not isinstance(self._body, Holder):
-            return {"stock": {}, "more": None}
         stock, more = self._body.stock(message.after)
         return {"stock": to_plain(stock), "more": more}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
+from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress, Silence
 
 START = Counts(made=10, taken=10, shown=100)
 LATER = 6.0
@@ -30,3 +30,11 @@ def test_each_frame_gives_it_time_again() -> None:
     for step in range(1, 20):
         assert not progress.stalled(Counts(10 + step, 10 + step, 100 + 50 * step), step * LATER, 5.0)
     assert progress.since == 19 * LATER
+
+
+def test_silence_counts_from_the_start_and_from_each_news() -> None:
+    silence = Silence(100.0)
+    assert silence.lasts(0, 103.0) == 3.0
+    assert silence.lasts(1, 104.0) == 0.0
+    assert silence.lasts(1, 109.5) == 5.5
+    assert silence.lasts(9, 110.0) == 0.0
