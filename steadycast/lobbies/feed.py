@@ -72,6 +72,7 @@ class Feed:
     opening: asyncio.Task[Instance] | None = None
     moving: asyncio.Task[bool] | None = None
     legacy: Legacy | None = None
+    parked: Seat | None = None  # that others may have: nobody watches it
     holds: dict[str, Egress] = field(default_factory=dict)
     buses: dict[Egress, Bus] = field(default_factory=dict)
     relays: dict[Egress, Budget] = field(default_factory=dict)
@@ -111,6 +112,12 @@ class Feed:
     def may_relay(self, egress: Egress, now: float) -> bool:
         """Whether a bus to this egress worker may break once more."""
         return self.relays.setdefault(egress, replacements(now)).take(now) == 0
+
+    def stop_opening(self) -> None:
+        """Not there, or not now."""
+        if self.opening is not None:
+            self.opening.cancel()
+            self.opening = None
 
     def give_up(self) -> set[asyncio.Task[Any]]:
         """Stop opening and moving: the tasks that end of it, and end their seats."""

@@ -14,6 +14,7 @@ from steadycast.errors import WorkerError
 from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.choose import AUDIO, Choice
+from steadycast.lobbies.crossing import Crossed, Crossing
 from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.feed import Failed, Feed
 from steadycast.lobbies.instances import Instances
@@ -44,6 +45,9 @@ class Feeds:
         self._swapper = Swapper(self._opener, self._instances, self._carrier.lay)
         self._shelf = Shelf(settings, encoding, self._carrier)
         self._mender = Mender(self._shelf, self._carrier, self._instances, failed)
+        self._crossing = Crossing(
+            self._shelf, self._carrier, self._opener, self._instances, self._mender, lambda: settings.workers.source_s
+        )
         self._coming: dict[str, asyncio.Task[None]] = {}  # holders that wait for their tracks
 
     def get(self, track: str) -> Feed | None:
@@ -126,6 +130,10 @@ class Feeds:
         stage.hears = self._mender.heard
         return await self._carrier.renew_all(self._shelf)
 
+    async def cross(self, old: Stage, new: Stage) -> Crossed:
+        """Bring all tracks from one stage to another that shows, as `Crossing.cross`."""
+        return await self._crossing.cross(old, new)
+
     def egress_gone(self, egress: Egress) -> None:
         """Its buses are gone; its holders are released by whoever holds."""
         for feed in self._shelf:
@@ -191,6 +199,7 @@ class Feeds:
             self._encoding.give_back(unused)
         if feed.moving is moving:
             feed.moving = None
+        self._shelf.moved(feed)
         if not moving.cancelled():
             self._mender.recover_soon(feed)
 

@@ -122,6 +122,11 @@ class Instances:
         if held is not None:
             await held.wait()
 
+    async def settle(self, seconds: float) -> None:
+        """Wait for so long at most until what is being opened or closed now is done."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=seconds)
+
     async def settled(self) -> None:
         """Wait until all that is being opened or closed is done, as far as workers live."""
         while self._tasks:

@@ -43,8 +43,9 @@ class Shelf:
 
     def keep(self, feed: Feed) -> None:
         """Somebody holds it: it does not close."""
-        if feed.closes_at is not None and feed.seat is not None:
-            self._encoding.idle(feed.seat, None)
+        if feed.parked is not None and feed.parked is feed.seat:
+            self._encoding.idle(feed.parked, None)
+        feed.parked = None
         self._stop_clock(feed)
 
     def linger(self, feed: Feed) -> None:
@@ -56,11 +57,20 @@ class Shelf:
             feed.give_up()
             self.close_soon(feed)
             return
-        if feed.seat is not None:
-            self._encoding.idle(feed.seat, lambda: self.close(feed))
+        self._park(feed)
         loop, seconds = asyncio.get_running_loop(), self._settings.renditions.linger_s
         feed.closes_at = time.time() + seconds
         feed.timer = loop.call_later(seconds, self.close_soon, feed)
+
+    def moved(self, feed: Feed) -> None:
+        """It has another seat: others may have that, too, where nobody watches it."""
+        if feed.closes_at is not None:
+            self._park(feed)
+
+    def _park(self, feed: Feed) -> None:
+        if feed.seat is not None and feed.parked is not feed.seat:
+            feed.parked = feed.seat
+            self._encoding.idle(feed.seat, lambda: self.close(feed))
 
     def close_soon(self, feed: Feed) -> None:
         """Close it beside."""
