@@ -1,135 +1,40 @@
-"""The egress workers: started, configured, started again when they died. What they say is passed on to a listener."""
+"""The egress workers of a host: kept at their places, gone on with, and replaced so that viewers can choose again."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
-import time
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
 from steadycast.config.current import HostSettings
-from steadycast.config.tokens import REALM, TokenHash
-from steadycast.errors import RefusedError, SteadycastError
-from steadycast.lobbies import loss
-from steadycast.lobbies.ids import tag
-from steadycast.lobbies.retry import Loss, LossKind, Past, RetryPolicy, after_loss
-from steadycast.model import Receipt, TrackInfo, WorkerKind
-from steadycast.workers.channel import Descriptors
-from steadycast.workers.messages import (
-    BusLost,
-    BusTaken,
-    CloseTrack,
-    ConfigureEgress,
-    IceServerInfo,
-    KeyframeWanted,
-    KickViewer,
-    OpenBus,
-    RtspDescribe,
-    RtspGone,
-    ViewerConnected,
-    ViewerGone,
-    ViewerJoined,
-    WhepOffer,
-    WhepPatch,
-)
+from steadycast.config.tokens import TokenHash
+from steadycast.errors import ConflictError, RefusedError
+from steadycast.lobbies.egress import Egress
+from steadycast.lobbies.egress_crew import EgressCrew
+from steadycast.lobbies.egress_drains import REPLACED, Drains
+from steadycast.lobbies.egress_listener import EgressListener
+from steadycast.lobbies.egress_order import order_of
+from steadycast.lobbies.egress_place import Place
+from steadycast.model import RecycleCause
+from steadycast.workers.messages.stock import EgressStock
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
+__all__ = ["REPLACED", "Egress", "EgressListener", "Egresses"]
+
 log = structlog.get_logger("egress")
 
-
-class EgressListener(Protocol):
-    """Who hears what egress workers say. `describe` may wait; nothing else blocks."""
-
-    async def describe(self, egress: Egress, message: RtspDescribe) -> dict[str, Any]:
-        """An RTSP client wants a path."""
-
-    def hold_gone(self, egress: Egress, hold: str) -> None:
-        """An RTSP connection is gone."""
-
-    def joined(self, egress: Egress, message: ViewerJoined) -> None:
-        """An RTSP client plays."""
-
-    def connected(self, message: ViewerConnected) -> None:
-        """A WHEP viewer finished its handshake."""
-
-    def viewer_gone(self, message: ViewerGone) -> None:
-        """A viewer ended."""
-
-    def keyframe_wanted(self, track: str) -> None:
-        """A viewer of this track needs a keyframe."""
-
-    def bus_taken(self, track: str, bus: str) -> None:
-        """A track goes on with this bus."""
-
-    def bus_lost(self, egress: Egress, track: str) -> None:
-        """A track has no bus any more."""
-
-    def egress_gone(self, egress: Egress, why: str) -> None:
-        """The worker is gone, and all its viewers and buses with it."""
-
-
-class Egress:
-    """One egress worker that is configured and takes viewers."""
-
-    def __init__(self, request_s: float) -> None:
-        self.id = tag()
-        self.viewers = 0  # kept by the viewers' registry, for choosing the least busy worker
-        self._request_s = request_s
-        self._worker: Worker | None = None
-
-    @property
-    def worker(self) -> Worker:
-        """Its process; raises RefusedError before it was started."""
-        if self._worker is None:
-            raise RefusedError("egress.none", "The egress worker is not started.", retry_after=2)
-        return self._worker
-
-    @property
-    def works(self) -> bool:
-        """Whether orders make sense: its process was started, and is neither gone nor about to be."""
-        return self._worker is not None and self._worker.ready
-
-    def begin(self, worker: Worker) -> None:
-        """Its process was started."""
-        self._worker = worker
-
-    def viewer_statistics(self, viewer: str) -> dict[str, Any]:
-        """Counters of a viewer from the worker's last sign of life; empty where it has none."""
-        viewers = {} if self._worker is None else self._worker.statistics.get("viewers", {})
-        return dict(viewers.get(viewer, {})) if isinstance(viewers, dict) else {}
-
-    async def open_bus(self, track: str, epoch: str, info: TrackInfo, bus: str, descriptor: int) -> None:
-        """Read a track from a socket, which belongs to this call; `bus` is its name."""
-        await self.worker.request(OpenBus(track, epoch, info, bus), (descriptor,), deadline=self._request_s)
-
-    async def close_track(self, track: str) -> None:
-        """Forget a track."""
-        await self.worker.request(CloseTrack(track), deadline=self._request_s)
-
-    async def offer(self, viewer: str, tracks: tuple[str, ...], sdp: str) -> str:
-        """Answer an offer."""
-        body = await self.worker.request(WhepOffer(viewer, tracks, sdp), deadline=self._request_s)
-        return str(body["answer"])
-
-    async def patch(self, viewer: str, fragment: str) -> str | None:
-        """Candidates (None), or an ICE restart with its answer."""
-        body = await self.worker.request(WhepPatch(viewer, fragment), deadline=self._request_s)
-        return body.get("fragment")
-
-    async def kick(self, viewer: str, reason: str) -> None:
-        """End a viewer."""
-        await self.worker.request(KickViewer(viewer, reason), deadline=self._request_s)
+CHANGED = f"recycled: {RecycleCause.CONFIG.value}"
 
 
 class Egresses:
-    """`settings.egress.workers` places, each with an egress worker as long as the host lives.
+    """`settings.egress.workers` places, each with an egress worker as long as the host lives, and spares for them.
 
-    A worker that died is started again as a lobby worker is; once its budget of restarts is used up, once a window.
+    `restarts_total` counts workers that died and were started again, `recycled` those that were replaced, by cause.
     """
 
     def __init__(
@@ -137,147 +42,138 @@ class Egresses:
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._listening = listening
-        self._token = token
-        self._running: list[Egress] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
+        self._crew = EgressCrew(supervisor, listening, lambda: order_of(settings, token), settings.egress.spares)
         self._changed = asyncio.Event()
-        self.restarts_total = 0
+        self._adopted: dict[Egress, EgressStock] = {}  # until they are sorted by `start`
+        self._places: list[Place] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._drains = Drains(self._crew, settings)
+        self.recycled: Counter[RecycleCause] = Counter()
+
+    @property
+    def restarts_total(self) -> int:
+        """Workers that died and were started again."""
+        return sum(place.restarts for place in self._places)
+
+    @property
+    def spares(self) -> int:
+        """Workers that are started and have no order."""
+        return self._crew.spares
 
     def running(self) -> tuple[Egress, ...]:
         """The workers that take viewers now."""
-        return tuple(self._running)
+        return tuple(place.egress for place in self._places if place.egress is not None)
 
-    async def start(self, listener: EgressListener) -> None:
-        """Start all; returns when the first takes viewers. Raises RefusedError when none does within its deadlines."""
-        self._listener = listener
-        for number in range(self._settings.egress.workers):
-            self._tasks.append(asyncio.create_task(self._keep(), name=f"egress {number}"))
+    def draining(self) -> tuple[Egress, ...]:
+        """Those that only keep the viewers that they have."""
+        return self._drains.now()
+
+    def find(self, worker: str) -> Egress | None:
+        """By the id of its process; None where it is none of ours, or gone."""
+        return self._crew.find(worker)
+
+    # --- start and end
+
+    def adopt(self, adopted: Sequence[tuple[Worker, EgressStock]]) -> tuple[tuple[Egress, EgressStock], ...]:
+        """Workers of a former control plane that `start` shall go on with. What they say is kept until then.
+
+        Whoever knows their viewers counts them (`Egress.viewers`) before `start`: those that are drained end when they
+        have none.
+        """
+        pairs = tuple((self._crew.adopt(worker), stock) for worker, stock in adopted)
+        self._adopted.update(pairs)
+        return pairs
+
+    async def start(self, listener: EgressListener, adopted: Sequence[tuple[Worker, EgressStock]] = ()) -> None:
+        """Start all; returns when the first takes viewers. Raises RefusedError when none does within its deadlines.
+
+        Of the adopted, those with the order that would be given now stay at work, those without one are spares, and
+        the others are drained.
+        """
+        self._crew.listener = listener
+        self.adopt(adopted)
+        for egress in self._sorted():
+            self._drains.begin(egress, CHANGED)
+        free = self._settings.egress.workers - len(self._places)
+        await self._make_room(free)
+        self._places += [Place(self._crew, self._settings, self._changed) for _ in range(free)]
+        for number, place in enumerate(self._places):
+            self._tasks.append(asyncio.create_task(place.keep(), name=f"egress {number}"))
         await self.pick(self._settings.workers.start_s + self._settings.workers.request_s)
+        self._crew.keep_spares()
+
+    def _sorted(self) -> list[Egress]:
+        """Put the adopted where they belong; answers with those that must go, counted by cause."""
+        going = []
+        order, most = self._crew.order, self._settings.egress.workers
+        for egress, stock in sorted(self._adopted.items(), key=lambda pair: -pair[0].viewers):
+            self._crew.hear(egress)
+            if stock.order is None:
+                self._crew.keep(egress)
+                continue
+            egress.ordered(stock.order, stock.udp_port)
+            if stock.draining:
+                going.append(egress)
+            elif stock.order == order and len(self._places) < most:
+                self._places.append(Place(self._crew, self._settings, self._changed, egress))
+            else:
+                going.append(egress)
+                self.recycled[RecycleCause.CONFIG] += 1
+        self._adopted.clear()
+        return going
+
+    async def _make_room(self, wanted: int) -> None:
+        """Each worker needs a port of the range: those that drain give theirs up where new ones find none."""
+        first, last = self._settings.webrtc.udp_ports
+        if first == 0:
+            return
+        taken = [e for e in (*self._drains.now(), *self.running()) if e.udp_port in range(first, last + 1)]
+        short = len(taken) + wanted - (last - first + 1)
+        giving = [egress for egress in self._drains.now() if egress in taken][: max(0, short)]
+        await asyncio.gather(*(self._drains.hurry(egress) for egress in giving))
 
     async def pick(self, deadline: float) -> Egress:
         """The worker with the fewest viewers; waits for one up to `deadline` seconds. Raises RefusedError."""
+        stopping = self._crew.stopping
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
-                while not self._running and not self._stopping.is_set():
+                while not self.running() and not stopping.is_set():
                     self._changed.clear()
                     await self._changed.wait()
-        if not self._running or self._stopping.is_set():
+        running = self.running()
+        if not running or stopping.is_set():
             what = "No egress worker runs, so nothing can be watched."
             raise RefusedError("egress.none", what, hint="The host's log says why it does not start.", retry_after=2)
-        return min(self._running, key=lambda egress: egress.viewers)
+        return min(running, key=lambda egress: egress.viewers)
 
     async def close(self) -> None:
         """End all workers."""
-        self._stopping.set()
+        await self._crew.stop()
         self._changed.set()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, self._drains.close(), self._crew.end_spares("host ends"))
 
-    async def _keep(self) -> None:
-        workers = self._settings.workers
-        policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
-        past = Past()
-        while not self._stopping.is_set():
-            try:
-                why = await self._run()
-            except Exception:  # the edge of the room: whatever it is, the host needs an egress worker
-                log.exception("egress failed")
-                why = Loss(LossKind.WORKER, "host.fault", "an error of the host itself")
-            if self._stopping.is_set() or self._supervisor.closing:
-                return
-            retry = after_loss(why, past, policy, time.monotonic(), random.random())
-            past = retry.past
-            wait = workers.restart_window_s if retry.at is None else max(0.0, retry.at - time.monotonic())
-            log.error("egress worker lost", what=why.what, why=why.why, again_in_s=round(wait, 1))
-            self.restarts_total += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
+    async def leave(self) -> None:
+        """Do nothing more about them: they go on without this control plane."""
+        for task in self._tasks:
+            task.cancel()
+        tasks = (*self._tasks, *self._drains.leave())
+        await self._crew.stop()
+        self._changed.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self) -> Loss:
-        """One worker from start to gone."""
-        egress = Egress(self._settings.workers.request_s)
-        try:
-            worker = await self._supervisor.start(
-                WorkerKind.EGRESS,
-                on_message=lambda message, fds: self._heard(egress, message, fds),
-                on_request=lambda message, fds: self._asked(egress, message, fds),
-            )
-        except SteadycastError as error:
-            return loss.of_worker_error(error)
-        egress.begin(worker)
-        try:
-            return await self._serve(egress, worker)
-        finally:
-            await worker.end("host ends" if self._stopping.is_set() else "egress worker is replaced")
+    # --- replacing
 
-    async def _serve(self, egress: Egress, worker: Worker) -> Loss:
-        started = time.monotonic()
-        try:
-            listening = self._listening.dup()
-            await worker.request(self._order(), (listening.detach(),), deadline=self._settings.workers.request_s)
-            log.info("egress worker takes viewers", pid=worker.pid)
-            self._running.append(egress)
-            self._changed.set()
-            receipt = await self._gone_or_stopping(worker)
-        except SteadycastError as error:
-            return loss.of_worker_error(error)
-        finally:
-            if egress in self._running:
-                self._running.remove(egress)
-            self._listener.egress_gone(egress, "the egress worker is gone")
-        return loss.of_worker(receipt, time.monotonic() - started) if receipt else loss.STOPPING
+    async def recycle(self, egress: Egress, cause: RecycleCause) -> None:
+        """Replace a worker: the new one takes viewers when this returns, and the old one is drained.
 
-    async def _gone_or_stopping(self, worker: Worker) -> Receipt | None:
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            waiting: set[asyncio.Future[Any]] = {worker.gone, stopping}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        return worker.receipt
-
-    def _order(self) -> ConfigureEgress:
-        settings, egress = self._settings, self._settings.egress
-        servers = tuple(
-            IceServerInfo(s.url, s.username, s.credential.get_secret_value() if s.credential else None)
-            for s in settings.webrtc.ice_servers
-        )
-        return ConfigureEgress(
-            host=settings.host,
-            udp_ports=settings.webrtc.udp_ports,
-            public_address=settings.webrtc.public_address,
-            ice_servers=servers,
-            digest=self._token.digest() if self._token else {},
-            realm=REALM,
-            handshake_s=settings.webrtc.handshake_s,
-            viewer_budget_bytes=egress.viewer_budget_bytes,
-            viewer_stalled_s=egress.viewer_stalled_s,
-            viewer_silence_s=egress.viewer_silence_s,
-            history_bytes=egress.history_bytes,
-            gop_bytes=egress.gop_bytes,
-            rtsp_connections=settings.limits.rtsp_connections,
-            request_s=settings.workers.request_s,
-        )
-
-    async def _asked(self, egress: Egress, message: Any, fds: Descriptors) -> dict[str, Any]:
-        if self._stopping.is_set() or not isinstance(message, RtspDescribe):
-            raise RefusedError("egress.none", "The egress worker is about to end.", retry_after=2)
-        return await self._listener.describe(egress, message)
-
-    def _heard(self, egress: Egress, message: Any, fds: Descriptors) -> None:
-        match message:
-            case KeyframeWanted():
-                self._listener.keyframe_wanted(message.track)
-            case BusTaken():
-                self._listener.bus_taken(message.track, message.bus)
-            case BusLost():
-                self._listener.bus_lost(egress, message.track)
-            case RtspGone():
-                self._listener.hold_gone(egress, message.hold)
-            case ViewerJoined():
-                self._listener.joined(egress, message)
-            case ViewerConnected():
-                self._listener.connected(message)
-            case ViewerGone():
-                self._listener.viewer_gone(message)
+        Its viewers stay until they leave, at most `egress.drain_s`. Raises ConflictError where it is replaced already,
+        and SteadycastError where no new one starts: then the old one goes on.
+        """
+        place = next((place for place in self._places if place.egress is egress), None)
+        if place is None:
+            raise ConflictError("egress.replaced", "This egress worker is replaced already, or gone.")
+        old = await place.replace(egress)
+        self.recycled[cause] += 1
+        log.info("egress worker is replaced", pid=egress.worker.pid, cause=cause, viewers=egress.viewers)
+        if old is not None:
+            self._drains.begin(old, f"recycled: {cause.value}")

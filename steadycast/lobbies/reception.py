@@ -112,6 +112,10 @@ class Reception:
         if lobby is not None:
             lobby.feeds.bus_lost(name, egress)
 
+    async def end_viewers(self, egress: Egress, reason: str) -> None:
+        """A worker is about to end: its viewers are told, and may choose again."""
+        await self._viewers.end_those(tuple(v for v in self._viewers.of() if v.hold.egress is egress), reason)
+
     def egress_gone(self, egress: Egress, why: str) -> None:
         """All its viewers and connections are gone."""
         for viewer in self._viewers.of():

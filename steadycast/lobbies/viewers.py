@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -61,8 +61,7 @@ class Viewers:
         self._egresses = egresses
         self._events = events
         self._quota = Quota("viewers", settings.limits.viewers)
-        rate = settings.limits.offers_per_s
-        self._offers = Budget(rate, max(1.0, rate), time.monotonic())
+        self._offers = self._budget()
         self._holds: dict[str, Hold] = {}
         self._viewers: dict[str, Viewer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,6 +156,13 @@ class Viewers:
 
     async def end_all(self, lobby: Lobby, reason: str) -> None:
         """End all viewers of a lobby, and forget what described it but does not play."""
+        await self.end_those(self.of(lobby), reason)
+        for hold in tuple(self._holds.values()):
+            if hold.lobby is lobby:
+                self.give_back(hold)
+
+    async def end_those(self, viewers: Iterable[Viewer], reason: str) -> None:
+        """End these viewers; where a worker does not answer they are forgotten all the same."""
         limit = asyncio.Semaphore(KICKS_AT_ONCE)
 
         async def kick(viewer: Viewer) -> None:
@@ -167,10 +173,7 @@ class Viewers:
                     log.warning("viewer not ended by its worker", viewer=viewer.id, code=error.code, what=error.what)
                     self.forget(viewer.id, reason)
 
-        await asyncio.gather(*(kick(viewer) for viewer in self.of(lobby)))
-        for hold in tuple(self._holds.values()):
-            if hold.lobby is lobby:
-                self.give_back(hold)
+        await asyncio.gather(*(kick(viewer) for viewer in viewers))
 
     def tracks_failed(self, lobby: Lobby, failed: tuple[Failed, ...]) -> None:
         """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again."""
@@ -194,6 +197,15 @@ class Viewers:
         self.say(viewer, "viewer.gone", reason)
 
     # --- admission
+
+    def limits_changed(self) -> None:
+        """Count with the limits of now."""
+        self._quota.resize(self._settings.limits.viewers)
+        self._offers = self._budget()
+
+    def _budget(self) -> Budget:
+        rate = self._settings.limits.offers_per_s
+        return Budget(rate, max(1.0, rate), time.monotonic())
 
     def take_offer(self) -> None:
         """Use the budget of offers; raises TooManyError."""

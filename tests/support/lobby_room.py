@@ -59,6 +59,7 @@ SETTINGS: dict[str, Any] = {
     "renditions": {"linger_s": 0},
     "sources": {"applications": {"app": ["app"]}, "rtsp_backoff_s": [0.01, 0.05]},
     "limits": {"offers_per_s": 10_000},
+    "egress": {"spares": 0},
 }
 
 
