@@ -12,6 +12,8 @@ from pathlib import Path
 from steadycast.model import Check, Measures, Receipt, Rung, WorkerKind
 from steadycast.tracking import displays, proc, sockets
 from steadycast.tracking.families import Identity, family
+from steadycast.tracking.proc import ProcessStat
+from steadycast.tracking.quiet import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,10 @@ class Outcome:
 
 def look(held: Held) -> Remains:
     """Look at all that is left, from outside. Blocking: some milliseconds, more on a host with many processes."""
-    left = family(held.identity, held.mark, held.known, by_session=held.by_session)
-    process = proc.is_same(held.identity.pid, held.identity.start_time)
+    found = family(held.identity, held.mark, held.known, by_session=held.by_session)
+    left = [one for one in found if not _is_anothers(one)]
+    head = proc.stat(held.identity.pid)
+    process = head is not None and head.start_time == held.identity.start_time and not _is_anothers(head)
     return Remains(
         process=process,
         descendants=tuple(f"{one.name} (pid {one.pid}, {one.state})" for one in left),
@@ -82,6 +86,11 @@ def look(held: Held) -> Remains:
         files=tuple(sorted(str(path) for path in held.folder.glob(f"{held.worker}.*"))),
         ports=_ports([one.pid for one in left] + ([held.identity.pid] if process else [])),
     )
+
+
+def _is_anothers(one: ProcessStat) -> bool:
+    """A zombie that another process has to reap, mostly init: it holds nothing but its number."""
+    return one.state == "Z" and one.parent != os.getpid()
 
 
 def _ports(pids: Sequence[int]) -> tuple[str, ...] | None:
@@ -172,6 +181,30 @@ def write(held: Held, outcome: Outcome, found: tuple[Check, ...]) -> Receipt:
         checks=found,
         clean=is_clean(found),
         before=outcome.before,
+    )
+
+
+def write_judged(judged: Judged, worker: str, kind: WorkerKind, pid: int) -> Receipt:
+    """The receipt of a rendition or viewer that ended in a worker that lives on, or that went with it."""
+    ended, lent = judged.ended, judged.ended.lent
+    return Receipt(
+        id=uuid.uuid4().hex,
+        worker=worker,
+        kind=kind,
+        pid=pid,
+        lobby=lent.lobby,
+        cause=ended.cause,
+        started=lent.since,
+        ended=ended.at,
+        exit_code=None,
+        signal=None,
+        rungs=(),
+        checks=judged.checks,
+        clean=is_clean(judged.checks),
+        subject=lent.subject,
+        name=lent.name,
+        before=ended.before,
+        after=judged.after,
     )
 
 

@@ -41,6 +41,7 @@ AT_ONCE = 32  # leftovers that are ended
 PAGES = 1000  # of one stock
 SWEPT = 200  # names that are told
 AGAIN_S = (0.05, 1.0)  # first and longest pause before a worker that is only just starting is tried again
+STOPPED_S = 0.5  # what a stopped process has to go on; a host that waits for it does not answer its callers
 ENDED = "ended while there was no control plane"
 
 
@@ -96,7 +97,7 @@ class Muster:
     async def _one(self, leftover: Leftover) -> Adopted | Receipt:
         record = leftover.record
         process = Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
-        if process is None or leftover.fault is not None:
+        if process is None or leftover.fault is not None or _has_ended(record):
             return await self._end(leftover, process, leftover.fault or ENDED)
         until = asyncio.get_running_loop().time() + self._around.settings.adopt_s
         try:
@@ -121,7 +122,9 @@ class Muster:
     async def _ask(self, worker: Worker, until: float) -> Adopted | Receipt:
         loop = asyncio.get_running_loop()
         try:
-            if not await worker.says_hello(max(0.0, until - loop.time())):
+            if not await worker.says_hello(STOPPED_S) and not _is_stopped(worker):
+                await worker.says_hello(max(0.0, until - loop.time()))
+            if not worker.greeted:
                 raise DeadlineError("worker.hello", self._no_hello(worker))
             stock = await take_stock(worker, until)
         except (SteadycastError, CodecError) as error:
@@ -131,9 +134,14 @@ class Muster:
         return Adopted(worker, stock) if worker.ready else await worker.gone
 
     def _no_hello(self, worker: Worker) -> str:
-        one = proc.stat(worker.pid)
-        stopped = " and is stopped" if one is not None and one.state in "Tt" else ""
-        return f"it said no hello within {self._around.settings.adopt_s:g} s{stopped}"
+        within = f"it said no hello within {self._around.settings.adopt_s:g} s"
+        return "it is stopped" if _is_stopped(worker) else within
+
+
+def _is_stopped(worker: Worker) -> bool:
+    """By a signal or a debugger."""
+    one = proc.stat(worker.pid)
+    return one is not None and one.state in "Tt"
 
 
 async def take_stock(worker: Worker, until: float) -> Stock:
@@ -174,7 +182,6 @@ async def _connected(runtime: Path, record: WorkerRecord) -> socket.socket:
     listens (SO_PEERCRED names who called listen(2) last), or its line of callers is full: it is tried again.
     """
     pause, longest = AGAIN_S
-    former: int | None = None
     while True:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -190,11 +197,16 @@ async def _connected(runtime: Path, record: WorkerRecord) -> socket.socket:
             if (pid, uid) == (record.pid, os.getuid()):
                 return sock
             sock.close()
-            if uid != os.getuid() or (former is not None and pid != former):
-                raise WorkerError("worker.peer", f"process {pid} of user {uid} listens at its control socket")
-            former = pid
+            if uid != os.getuid():
+                raise WorkerError("worker.peer", f"user {uid} listens at its control socket")
         await asyncio.sleep(pause)
         pause = min(longest, pause * 2)
+
+
+def _has_ended(record: WorkerRecord) -> bool:
+    """A zombie, whose parent has not reaped it yet."""
+    one = proc.stat(record.pid)
+    return one is not None and one.state == "Z"
 
 
 def _why(error: Exception) -> str:

@@ -92,7 +92,7 @@ class Ladder:
             self.before = replace(now, objects=objects)
 
     async def _wait_until_reaped(self) -> None:
-        """No child of ours: its parent reaps it, which may be us by now (as the subreaper) or takes a moment."""
+        """No child of ours when it was found: it may be by now (we are the subreaper), or its end is not yet seen."""
         until = time.monotonic() + self.settings.kill_s
         with self._rung("reaped"):
             while not reap(self.identity) and time.monotonic() < until:

@@ -65,13 +65,13 @@ def find_leftovers(runtime: Path) -> Leftovers:
 async def end_leftover(
     leftover: Leftover, process: Process | None, around: Surroundings, cause: str
 ) -> tuple[Receipt, tuple[str, ...]]:
-    """End what is left of a worker that has no channel; its receipt, and the names of what went though it had ended.
+    """End what is left of a worker that has no channel; its receipt, and the names of what went with it.
 
     A process is ended only if pid, start time and boot are those of the record, or its environment names the worker.
     """
     record = leftover.record
     ladder = Ladder(around.runtime, record, process, around.settings, around.looks, around.gauge)
-    before = () if process is not None and leftover.fault is None else _things(around.runtime, record.id)
+    before = _things(around.runtime, record.id)
     try:
         await ladder.climb_down(lambda: False)
         receipt = await ladder.look(cause, ())

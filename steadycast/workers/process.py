@@ -96,12 +96,17 @@ def kill(identity: Identity, number: signal.Signals) -> None:
 
 
 def reap(identity: Identity) -> bool:
-    """Collect an ended process if it became our child, nothing else; whether it is gone."""
+    """Collect an ended process if it became our child, nothing else; whether it is gone.
+
+    A zombie that another process has to reap holds nothing but its number, and counts as gone.
+    """
     one = proc.stat(identity.pid)
     if one is None or one.start_time != identity.start_time:
         return True
-    if one.parent != os.getpid() or one.state != "Z":
+    if one.state != "Z":
         return False
+    if one.parent != os.getpid():
+        return True
     try:
         return os.waitpid(identity.pid, os.WNOHANG)[0] == identity.pid
     except ChildProcessError:

@@ -46,7 +46,7 @@ class Spares:
     def keep(self, worker: Worker) -> bool:
         """Put a worker that nobody uses among the spares; False where there are enough."""
         self._expected.discard(worker)
-        if len(self._ready) + len(self._expected) >= self._count or not worker.ready:
+        if len(self._ready) >= self._count or not worker.ready:
             return False
         self._ready.append(worker)
         return True

@@ -162,7 +162,7 @@ class Worker(Recorded):
     async def says_hello(self, seconds: float) -> bool:
         """Whether its Hello comes within so many seconds; at once False where it ends. Cancelling it does no harm."""
         await asyncio.wait({self._hello}, timeout=seconds)
-        return self._said_hello
+        return self.greeted
 
     async def said_hello(self) -> None:
         """Wait for its Hello within `start_s`. Raises DeadlineError or WorkerError once it is gone."""
@@ -183,7 +183,8 @@ class Worker(Recorded):
         raise DeadlineError("worker.start", what + f"said no hello within {seconds:g} s", why=self.log_tail or None)
 
     @property
-    def _said_hello(self) -> bool:
+    def greeted(self) -> bool:
+        """It said hello, ending or not."""
         return self._hello.done() and not self._hello.cancelled()
 
     def note_family(self) -> None:
@@ -260,7 +261,7 @@ class Worker(Recorded):
         self._tell(receipt)
 
     def _ask_to_end(self, cause: str) -> bool:
-        if is_hang(cause) or not self._said_hello or self._channel.closed.done():
+        if is_hang(cause) or not self.greeted or self._channel.closed.done():
             return False
         try:
             self._channel.post(End(cause))

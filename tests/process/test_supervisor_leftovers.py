@@ -1,4 +1,4 @@
-"""A control plane is killed: its workers end by themselves, or the next control plane ends them."""
+"""What a killed control plane leaves besides its workers: they end by themselves, or the next one sweeps it away."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,76 +18,98 @@ from steadycast.config.settings import WorkerSettings
 from steadycast.model import WorkerKind
 from steadycast.tracking import proc
 from steadycast.workers import records
-from steadycast.workers.leftovers import clear_leftovers
+from steadycast.workers.adoption import Adoption
 from steadycast.workers.records import WorkerRecord
+from steadycast.workers.supervisor import Supervisor
 from tests.support import outside
-
-ROOT = Path(__file__).parents[2]
-SETTINGS = WorkerSettings(end_s=3, term_s=5, kill_s=20)
+from tests.support.killed_plane import control_plane, sleeper
 
 
-@contextmanager
-def control_plane(runtime: Path, orphan_timeout_s: float) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A control plane with a lobby worker and a display worker: its process, and their pids and the display."""
-    command = [sys.executable, "-m", "tests.support.control_plane", str(runtime), str(orphan_timeout_s)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            while line.count(" ") != 2 or not line.replace(" ", "").strip().isdigit():  # the log comes before
-                assert line, "the control plane ended"
-                line = process.stdout.readline()
-            yield process, [int(word) for word in line.split()]
-        finally:
-            process.kill()
+@asynccontextmanager
+async def adopted(runtime: Path) -> AsyncIterator[Adoption]:
+    settings = WorkerSettings(spares=0, end_s=3, term_s=5, kill_s=20)
+    supervisor = Supervisor(runtime, settings, lambda receipt: None, gstreamer=False)
+    await supervisor.open()
+    try:
+        yield await supervisor.adopt()
+    finally:
+        await supervisor.close()
 
 
-@contextmanager
-def sleeper(own: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sleep", "600"], env=own, start_new_session=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def marked_by(runtime: Path) -> list[int]:
+    return outside.marked(f"STEADYCAST_HOME={runtime}")
 
 
-def ids(runtime: Path) -> list[str]:
-    return [record.id for record in records.read_all(runtime)]
-
-
-async def test_the_next_control_plane_ends_them(tmp_path: Path) -> None:
-    with control_plane(tmp_path, 600) as (process, (lobby, display, number)):
-        await outside.until(lambda: len(ids(tmp_path)) == 3)  # with the spare
-        workers = ids(tmp_path)
-        process.kill()
-        process.wait()
-        assert proc.start_time(lobby) is not None
-        assert proc.start_time(display) is not None
-        assert outside.has_socket(number)
-        receipts = await clear_leftovers(tmp_path, SETTINGS)
-    assert sorted(receipt.worker for receipt in receipts) == workers
-    assert {receipt.cause for receipt in receipts} == {"left by a former control plane"}
-    assert [receipt for receipt in receipts if not receipt.clean] == []
-    assert {receipt.lobby for receipt in receipts} == {"one", "two", None}
-    assert [outside.marked(f"STEADYCAST_WORKER={worker}") for worker in workers] == [[], [], []]
+async def test_workers_that_died_with_it_leave_nothing(tmp_path: Path) -> None:
+    """The programs that they started live on, forked away."""
+    with control_plane(tmp_path, 600, "family") as killed:
+        lobby, display, number = killed.told
+        await outside.until(lambda: len(records.read_all(tmp_path)) == 3)  # with the spare
+        killed.kill()
+        for pid in (lobby, display):
+            os.kill(pid, signal.SIGKILL)
+        await outside.until(lambda: outside.has_ended(lobby) and outside.has_ended(display))
+        assert marked_by(tmp_path)
+        async with adopted(tmp_path) as adoption:
+            assert len(adoption.adopted) == 1
+            assert {receipt.lobby for receipt in adoption.ended} == {"one", "two"}
+            assert {receipt.cause for receipt in adoption.ended} == {"ended while there was no control plane"}
+            assert [receipt for receipt in adoption.ended if not receipt.clean] == []
+            assert any(name.endswith(".display") for name in adoption.swept)
+    assert marked_by(tmp_path) == []
     assert outside.stale_files(number) == []
     assert list((tmp_path / "workers").iterdir()) == []
-    assert await clear_leftovers(tmp_path, SETTINGS) == ()
+
+
+async def test_a_dead_display_is_swept(tmp_path: Path) -> None:
+    with control_plane(tmp_path, 600, "family") as killed:
+        number = killed.told[2]
+        killed.kill()
+        for pid in marked_by(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+        await outside.until(lambda: not marked_by(tmp_path))
+        assert outside.stale_files(number) == [f"/tmp/.X11-unix/X{number}"]
+        async with adopted(tmp_path) as adoption:
+            assert f"/tmp/.X11-unix/X{number}" in adoption.swept
+            assert adoption.adopted == ()
+    assert outside.stale_files(number) == []
 
 
 async def test_alone_too_long_they_end_by_themselves(tmp_path: Path) -> None:
-    with control_plane(tmp_path, 1) as (process, (lobby, display, number)):
-        process.kill()
-        process.wait()
+    with control_plane(tmp_path, 1, "family") as killed:
+        lobby, display, number = killed.told
+        killed.kill()
         await outside.until(lambda: outside.has_ended(lobby) and outside.has_ended(display))
         assert outside.stale_files(number) == []
-        receipts = await clear_leftovers(tmp_path, SETTINGS)
-    assert all(receipt.clean for receipt in receipts)
+        async with adopted(tmp_path) as adoption:
+            assert all(receipt.clean for receipt in adoption.ended)
     assert list((tmp_path / "workers").iterdir()) == []
 
 
+async def test_the_runtime_folder_is_wiped(tmp_path: Path) -> None:
+    """Workers that live are found by the mark of their host, and never those of another host."""
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    other = {"PATH": os.environ["PATH"], "STEADYCAST_WORKER": "lobby-0123abcd", "STEADYCAST_HOME": str(tmp_path)}
+    with sleeper(other) as innocent, control_plane(runtime, 600, "family") as killed:
+        killed.kill()
+        shutil.rmtree(runtime)
+        runtime.mkdir()
+        left = marked_by(runtime)
+        assert len(left) >= 4  # both workers, the X server, programs
+        async with adopted(runtime) as adoption:
+            assert adoption.adopted == ()
+            assert {receipt.cause for receipt in adoption.ended} == {"not adopted: it was not written down"}
+            assert [receipt for receipt in adoption.ended if not receipt.clean] == []
+            swept = " ".join(adoption.swept)
+            assert all(f"process {pid} (" in swept for pid in left)
+        assert marked_by(runtime) == []
+        assert innocent.poll() is None
+    assert outside.stale_files(killed.told[2]) == []
+
+
 @pytest.mark.parametrize("what", ["another start time", "another boot"])
-async def test_a_recycled_pid_is_not_killed(tmp_path: Path, what: str) -> None:
+async def test_a_recycled_pid_is_not_adopted_nor_killed(tmp_path: Path, what: str) -> None:
     with sleeper() as innocent:
         started = proc.start_time(innocent.pid) or 0
         record = WorkerRecord(
@@ -103,8 +124,10 @@ async def test_a_recycled_pid_is_not_killed(tmp_path: Path, what: str) -> None:
         )
         records.folder(tmp_path).mkdir()
         records.write(records.folder(tmp_path) / "lobby-0123abcd.json", record)
-        (receipt,) = await clear_leftovers(tmp_path, SETTINGS)
-        assert receipt.rungs[0].name == "looked"
+        async with adopted(tmp_path) as adoption:
+            (receipt,) = adoption.ended
+            assert receipt.rungs[0].name == "looked"
+            assert adoption.adopted == ()
         assert innocent.poll() is None
     assert list((tmp_path / "workers").iterdir()) == []
 
@@ -116,7 +139,10 @@ async def test_files_that_are_no_records(tmp_path: Path) -> None:
     (folder / "lobby-0123abcd.sock").touch()
     (folder / "egress-0123abcd.json").write_text(json.dumps({"id": 7}))
     (folder / "notes.txt").touch()
-    assert await clear_leftovers(tmp_path, SETTINGS) == ()
+    async with adopted(tmp_path) as adoption:
+        assert (adoption.adopted, adoption.ended) == ((), ())
+        swept = sorted(Path(name).name for name in adoption.swept)
+        assert swept == ["egress-0123abcd.json", "lobby-0123abcd.json", "lobby-0123abcd.sock"]
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
@@ -130,9 +156,10 @@ async def test_a_worker_without_a_record(tmp_path: Path) -> None:
     with sleeper(own) as process:
         await outside.until(lambda: outside.marked(f"STEADYCAST_WORKER={name}"))
         waiting = asyncio.create_task(asyncio.to_thread(process.wait))
-        (receipt,) = await clear_leftovers(tmp_path, SETTINGS)
-        # 0: it was our child, and who ended it reaped it before us.
-        assert await asyncio.wait_for(waiting, 30) in (-signal.SIGTERM, 0)
+        async with adopted(tmp_path) as adoption:
+            (receipt,) = adoption.ended
+            # 0: it was our child, and who ended it reaped it before us.
+            assert await asyncio.wait_for(waiting, 30) in (-signal.SIGTERM, 0)
     assert receipt.pid == process.pid
     assert receipt.clean
     assert list(folder.iterdir()) == []

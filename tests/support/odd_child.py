@@ -15,6 +15,7 @@ from steadycast.tracking.proc import descriptors
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.child import Parent, run_child
 from steadycast.workers.messages import CloseRendition, ForceKeyframe
+from steadycast.workers.messages.stock import LobbyStock, Stock
 
 FORK_AWAY = "import os,time\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  time.sleep(600)\nos._exit(0)\n"
 
@@ -76,6 +77,9 @@ class Odd:
     def statistics(self) -> dict[str, Any]:
         self._beats += 1
         return {"beats": self._beats}
+
+    def stock(self, after: int) -> tuple[Stock, int | None]:
+        return LobbyStock(), None
 
     async def close(self) -> None:
         if self._hang_at_close:
