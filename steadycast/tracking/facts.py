@@ -19,10 +19,10 @@ CHILDREN = 64
 KINDS = 64
 WORDS = 4096  # bytes of a command line
 # Of /proc/<pid>/status (proc(5)): what says how large it is, how it waits, and what it does with signals.
-_STATUS = frozenset(
-    "Name State PPid Threads VmPeak VmSize VmHWM VmRSS VmSwap SigPnd ShdPnd SigBlk SigIgn SigCgt"
-    " voluntary_ctxt_switches nonvoluntary_ctxt_switches".split()
-)
+_STATUS = frozenset({
+    "Name", "State", "PPid", "Threads", "VmPeak", "VmSize", "VmHWM", "VmRSS", "VmSwap", "SigPnd", "ShdPnd", "SigBlk",
+    "SigIgn", "SigCgt", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -26,6 +26,9 @@ from steadycast.workers.codec import to_plain
 from steadycast.workers.inquiry import LOG_BYTES, Inquiry, Part, beside
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
+
+if TYPE_CHECKING:
+    from steadycast.workers.ladder import Ladder
 
 log = structlog.get_logger("evidence")
 
@@ -141,6 +144,18 @@ class EvidenceFolder:
         kept = sorted(self._path.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for path in kept[: -self._most]:
             path.unlink(missing_ok=True)
+
+
+async def before_kill(
+    folder: EvidenceFolder | None, ladder: Ladder, cause: str, statistics: dict[str, Any]
+) -> str | None:
+    """Keep evidence of a worker that hangs, as a rung of its ladder: the name of the case."""
+    process = ladder.process
+    if folder is None or process is None or process.exited.done() or not is_hang(cause):
+        return None
+    name, rung = await folder.keep(ladder.runtime, ladder.record, process, cause, statistics)
+    ladder.rungs.append(rung)
+    return name
 
 
 def cut(text: str, most: int) -> str:

@@ -62,6 +62,13 @@ class Pulse:
         self._marks: dict[str, _Mark] = {}
         self._last: float | None = None
 
+    def stands_still(self, statistics: Mapping[str, Any], now: float) -> str | None:
+        """As `beat`, in words for the cause of an end; None where nothing stands still."""
+        found = self.beat(statistics, now)
+        if found.motion is not Motion.STALLED or found.since is None:
+            return None
+        return f"stands still: {found.which}, for {now - found.since:.0f} s"
+
     def beat(self, statistics: Mapping[str, Any], now: float) -> Verdict:
         """A heartbeat came with these statistics. What is missing in them, or odd, is not held against the worker."""
         passed = 0.0 if self._last is None else max(0.0, now - self._last)
