@@ -10,7 +10,20 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from steadycast import __version__
-from steadycast.api import devices, errors, events, lobbies, metrics, page, receipts, simulated, system, viewers, whep
+from steadycast.api import (
+    devices,
+    errors,
+    events,
+    lobbies,
+    metrics,
+    page,
+    receipts,
+    reload,
+    simulated,
+    system,
+    viewers,
+    whep,
+)
 from steadycast.api.guard import Guard
 from steadycast.api.intake import Intake, Outgo
 from steadycast.api.security import rules_from
@@ -40,10 +53,11 @@ def create_app(
     state: Path | None = None,
     canary: Canary | None = None,
     simulated_vendor: SimulatedVendor | None = None,
+    reloads: reload.Reloads | None = None,
 ) -> FastAPI:
     """The ASGI application. `files` are those of the page, `state` the folder of the store. Raises ConfigError.
 
-    Faults can be set only where there is a `simulated_vendor`.
+    Faults can be set only where there is a `simulated_vendor`; the config can be read again where `reloads` does it.
 
     `canary` is closed by whoever starts the host; the event stream ends with `rooms.events.close()`, which has to be
     called before a server waits for its connections to end.
@@ -68,6 +82,8 @@ def create_app(
     app.include_router(metrics.router(rooms, started))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
+    if reloads is not None:
+        app.include_router(reload.router(reloads))
     if simulated_vendor is not None:
         app.include_router(simulated.router(simulated_vendor))
     if files is not None:

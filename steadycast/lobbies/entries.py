@@ -64,6 +64,10 @@ class Entries:
             raise RefusedError("limit.lobbies", "Too many lobbies.", why=why, hint=hint, retry_after=30)
         return lease
 
+    def resize(self, limit: int) -> None:
+        """Another limit; those that are there stay."""
+        self._quota.resize(limit)
+
     def give_back(self, lease: Lease) -> None:
         """A place that came to nothing."""
         self._quota.give_back(lease)

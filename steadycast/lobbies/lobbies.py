@@ -14,6 +14,7 @@ from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError, SteadycastError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies import showing
+from steadycast.lobbies.declaring import Declaring
 from steadycast.lobbies.devices import Devices
 from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.encoders.encoders import Encoders
@@ -48,7 +49,7 @@ class LobbiesParts:
     encoders: Encoders
 
 
-class Lobbies(Watching, Devices):
+class Lobbies(Watching, Declaring, Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
@@ -64,6 +65,8 @@ class Lobbies(Watching, Devices):
         self._creating = asyncio.Lock()
         self._closing = False
         self._viewers = Viewers(self._settings, parts.egresses, parts.events)
+        self._viewers.living = parts.receipts.living
+        parts.encoders.tell(parts.receipts.living)
         find = self._entries.lobby
         self._reception = Reception(self._viewers, find, self._entries.lobbies)
         self.move: Mover = Moving(find, parts.staging.encoding).move

@@ -42,13 +42,18 @@ def set_up_logs(settings: Settings) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
+    set_level(settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they have handlers of their own
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # A reader of the log that went away, or a full disk, is no reason to fail.
     logging.raiseExceptions = False
+
+
+def set_level(level: str) -> None:
+    """Write what is at least this important from now on."""
+    logging.getLogger().setLevel(level.upper())
 
 
 def _escape(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,0 +1,119 @@
+"""What the room does for a config that is read again: its lobbies come, change and go, other limits count."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from steadycast.config.current import HostSettings
+from steadycast.config.settings import LobbySettings
+from steadycast.errors import NotFoundError, RefusedError, SteadycastError
+from steadycast.leases.quota import Lease
+from steadycast.lobbies.entries import Entries, Entry
+from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.reloading import RunningLobby
+from steadycast.lobbies.store import StoredLobby
+from steadycast.lobbies.viewers import Viewers
+from steadycast.lobbies.views import Deleted
+from steadycast.model import LobbyState
+
+if TYPE_CHECKING:
+    from steadycast.lobbies.lobbies import LobbiesParts
+
+log = structlog.get_logger("lobbies")
+
+LOOK_S = 0.05  # between looks at a lobby that starts
+
+
+class Declaring:
+    """The part of `Lobbies` about lobbies of the config. Its calls answer with what could not be stored, if anything:
+    the lobby is shown all the same, and the config is read at the next start."""
+
+    _entries: Entries
+    _viewers: Viewers
+    _settings: HostSettings
+    _parts: LobbiesParts
+
+    async def running(self) -> tuple[RunningLobby, ...]:
+        """The lobbies that are there and not about to end, with what they are asked to show. Raises RefusedError
+        `store.*`."""
+        callers = {stored.id for stored in await self._parts.store.lobbies() if not stored.declared}
+        there = (lobby for lobby in self._entries.lobbies() if not lobby.leaving)
+        # A lobby of the config is started even where it could not be stored; one of a caller never.
+        return tuple(
+            RunningLobby(one.id, one.request.key, one.request, one.id not in callers, one.created) for one in there
+        )
+
+    def limits_changed(self) -> None:
+        """Count with the limits of now."""
+        self._entries.resize(self._settings.limits.lobbies)
+        self._viewers.limits_changed()
+
+    async def declare(self, stored: StoredLobby, request: LobbySettings) -> str | None:
+        """Start a lobby of the config. Raises RefusedError `limit.lobbies`."""
+        lease = self._admit(stored.id)
+        self._begin(stored, request, lease)
+        return await self.keep(stored)
+
+    async def undeclare(self, id: str, cause: str) -> str | None:
+        """End a lobby; answers when it is gone. Harmless where it is gone already."""
+        try:
+            entry = self._entries.find(id)
+        except NotFoundError:
+            return None
+        problem = None
+        try:
+            await self._parts.store.remove_lobby(id)
+        except RefusedError as error:
+            problem = _unstored(id, error)
+        await self._begin_end(entry, cause)
+        return problem
+
+    async def keep(self, stored: StoredLobby) -> str | None:
+        """Store a lobby as it is now."""
+        try:
+            await self._parts.store.put_lobby(stored)
+        except RefusedError as error:
+            return _unstored(stored.id, error)
+        return None
+
+    def streams(self, id: str) -> bool:
+        """Whether a lobby shows; False also where it is gone."""
+        return any(lobby.id == id and lobby.state is LobbyState.STREAMING for lobby in self._entries.lobbies())
+
+    async def redeclare(self, stored: StoredLobby, request: LobbySettings) -> None:
+        """Make a lobby another one under the same id and key; answers when it is that. Raises SteadycastError."""
+        await self._begin_end(self._entries.find(stored.id), "its config changed")
+        self._begin(stored, request, self._admit(stored.id))
+
+    async def shows(self, id: str) -> None:
+        """Wait until a lobby shows. Raises SteadycastError, in the words of its source where that failed."""
+        await self._entries.lobby(id).ready()
+
+    async def left_starting(self, id: str, seconds: float) -> bool:
+        """Whether a lobby shows, or is known not to, within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._entries.lobby(id).state in (LobbyState.CREATED, LobbyState.STARTING):
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            return False
+        except NotFoundError:  # a caller was quicker
+            return True
+        return True
+
+    def _admit(self, id: str) -> Lease:
+        raise NotImplementedError
+
+    def _begin(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
+        raise NotImplementedError
+
+    async def _begin_end(self, entry: Entry, cause: str) -> Deleted:
+        raise NotImplementedError
+
+
+def _unstored(id: str, error: SteadycastError) -> str:
+    log.error("a lobby of the config is not stored", lobby=id, code=error.code, what=error.what, why=error.why)
+    return f"lobby {id} is not stored as it is now: {error.what}"
