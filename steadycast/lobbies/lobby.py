@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import ConflictError, RefusedError, SourceError
-from steadycast.lifecycle import LEAVING, LOBBY, check_move
+from steadycast.errors import ConflictError, RefusedError
+from steadycast.lifecycle import LEAVING, LOBBY, Life, Move
 from steadycast.lobbies.asked import Asked
+from steadycast.lobbies.crossing import Crossed
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.failure import Failure
 from steadycast.lobbies.feed import Failed
-from steadycast.lobbies.feeds import Feeds
+from steadycast.lobbies.feeds import Feeds, RenditionMove
+from steadycast.lobbies.replacing import Replacing
 from steadycast.lobbies.retry import Loss, LossKind, Past, Retry, RetryPolicy, after_loss
-from steadycast.lobbies.stage import Stage
+from steadycast.lobbies.stage import Display, Stage
 from steadycast.lobbies.staging import Staging, StagingParts
-from steadycast.model import LobbyState, Receipt
+from steadycast.lobbies.views import Recycled
+from steadycast.model import LobbyState, Receipt, RecycleCause
 
 log = structlog.get_logger("lobby")
 
 TracksFailed = Callable[["Lobby", tuple[Failed, ...]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a lobby is DEGRADED. `retry_at`: when it is tried again (Unix seconds); None: not by itself."""
-
-    loss: Loss
-    retry_at: float | None
-    latched: str | None
-
-    def why(self) -> str:
-        """For a person."""
-        words = self.loss.what if self.loss.why is None else f"{self.loss.what}: {self.loss.why}"
-        return words if self.latched is None else f"{words} ({self.latched})"
 
 
 class Lobby:
@@ -57,25 +48,35 @@ class Lobby:
         self.id = id
         self._asked = Asked(request)
         self.created = self.since = created
-        self.state = LobbyState.CREATED
+        self._state = Life(LOBBY, LobbyState.CREATED, time.monotonic(), self._entered)
         self.failure: Failure | None = None
         self.stage: Stage | None = None
-        self.restarts = 0
-        self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show)
+        self.restarts = 0  # tries to bring it back
+        self.crashes = 0  # workers that were lost
+        self.generation = 0  # workers that showed it
+        self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show, self._track_moved)
         self._settings: HostSettings = parts.settings
         self._events = events
         self._tracks_failed = tracks_failed
         self._past = Past()
         self._stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._staging = Staging(id, self._asked, parts, self._stopping)
+        self.replacing = Replacing(id, self._staging, self.feeds, events, self._turned)
+        self._hurry = asyncio.Event()
         self._moved = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._code: str | None = None  # of the latest move
         self._say()
 
     @property
     def request(self) -> LobbySettings:
         """What it was asked to be, as it stands now."""
         return self._asked.request
+
+    @property
+    def state(self) -> LobbyState:
+        """Where it is in its life."""
+        return self._state.state
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -91,6 +92,40 @@ class Lobby:
         """Begin its life."""
         self._move(LobbyState.STARTING)
         self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+
+    def adopt(self, display: Display | None, stage: Stage | None) -> None:
+        """Begin its life with what is there already: what shows is shown from now on."""
+        self._staging.adopt(display, stage)
+        if stage is not None and stage.shows.done() and stage.works:
+            self.stage = stage
+            self._move(LobbyState.STREAMING, "its workers were found")
+        else:
+            self._move(LobbyState.STARTING)
+        self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+
+    async def recycle(self, cause: RecycleCause) -> Recycled:
+        """Replace its worker by another one; viewers stay. Answers when the one before is gone. A lobby that does not
+        stream is tried again now. Raises SteadycastError where it did not work; nothing changed then."""
+        self.refuse_if_leaving()
+        if self.state is LobbyState.DEGRADED:
+            began = time.monotonic()
+            await self.try_now()
+            stage = await self.ready()
+            why = "It did not stream, and was tried again."
+            return Recycled(self.id, cause, time.monotonic() - began, False, why, None, stage.worker.id, None)
+        if self.stage is None or not self.stage.works:
+            what = "The lobby starts just now."
+            raise ConflictError("lobby.not_streaming", what, hint="Its worker is new: there is nothing to replace.")
+        return await self.replacing.replace(self.stage, cause)
+
+    async def try_now(self) -> None:
+        """Start it again now, where it waits for that; returns when it shows, or it is clear again why not."""
+        failure = self.failure
+        self._hurry.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.workers.source_s + self._settings.workers.start_s):
+                while self.state is LobbyState.DEGRADED and self.failure is failure:
+                    await self._moved.wait()
 
     async def ready(self) -> Stage:
         """What it streams from. Waits while it starts, or is started again after a fault of ours.
@@ -116,6 +151,7 @@ class Lobby:
     async def end(self, cause: str) -> tuple[Receipt, ...]:
         """End everything; the viewers must be gone and `drain` called. Answers with the receipts when all is gone."""
         self._move(LobbyState.ENDING, cause)
+        await self.replacing.stop()
         await self.feeds.close()
         if self._life is not None:
             await self._life
@@ -157,18 +193,38 @@ class Lobby:
             self._staging.strike(shown.what)
             retry = self._degrade(shown)
             wait = None if retry.at is None else max(0.0, retry.at - time.monotonic())
-            await asyncio.wait({self._stopping}, timeout=wait)
+            await self._pause(wait)
             self.restarts += 1
 
     async def _stream(self, stage: Stage) -> Loss | None:
         """From the moment it shows until it is lost; None when the lobby ends."""
         self.stage, self.failure = stage, None
-        self._move(LobbyState.STREAMING)
+        if self.state is not LobbyState.STREAMING:  # an adopted one is shown from the first moment
+            self._move(LobbyState.STREAMING)
+        self.generation += 1
         renewing = asyncio.create_task(self._renew(stage), name=f"tracks of {self.id}")
-        lost = await self._staging.until_lost()
+        while (lost := await self._staging.until_lost()) is not None and await self.replacing.saved():
+            self.crashes += 1
+            log.warning("lost, and another one took over", lobby=self.id, code=lost.code, what=lost.what)
         renewing.cancel()
         await asyncio.wait({renewing})
         return lost
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Until it is tried again, or somebody says that it shall be now, or it ends."""
+        self._hurry.clear()
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        waiting: set[asyncio.Future[Any]] = {self._stopping, hurried}
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+
+    def _turned(self, stage: Stage, crossed: Crossed) -> None:
+        """Another worker took over."""
+        self.stage = stage
+        self.generation += 1
+        if crossed.lost:
+            self._cannot_show(crossed.lost)
+        self._wake()
 
     async def _renew(self, stage: Stage) -> None:
         failed = await self.feeds.stage_shows(stage)
@@ -180,6 +236,7 @@ class Lobby:
 
     def _degrade(self, lost: Loss) -> Retry:
         now = time.monotonic()
+        self.crashes += lost.kind is LossKind.WORKER
         workers = self._settings.workers
         policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
         retry = after_loss(lost, self._past, policy, now, random.random())
@@ -196,24 +253,29 @@ class Lobby:
 
     def _refuse_if_down(self) -> None:
         self.refuse_if_leaving()
-        failure = self.failure
-        if failure is None or (failure.loss.kind is LossKind.WORKER and failure.retry_at is not None):
-            return
-        lost = failure.loss
-        wait = None if failure.retry_at is None else max(1.0, failure.retry_at - time.time())
-        hint = lost.hint or (None if wait else "Delete the lobby and create it again when this is put right.")
-        raise SourceError(lost.code, lost.what, why=lost.why or failure.latched, hint=hint, retry_after=wait)
+        if self.failure is not None and (refusal := self.failure.refusal(time.time())) is not None:
+            raise refusal
 
     def _move(self, state: LobbyState, why: str | None = None, code: str | None = None) -> None:
-        check_move(LOBBY, self.state, state)
-        self.state, self.since = state, time.time()
-        self._say(why, code)
+        self._code = code
+        self._state.move(state, time.monotonic(), why)
         self._wake()
 
-    def _say(self, why: str | None = None, code: str | None = None) -> None:
+    def _entered(self, move: Move[LobbyState]) -> None:
+        self.since = time.time()
+        self._say(move.cause, move.took_s)
+
+    def _say(self, why: str | None = None, took_s: float | None = None) -> None:
         log.info("lobby", lobby=self.id, key=self.request.key, state=self.state.value, why=why)
-        data = {"key": self.request.key, "name": self.request.name, "state": self.state.value, "code": code}
+        told = {"state": self.state.value, "code": self._code, "took_s": took_s}
+        data = {"key": self.request.key, "name": self.request.name} | told
         self._events.publish("lobby", f"lobby.{self.state.value}", lobby=self.id, why=why, data=data)
+
+    def _track_moved(self, move: RenditionMove) -> None:
+        device = None if move.seat is None else move.seat.device
+        log.debug("rendition", lobby=self.id, track=move.track, state=move.state.value, why=move.cause, device=device)
+        data = {"track": move.track, "state": move.state.value, "took_s": move.took_s, "device": device}
+        self._events.publish("rendition", f"rendition.{move.state.value}", lobby=self.id, why=move.cause, data=data)
 
     def _wake(self) -> None:
         """Wake all who wait for a change."""

@@ -63,6 +63,10 @@ def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
         whep=f"/whep/{one.request.key or one.id}",
         rtsp=f"/{one.request.key or one.id}",
         policy=one.feeds.policy,
+        recycles=one.replacing.succeeded,
+        crashes=one.crashes,
+        generation=one.generation,
+        worker_since=one.stage.worker.started if one.stage is not None and one.stage.works else None,
     )
 
 

@@ -12,14 +12,14 @@ import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import SteadycastError
+from steadycast.errors import ConflictError, SourceError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
 from steadycast.lobbies.asked import Asked
-from steadycast.lobbies.retry import Loss
+from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.rules import command_of
 from steadycast.lobbies.seats import Encoding
 from steadycast.lobbies.stage import Display, Holder, Stage
-from steadycast.model import DesktopSource, Receipt
+from steadycast.model import DesktopSource, Receipt, Source
 from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("lobby")
@@ -50,42 +50,56 @@ class Staging:
         self._stopping = stopping
         self._display: Display | None = None
         self._stage: Stage | None = None
+        self._next: Stage | None = None  # what shall take over, with its display where that is another one
+        self._next_display: Display | None = None
+        self._turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: dict[asyncio.Task[Receipt | None], Holder] = {}
         self._receipts: list[Receipt] = []
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Processes that are there now, those that are ending included."""
-        holders = (self._display, self._stage, *self._endings.values())
-        return tuple(holder.pid for holder in holders if holder is not None and holder.pid is not None)
+        holders = (*self._held(), *self._endings.values())
+        return tuple(holder.pid for holder in holders if holder.pid is not None)
+
+    def adopt(self, display: Display | None, stage: Stage | None) -> None:
+        """Go on with what is there already; `show` brings up the rest."""
+        self._display, self._stage = display, stage
 
     async def show(self) -> Stage | Loss | None:
         """Bring up a stage that shows; else why not; None when the lobby ends."""
+        if self._stage is not None:  # of a former control plane
+            return await self._shown(self._stage)
         await self._ended(ENDINGS)
         source = self._asked.request.source
         stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
         try:
             await self._parts.vet(self._asked.request)
-            display = await self._raise_display(source) if isinstance(source, DesktopSource) else None
+            display = None
+            if isinstance(source, DesktopSource):
+                display = await self._keep_display(source)
             if self._stopping.done():
                 return None
             self._stage = stage
             await stage.start(*(() if display is None else (display.name, display.xauthority)))
         except SteadycastError as error:
             return await self._display_words(self._lost() or loss.of_error(error, source))
+        return await self._shown(stage)
+
+    async def _shown(self, stage: Stage) -> Stage | Loss | None:
         seconds = self._parts.settings.workers.source_s
         await self._wait({stage.shows}, seconds)
         if self._stopping.done():
             return None
         if lost := self._lost():
             return await self._display_words(lost)
-        return stage if stage.shows.done() else loss.of_silence(source, seconds)
+        return stage if stage.shows.done() else loss.of_silence(stage.source, seconds)
 
     async def until_lost(self) -> Loss | None:
         """Wait until what `show` brought up is lost; None when the lobby ends."""
         began = time.monotonic()
-        await self._wait(set(), None)
-        lost = self._lost()
+        while (lost := self._lost()) is None and not self._stopping.done():
+            await self._wait({self._turned}, None)
         if self._stopping.done() or lost is None:
             return None
         return (await self._display_words(lost)).after(time.monotonic() - began)
@@ -100,25 +114,104 @@ class Staging:
             self._part_with(stage, cause)
             self._stage = None
 
-    async def end(self, cause: str) -> tuple[Receipt, ...]:
-        """Part with everything and wait until it is gone; all receipts of this lobby since the host started."""
-        for holder in (self._stage, self._display):
+    async def prepare(self) -> Stage:
+        """Bring up a second stage that shows, for `turn`; on the same display, where the request leaves that as it is.
+        Raises SteadycastError; nothing of it is left then."""
+        source = self._asked.request.source
+        stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
+        try:
+            await self._ended(ENDINGS)
+            await self._parts.vet(self._asked.request)
+            display = await self._display_for(source) if isinstance(source, DesktopSource) else None
+            self._refuse_if_stopping()
+            self._next = stage
+            await stage.start(*(() if display is None else (display.name, display.xauthority)))
+            await self._until_shown(stage, display)
+        except BaseException:
+            self.drop("it does not take over")
+            raise
+        return stage
+
+    def drop(self, cause: str) -> None:
+        """Part with what was prepared; harmless where there is nothing."""
+        for holder in (self._next, self._next_display):
             if holder is not None:
                 self._part_with(holder, cause)
-        self._stage = self._display = None
+        self._next = self._next_display = None
+
+    def turn(self, cause: str) -> asyncio.Task[Receipt | None]:
+        """Go on with what was prepared, and part with what was there; the end of the worker before."""
+        old, self._stage, self._next = self._stage, self._next, None
+        assert old is not None and self._stage is not None
+        source = self._stage.source
+        if self._display is not None and (self._next_display is not None or not isinstance(source, DesktopSource)):
+            self._part_with(self._display, cause)
+            self._display = None
+        if self._next_display is not None:
+            self._display, self._next_display = self._next_display, None
+        self._turned.set_result(None)
+        self._turned = asyncio.get_running_loop().create_future()
+        return self._part_with(old, cause)
+
+    async def end(self, cause: str) -> tuple[Receipt, ...]:
+        """Part with everything and wait until it is gone; all receipts of this lobby since the host started."""
+        for holder in self._held():
+            self._part_with(holder, cause)
+        self._stage = self._display = self._next = self._next_display = None
         await self._ended(0)
         return tuple(self._receipts)
 
-    async def _raise_display(self, source: DesktopSource) -> Display:
+    def _held(self) -> tuple[Holder, ...]:
+        holders = (self._display, self._stage, self._next_display, self._next)
+        return tuple(holder for holder in holders if holder is not None)
+
+    async def _keep_display(self, source: DesktopSource) -> Display:
+        if self._display is not None and not same_display(self._display.source, source):
+            self._part_with(self._display, "its lobby was changed")
+            self._display = None
         if self._display is None:
-            self._display = Display(self._lobby, source, self._parts.supervisor, self._parts.settings)
-            command = command_of(source, self._parts.settings)
-            try:
-                await self._display.start(command, source.width, source.height)
-            except SteadycastError as error:
-                self._display.lose(loss.of_error(error, source))
-                raise
+            self._display = self._new_display(source)
+            await self._raise(self._display)
         return self._display
+
+    async def _display_for(self, source: DesktopSource) -> Display:
+        """The one that is there, or another one where what it shows is another."""
+        there = self._display
+        if there is not None and not there.lost.done() and same_display(there.source, source):
+            return there
+        self._next_display = self._new_display(source)
+        await self._raise(self._next_display)
+        return self._next_display
+
+    def _new_display(self, source: DesktopSource) -> Display:
+        return Display(self._lobby, source, self._parts.supervisor, self._parts.settings)
+
+    async def _raise(self, display: Display) -> None:
+        source = display.source
+        assert isinstance(source, DesktopSource)
+        command = command_of(source, self._parts.settings)
+        try:
+            await display.start(command, source.width, source.height)
+        except SteadycastError as error:
+            display.lose(loss.of_error(error, source))
+            raise
+
+    async def _until_shown(self, stage: Stage, display: Display | None) -> None:
+        seconds = self._parts.settings.workers.source_s
+        waiting: set[asyncio.Future[Any]] = {stage.shows, stage.lost, self._stopping}
+        if display is not None:
+            waiting.add(display.lost)
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        self._refuse_if_stopping()
+        for holder in (display, stage):
+            if holder is not None and holder.lost.done():
+                raise _error_of(holder.lost.result())
+        if not stage.shows.done():
+            raise _error_of(loss.of_silence(stage.source, seconds))
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping.done():
+            raise ConflictError("lobby.ending", "The lobby ends.", hint="Try again when it is gone.")
 
     async def _display_words(self, lost: Loss) -> Loss:
         display = self._display
@@ -140,15 +233,29 @@ class Staging:
         )
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
-    def _part_with(self, holder: Holder, cause: str) -> None:
+    def _part_with(self, holder: Holder, cause: str) -> asyncio.Task[Receipt | None]:
         task = asyncio.create_task(holder.end(cause), name=f"end of {holder.kind.value} worker of {self._lobby}")
         self._endings[task] = holder
+        return task
 
     async def _ended(self, left: int) -> None:
         """Wait until at most so many are still ending. Each is bounded by the ladder's deadlines."""
         while len(self._endings) > left:
             done, _ = await asyncio.wait(self._endings, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                self._endings.pop(task)
-                if (receipt := task.result()) is not None:
+                is_mine = self._endings.pop(task, None) is not None  # not of another who waits
+                if is_mine and (receipt := task.result()) is not None:
                     self._receipts = [*self._receipts[-15:], receipt]
+
+
+def same_display(before: Source, after: DesktopSource) -> bool:
+    """Whether a display that was made for one source does for another: size and program are the same."""
+    return isinstance(before, DesktopSource) and (
+        (before.width, before.height, before.application, before.command)
+        == (after.width, after.height, after.application, after.command)
+    )
+
+
+def _error_of(lost: Loss) -> SteadycastError:
+    kind = WorkerError if lost.kind is LossKind.WORKER else SourceError
+    return kind(lost.code, lost.what, why=lost.why, hint=lost.hint)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from steadycast.lobbies.device_views import PlaceView, SeatView
-from steadycast.model import EncodePolicy, LobbyState, Protocol, Receipt, Rendition, TrackInfo
+from steadycast.model import EncodePolicy, LobbyState, Protocol, Receipt, RecycleCause, Rendition, TrackInfo
 
 T = TypeVar("T")
 
@@ -53,6 +53,10 @@ class LobbyView:
     policy: EncodePolicy = field(
         default_factory=EncodePolicy
     )  # how it is encoded, the settings filled in; `device` where it is pinned
+    recycles: int = 0  # workers that were replaced because somebody or a limit said so
+    crashes: int = 0  # workers that were lost
+    generation: int = 0  # workers that showed it, the present one included
+    worker_since: float | None = None  # when the present lobby worker was started
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,21 @@ class Deleted:
     lobby: str
     state: LobbyState  # DESTROYED or CLEANUP_INCOMPLETE
     receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recycled:
+    """A lobby's worker was replaced by another one, and is gone. `why` says why it was not made before break; of one
+    that did not stream `old_worker` and `receipt` are None: it was tried again."""
+
+    lobby: str
+    cause: RecycleCause
+    took_s: float
+    made_before_break: bool
+    why: str | None
+    old_worker: str | None
+    new_worker: str | None
+    receipt: Receipt | None
 
 
 @dataclass(frozen=True, slots=True)

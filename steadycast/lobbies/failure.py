@@ -1,0 +1,31 @@
+"""Why a lobby does not stream, as its viewers and a person are told. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steadycast.errors import SourceError
+from steadycast.lobbies.retry import Loss, LossKind
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a lobby is DEGRADED. `retry_at`: when it is tried again (Unix seconds); None: not by itself."""
+
+    loss: Loss
+    retry_at: float | None
+    latched: str | None
+
+    def why(self) -> str:
+        """For a person."""
+        words = self.loss.what if self.loss.why is None else f"{self.loss.what}: {self.loss.why}"
+        return words if self.latched is None else f"{words} ({self.latched})"
+
+    def refusal(self, now: float) -> SourceError | None:
+        """What somebody is told who wants to watch; None where it is worth waiting: our worker is started again."""
+        if self.loss.kind is LossKind.WORKER and self.retry_at is not None:
+            return None
+        lost = self.loss
+        wait = None if self.retry_at is None else max(1.0, self.retry_at - now)
+        hint = lost.hint or (None if wait else "Delete the lobby and create it again when this is put right.")
+        return SourceError(lost.code, lost.what, why=lost.why or self.latched, hint=hint, retry_after=wait)
