@@ -215,6 +215,55 @@ def rewrite(runtime: Path, worker: str, **fields: Any) -> None:
     records.write(records.folder(runtime) / f"{worker}.json", replace(record, **fields))
 
 
+async def test_one_that_is_only_just_starting(tmp_path: Path) -> None:
+    """It has its socket from the former control plane and does not listen itself yet; then it does."""
+    first = Plane(tmp_path)
+    await first.begin()
+    starting = asyncio.create_task(first.start("one"))
+    await outside.until(lambda: first.supervisor.workers)
+    (left,) = first.supervisor.workers
+    assert left.state is WorkerState.STARTING
+    await first.supervisor.leave()
+    with pytest.raises(WorkerError, match="left"):
+        await starting
+    async with plane(tmp_path, adopt_s=60) as (_, adoption):
+        assert [(one.worker.pid, one.worker.ready) for one in adoption.adopted] == [(left.pid, True)]
+        counted(adoption.adopted[0].stock)
+
+
+async def test_leaving_waits_for_ends_that_have_begun(tmp_path: Path) -> None:
+    first = Plane(tmp_path)
+    await first.begin()
+    ending, staying = await asyncio.gather(first.start("one"), first.start("two"))
+    ending.begin_end("test")
+    await first.supervisor.leave()
+    assert [receipt.worker for receipt in first.receipts] == [ending.id]
+    assert [state for name, state, _ in first.moves if name == ending.id][-2:] == [
+        WorkerState.ENDING,
+        WorkerState.GONE,
+    ]
+    async with plane(tmp_path) as (_, adoption):
+        assert [one.worker.id for one in adoption.adopted] == [staying.id]
+
+
+async def test_an_adoption_that_is_cancelled_ends_nobody(tmp_path: Path) -> None:
+    async with plane(tmp_path) as (first, _):
+        workers = [await first.start("one"), await first.start("two")]
+        await first.supervisor.leave()
+    os.kill(workers[0].pid, signal.SIGSTOP)
+    second = Plane(tmp_path)
+    await second.supervisor.open()
+    adopting = asyncio.create_task(second.supervisor.adopt())
+    await outside.until(lambda: any(worker.ready for worker in second.supervisor.workers))
+    adopting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adopting
+    await second.supervisor.leave()
+    os.kill(workers[0].pid, signal.SIGCONT)
+    async with plane(tmp_path) as (_, adoption):
+        assert {one.worker.pid for one in adoption.adopted} == {worker.pid for worker in workers}
+
+
 async def test_two_control_planes_at_one_worker(tmp_path: Path) -> None:
     """The second waits in the backlog; nothing is said to it before the first is gone."""
     async with plane(tmp_path) as (first, _):
