@@ -149,4 +149,7 @@ function post(path, body) {
 }
 
 export const createLobby = (body) => post("/api/v1/lobbies", body);
+export const recycleLobby = (id) => post(`${one("lobbies", id)}/recycle`, {});
+export const restartLobby = (id) => post(`${one("lobbies", id)}/restart`, {});
+export const evidenceOf = (receipt) => json(`${one("receipts", receipt)}/evidence`);
 export const retryDevice = (id) => post(`${one("devices", id)}/retry`, {});

@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
 import { Viewers } from "./people.js";
 import { Receipts } from "./receipts.js";
+import { RecycleControl } from "./recycle.js";
 import { Renditions } from "./renditions.js";
 import { StateChip } from "./status.js";
 import { StopControl } from "./stop.js";
@@ -55,6 +56,7 @@ export class LobbyDetail {
       h("a.back", { href: "#/" }, icon("back"), "Lobbies"),
       this.head,
       this.stopPlace,
+      this.recyclePlace,
       this.trouble,
       this.report,
       this.stage,
@@ -71,6 +73,7 @@ export class LobbyDetail {
     this.about = h("p.detail-about", {}, this.aboutText, this.created);
     this.actions = h("div.detail-actions");
     this.stopPlace = h("div");
+    this.recyclePlace = h("div");
     this.why = h("p.trouble-why");
     this.hint = h("p.trouble-hint");
     this.retry = moment();
@@ -106,11 +109,15 @@ export class LobbyDetail {
     show(this.columns, true);
     this.last = lobby;
     this.stop.lobby = lobby;
+    this.recycle.draw(lobby);
     setText(this.title, lobby.name);
     this.chip.set(lobby.state);
     setMoment(this.since, lobby.since);
-    const restarts = lobby.restarts ? count(lobby.restarts, "restart") : null;
-    const about = [sourceSummary(lobby.source), lobby.key ? `key ${lobby.key}` : null, restarts, "made "];
+    const replaced = [
+      lobby.crashes ? `restarted ${count(lobby.crashes, "time")} after a fault` : null,
+      lobby.recycles ? `recycled ${count(lobby.recycles, "time")}` : null,
+    ];
+    const about = [sourceSummary(lobby.source), lobby.key ? `key ${lobby.key}` : null, ...replaced, "made "];
     setText(this.aboutText, about.filter(Boolean).join(" · "));
     setMoment(this.created, lobby.created);
     this.#drawTrouble(lobby);
@@ -127,8 +134,10 @@ export class LobbyDetail {
   #arrive(lobby) {
     this.gone = false;
     this.stop = new StopControl(lobby, () => this.#stopped());
-    add(clear(this.actions), [this.stop.button]);
+    this.recycle = new RecycleControl(lobby, () => this.#store.refresh());
+    add(clear(this.actions), [this.recycle.button, this.recycle.again, this.stop.button]);
     add(clear(this.stopPlace), [this.stop.place]);
+    add(clear(this.recyclePlace), [this.recycle.place]);
     clear(this.report);
     this.chip.element.hidden = false;
     for (const part of this.#alive()) show(part, true);
@@ -165,6 +174,7 @@ export class LobbyDetail {
     show(this.trouble, false);
     for (const part of this.#alive()) show(part, false);
     clear(this.stopPlace);
+    clear(this.recyclePlace);
     show(this.columns, Boolean(this.last) && !this.stop?.answer);
     this.#showReport();
   }

@@ -64,6 +64,11 @@ export function bitrate(bps) {
   return bps >= 1e6 ? `${(bps / 1e6).toFixed(bps >= 1e7 ? 1 : 2)} Mbit/s` : `${Math.round(bps / 1000)} kbit/s`;
 }
 
+export function bytes(number) {
+  const mebi = number / (1 << 20);
+  return mebi >= 1024 ? `${(mebi / 1024).toFixed(1)} GiB` : `${mebi.toFixed(mebi < 10 ? 1 : 0)} MiB`;
+}
+
 export function milliseconds(seconds) {
   return Number.isFinite(seconds) ? `${Math.round(seconds * 1000)} ms` : UNKNOWN;
 }
@@ -132,6 +137,16 @@ const ENCODER_EVENTS = {
   drift: "Books and driver differ",
 };
 
+const OTHER_EVENTS = {
+  "lobby.recycling": "Its worker is being replaced",
+  "lobby.recycled": "Its worker was replaced",
+  "lobby.latched": "Stays down until a person acts",
+  "host.adopted": "The host was started again and took over its workers",
+  "host.reloaded": "The config was read again",
+  "host.reload_failed": "The config was not taken",
+  "host.closing": "The host ends",
+};
+
 // `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
 export function eventText(event) {
   const [kind, what] = String(event.name).split(".");
@@ -139,6 +154,7 @@ export function eventText(event) {
   if (event.kind === "encoder" && ENCODER_EVENTS[what]) return ENCODER_EVENTS[what];
   if (event.kind === "receipt" && typeof event.data?.clean === "boolean")
     return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
+  if (OTHER_EVENTS[event.name]) return OTHER_EVENTS[event.name];
   const words = String(event.name).replaceAll(/[._]/g, " ").trim();
   return words ? words[0].toUpperCase() + words.slice(1).toLowerCase() : event.kind;
 }
@@ -146,7 +162,7 @@ export function eventText(event) {
 export function eventTone(event) {
   const what = String(event.name).split(".")[1] ?? "";
   if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
-  if (event.data?.clean === false || /died|refused|failed|hung|fallback|copies|drift/.test(event.name)) return "warn";
+  if (event.data?.clean === false || /died|refused|failed|latched|hung|fallback|copies|drift/.test(event.name)) return "warn";
   return "idle";
 }
 

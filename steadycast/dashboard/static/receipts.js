@@ -1,10 +1,21 @@
 // Receipts: what was measured from outside after a worker ended.
+import * as api from "./api.js";
 import { add, clear, h } from "./dom.js";
 import { count, exitText, residue, took } from "./format.js";
 import { icon } from "./icons.js";
+import { measuresTable } from "./measures.js";
 import { moment } from "./moment.js";
 
 const WORKER_WORDS = { lobby: "Lobby worker", egress: "Egress worker", display: "Display worker" };
+
+// Of something that ended in a worker that goes on.
+const lives = (receipt) => receipt.subject === "rendition" || receipt.subject === "viewer";
+
+function subjectOf(receipt) {
+  if (receipt.subject === "rendition") return `Rendition ${receipt.name} in worker`;
+  if (receipt.subject === "viewer") return "Viewer in worker";
+  return WORKER_WORDS[receipt.kind] ?? receipt.kind;
+}
 
 // One receipt; its rungs and checks unfold.
 export function receiptItem(receipt) {
@@ -28,14 +39,15 @@ export function receiptItem(receipt) {
         h(
           "span",
           {},
-          `${WORKER_WORDS[receipt.kind] ?? receipt.kind} `,
+          `${subjectOf(receipt)} `,
           h("span.mono.faint", {}, String(receipt.pid)),
           ` · ${verdict}`,
         ),
-        h("span.faint", {}, [receipt.cause, exitText(receipt)].filter(Boolean).join(" · ")),
+        h("span.faint", {}, [receipt.cause, lives(receipt) ? null : exitText(receipt)].filter(Boolean).join(" · ")),
       ),
       moment(receipt.ended),
     ),
+    evidenceOf(receipt),
     left.length
       ? h(
           "ul.residue",
@@ -59,7 +71,26 @@ export function receiptItem(receipt) {
           ),
         )
       : null,
+    measuresTable(receipt.before, receipt.after),
   );
+}
+
+// What was kept of a worker that hung, before it was killed; fetched when somebody wants to see it.
+function evidenceOf(receipt) {
+  if (!receipt.evidence) return null;
+  const text = h("pre.evidence", { hidden: true, tabindex: "0" });
+  const button = h("button.button.small", { type: "button" }, "Show what it hung in");
+  button.addEventListener("click", async () => {
+    button.hidden = true;
+    text.hidden = false;
+    text.textContent = "Loading…";
+    try {
+      text.textContent = JSON.stringify(await api.evidenceOf(receipt.id), null, 2).replaceAll("\\n", "\n");
+    } catch (problem) {
+      text.textContent = [problem.message, problem.why, problem.hint].filter(Boolean).join(" ");
+    }
+  });
+  return h("div", {}, button, text);
 }
 
 // The answer of a stop: what state it left, and the receipts that prove it.
