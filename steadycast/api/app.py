@@ -14,6 +14,7 @@ from steadycast.api import (
     devices,
     errors,
     events,
+    evidence,
     lobbies,
     metrics,
     page,
@@ -40,7 +41,7 @@ _TEXT = """Lobbies and their viewers. A lobby is named by its id or its key ever
 
 
 _NOUNS = (
-    lobbies.router, viewers.router, receipts.router, devices.devices_router, devices.leases_router,
+    lobbies.router, viewers.router, receipts.router, evidence.router, devices.devices_router, devices.leases_router,
     devices.admissions_router, events.router,
 )  # fmt: skip
 

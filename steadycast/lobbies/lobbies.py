@@ -14,6 +14,7 @@ from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError, SteadycastError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies import showing
+from steadycast.lobbies.cases import Cases
 from steadycast.lobbies.declaring import Declaring
 from steadycast.lobbies.devices import Devices
 from steadycast.lobbies.egresses import Egresses
@@ -25,6 +26,7 @@ from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.moving import Moving
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
+from steadycast.lobbies.renewing import Renewing
 from steadycast.lobbies.restoring import restore
 from steadycast.lobbies.seats import Mover
 from steadycast.lobbies.staging import StagingParts
@@ -49,7 +51,7 @@ class LobbiesParts:
     encoders: Encoders
 
 
-class Lobbies(Watching, Declaring, Devices):
+class Lobbies(Watching, Declaring, Cases, Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.

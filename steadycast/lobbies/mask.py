@@ -19,10 +19,18 @@ _SECRET_NAME = re.compile(r"(?i)(^|[._-])(pass|password|pwd|token|token_hash|sec
 _ANY_USERINFO = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/?#\s]*@")
 _USERINFO = re.compile(r"(?i)\b(rtsps?://)[^/?#\s]*@")
 
+_ADDRESS = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+")
+_ANY_USERINFO = re.compile(r"(?i)^([a-z][a-z0-9+.-]*://)[^/?#]*@")
+
 
 def masked_url(url: str) -> str:
     """The address with user and password, and what looks like them in the query, as `***`."""
     return _SECRET_KEY.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", url))
+
+
+def masked_text(text: str) -> str:
+    """A text of which nobody knows what it quotes: every address in it is masked."""
+    return _ADDRESS.sub(lambda found: masked_url(_ANY_USERINFO.sub(rf"\1{MASK}@", found[0])), text)
 
 
 def masked_source(source: Source) -> dict[str, Any]:

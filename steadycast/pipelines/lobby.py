@@ -67,6 +67,11 @@ class LobbyPipeline:
 
     # --- life
 
+    @property
+    def whole(self) -> Any:
+        """GStreamer's pipeline, to be looked at."""
+        return self._stage.pipeline
+
     async def play(self) -> None:
         """Build and start; what comes of it is told by `on_ready` or `on_failed`."""
         self._stage.run(self._watch())

@@ -9,6 +9,7 @@ from typing import Any
 from steadycast.errors import ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
 from steadycast.model import EncoderReport
 from steadycast.pipelines.failures import Failure
+from steadycast.pipelines.graph import GraphThread
 from steadycast.pipelines.gst import preload
 from steadycast.pipelines.live_objects import LiveObjects
 from steadycast.pipelines.lobby import LobbyPipeline, Ready
@@ -20,6 +21,7 @@ from steadycast.workers.child import Parent, run_child
 from steadycast.workers.codec import to_plain
 from steadycast.workers.messages.stock import InstanceStock, LobbyStock
 from steadycast.workers.openings import Openings
+from steadycast.workers.start import GRAPH
 
 log = logging.getLogger("lobby")
 
@@ -36,6 +38,7 @@ class LobbyBody:
         self._said: messages.SourceReady | messages.SourceFailed | None = None  # last of the source
         self._openings = Openings(self._end_unheard)
         self._closing: list[str] = []
+        GraphThread(parent.folder / f"{parent.id}.dot", GRAPH, self._graph)
         preload()
         self._objects = LiveObjects()
 
@@ -66,6 +69,9 @@ class LobbyBody:
             case messages.DetachReader():
                 return {"detached": self._showing().detach(message.track, message.reader)}
         raise WorkerError("worker.message", f"{type(message).__name__} is not for a lobby worker")
+
+    def _graph(self) -> Any:
+        return None if self._pipeline is None else self._pipeline.whole
 
     async def close(self) -> None:
         if self._pipeline is None:

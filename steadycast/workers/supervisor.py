@@ -85,6 +85,7 @@ class Supervisor:
         self._workers: dict[str, Worker] = {}
         self._counts: Counter[str] = Counter()
         self.gauge = Gauge()  # who measures workers; the drivers are asked once it is told how
+        self.evidence = evidence
         self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved, self.gauge, evidence)
         self._spares = Spares(settings.spares, self._start_spare)
         self._sweep: asyncio.Task[None] | None = None
