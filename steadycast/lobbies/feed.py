@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from steadycast.errors import SteadycastError
 from steadycast.leases.budget import Budget
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.feed_life import Facts, FeedLife
 from steadycast.lobbies.instances import Instance
 from steadycast.lobbies.legacy import Legacy
 from steadycast.lobbies.seats import Seat
@@ -18,6 +20,7 @@ from steadycast.model import Rendition, TrackInfo
 # A bus that breaks, or an encoder that fails, is replaced this often (a second, and at once); then its viewers go.
 REPLACED_PER_S = 0.2
 REPLACED_AT_ONCE = 5.0
+FACTS = frozenset({"instance", "moving", "closing", "closed"})  # fields of a feed that its state follows from
 
 
 def replacements(now: float) -> Budget:
@@ -60,13 +63,14 @@ class Feed:
 
     `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `legacy`
     is the seat that comes to it from the one before. `lock` is held while buses are laid or closed. `failures` bounds
-    the encoders that fail, `relays` the buses that break.
+    the encoders that fail, `relays` the buses that break. `closing` and `closed` are its end; `life` follows all that.
     """
 
     track: str
     encode: Rendition | None
     failures: Budget
     tried: Tried
+    life: FeedLife
     instance: Instance | None = None
     swap: Swap | None = None
     opening: asyncio.Task[Instance] | None = None
@@ -76,9 +80,21 @@ class Feed:
     holds: dict[str, Egress] = field(default_factory=dict)
     buses: dict[Egress, Bus] = field(default_factory=dict)
     relays: dict[Egress, Budget] = field(default_factory=dict)
+    closing: bool = False
+    closed: bool = False
     closes_at: float | None = None  # Unix seconds
     timer: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in FACTS and hasattr(self, "lock"):  # whoever changes one of these cannot forget the state
+            self.follow()
+
+    def follow(self) -> None:
+        """Bring its state to what is there of it; called where `holds` changed, too."""
+        made, moving, held = self.instance is not None, self.moving is not None, bool(self.holds)
+        self.life.follow(Facts(made, moving, held, self.closing, self.closed), time.monotonic())
 
     @property
     def info(self) -> TrackInfo | None:

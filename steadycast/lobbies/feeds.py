@@ -26,9 +26,23 @@ from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.swap import Swapper
 from steadycast.model import EncodePolicy, TrackInfo
 
+STAGE_LOST = "its worker or source is lost"
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionMove:
+    """A track entered a state, after `took_s` seconds in the one before; `seat` is where it encodes."""
+
+    track: str
+    state: RenditionState
+    cause: str | None
+    took_s: float
+    seat: Seat | None
+
 
 class Feeds:
-    """All feeds of one lobby. `failed` hears of tracks that cannot be had any more: their viewers must go."""
+    """All feeds of one lobby. `failed` hears of tracks that cannot be had any more: their viewers must go; `told` hears
+    of every move of a track."""
 
     def __init__(
         self,
@@ -37,13 +51,15 @@ class Feeds:
         settings: HostSettings,
         encoding: Encoding,
         failed: Callable[[tuple[Failed, ...]], None],
+        told: Callable[[RenditionMove], None],
     ) -> None:
         self._encoding = encoding
         self._instances = Instances(encoding)
         self._opener = Opener(lobby, asked, settings, encoding, self._instances)
         self._carrier = Carrier(self._opener, self._instances)
         self._swapper = Swapper(self._opener, self._instances, self._carrier.lay)
-        self._shelf = Shelf(settings, encoding, self._carrier)
+        self._told = told
+        self._shelf = Shelf(settings, encoding, self._carrier, self._moved_to)
         self._mender = Mender(self._shelf, self._carrier, self._instances, failed)
         self._crossing = Crossing(
             self._shelf, self._carrier, self._opener, self._instances, self._mender, lambda: settings.workers.source_s
@@ -79,12 +95,8 @@ class Feeds:
 
         May wait in the line for an encoder. Raises SteadycastError; then nothing is held.
         """
-        wanted = [(choice.track, choice.encode)] if choice.track else []
-        wanted += [(AUDIO, None)] if choice.audio else []
-        feeds = [self._shelf.feed(track, encode) for track, encode in wanted]
-        for feed in feeds:
-            feed.holds[holder] = egress
-            self._shelf.keep(feed)
+        feeds = self._wanted(choice)
+        self.held(holder, choice, egress)
         coming = self._coming[holder] = self._carrier.spawn(self._bring(feeds, egress))
         try:
             await asyncio.wait({coming})
@@ -118,6 +130,7 @@ class Feeds:
         stage, self._carrier.stage = self._carrier.stage, None
         for feed in self._shelf:
             feed.give_up()
+            feed.life.because(STAGE_LOST)
             feed.instance = None
             if not feed.holds:
                 self._shelf.close_soon(feed)
@@ -193,6 +206,15 @@ class Feeds:
         await self._instances.ended()
 
     # --- inside
+
+    def _wanted(self, choice: Choice) -> list[Feed]:
+        wanted = [(choice.track, choice.encode)] if choice.track else []
+        wanted += [(AUDIO, None)] if choice.audio else []
+        return [self._shelf.feed(track, encode) for track, encode in wanted]
+
+    def _moved_to(self, track: str, state: RenditionState, cause: str | None, took_s: float) -> None:
+        feed = self._shelf.get(track)
+        self._told(RenditionMove(track, state, cause, took_s, feed.seat if feed is not None else None))
 
     def _moved(self, feed: Feed, moving: asyncio.Task[bool], unused: Seat | None) -> None:
         if unused is not None:  # it was cut off before it began

@@ -55,6 +55,7 @@ class Mender:
 
     def _broke(self, feed: Feed, error: EncoderError) -> None:
         """What made a track failed; a move that is under way takes over, else it is opened again."""
+        feed.life.because(error.what)
         feed.instance = None
         if not feed.holds:
             self._shelf.close_soon(feed)

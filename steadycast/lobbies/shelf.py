@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from steadycast.config.current import HostSettings
+from steadycast.lifecycle import RenditionState
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.carrying import Carrier, quietly
 from steadycast.lobbies.feed import Feed, replacements
+from steadycast.lobbies.feed_life import FeedLife
 from steadycast.lobbies.seats import Encoding
 from steadycast.model import Rendition
+
+FeedTold = Callable[[str, RenditionState, str | None, float], None]  # track, state, why, seconds in the one before
+UNWATCHED = "nobody watches it"
 
 
 class Shelf:
     """The feeds of one lobby by their tracks; whoever goes through them goes through a copy."""
 
-    def __init__(self, settings: HostSettings, encoding: Encoding, carrier: Carrier) -> None:
+    def __init__(self, settings: HostSettings, encoding: Encoding, carrier: Carrier, told: FeedTold) -> None:
         self._settings = settings
         self._encoding = encoding
         self._carrier = carrier
+        self._told = told
         self._feeds: dict[str, Feed] = {}
         self._tried: dict[str, Tried] = {}  # of tracks that nobody holds now
 
@@ -38,7 +44,9 @@ class Shelf:
         """The feed of a track, made where there is none."""
         if track not in self._feeds:
             tried = self._tried.pop(track) if track in self._tried else Tried()
-            self._feeds[track] = Feed(track, encode, replacements(time.monotonic()), tried)
+            now = time.monotonic()
+            life = FeedLife(now, lambda state, cause, took_s: self._told(track, state, cause, took_s))
+            self._feeds[track] = Feed(track, encode, replacements(now), tried, life)
         return self._feeds[track]
 
     def keep(self, feed: Feed) -> None:
@@ -47,6 +55,7 @@ class Shelf:
             self._encoding.idle(feed.parked, None)
         feed.parked = None
         self._stop_clock(feed)
+        feed.follow()
 
     def linger(self, feed: Feed) -> None:
         """Nobody holds it any more: it closes when its time is over, or when somebody else needs its seat."""
@@ -58,6 +67,8 @@ class Shelf:
             self.close_soon(feed)
             return
         self._park(feed)
+        feed.life.because(UNWATCHED)
+        feed.follow()
         loop, seconds = asyncio.get_running_loop(), self._settings.renditions.linger_s
         feed.closes_at = time.time() + seconds
         feed.timer = loop.call_later(seconds, self.close_soon, feed)
@@ -85,6 +96,9 @@ class Shelf:
         async with feed.lock:
             if feed.holds or self._feeds.get(feed.track) is not feed:
                 return
+            if feed.life.state is not RenditionState.OPENING:  # else it says itself why it did not open
+                feed.life.because(UNWATCHED)
+            feed.closing = True
             instance, feed.instance = feed.instance, None
             buses = tuple(feed.buses.items())
             feed.buses.clear()
@@ -96,8 +110,10 @@ class Shelf:
                 await asyncio.wait(busy)
             if not feed.holds:  # else somebody came meanwhile and opens it again after us
                 self._feeds.pop(feed.track, None)
+                feed.closed = True
                 if feed.tried.worth_keeping(time.monotonic()):
                     self._tried[feed.track] = feed.tried
+            feed.closing = False
 
     async def close_all(self) -> None:
         """Close all; the holders must be gone."""
