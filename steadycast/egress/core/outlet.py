@@ -120,7 +120,7 @@ class Outlet:
         if self.state is OutletState.PAUSED:
             return None
         if over:
-            self.stalled = self._budget.stalled(now)
+            self.stalled = self._budget.stalled
             self.state = OutletState.WAITING
         elif frame.keyframe:
             self.state = OutletState.LIVE

@@ -143,6 +143,12 @@ class RtspConnection(asyncio.Protocol):
     def _alive(self) -> None:
         self._sign = self._loop.time()
 
+    def forgive(self, lost: float, now: float) -> None:
+        """This process did not run for `lost` seconds: the client could not be heard meanwhile."""
+        self._sign = min(now, self._sign + lost)
+        if self._begun is not None:
+            self._begun = min(now, self._begun + lost)
+
     def tick(self, now: float) -> None:
         """Look at the deadlines, and send the reports that are due."""
         options = self._parts.options

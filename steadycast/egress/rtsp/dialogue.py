@@ -19,6 +19,7 @@ from steadycast.egress.rtsp.protocol import KNOWN_ELSEWHERE, METHODS, Request
 from steadycast.egress.rtsp.session import State, named_session, refusal, track_for_setup
 from steadycast.egress.rtsp.transport import choose_transport
 from steadycast.errors import DeadlineError, NotFoundError, RefusedError, SteadycastError, WorkerError
+from steadycast.patience import patience
 
 log = logging.getLogger("rtsp")
 
@@ -138,7 +139,7 @@ class Dialogue:
         name = self._asking = secrets.token_hex(8)
         events, options = self._parts.events, self._parts.options
         try:
-            async with asyncio.timeout(options.request_s):
+            async with patience(options.request_s):
                 description = await events.describe(path, name, self._client.remote)
         except TimeoutError:
             self._ask_no_more()

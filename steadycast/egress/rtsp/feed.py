@@ -159,7 +159,7 @@ class TrackFeed:
         if self._budget.over(self.lane.queued(), now):
             self._live = False
             self.skipped += 1
-            if self._budget.stalled(now):
+            if self._budget.stalled:
                 self._plan.on_end(TOO_SLOW)
             return
         if not self._live and not (frame.keyframe or track.instant):

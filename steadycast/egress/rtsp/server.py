@@ -17,6 +17,7 @@ from steadycast.egress.rtsp.playback import PlaybackStatistics
 from steadycast.egress.rtsp.ports import PortPair
 from steadycast.egress.stock import Described, Watcher
 from steadycast.errors import ConflictError
+from steadycast.patience import OwnTime
 
 OVER_LIMIT = 32  # connections over the limit that are told so; the next are cut without a word
 TICK_S = 1.0
@@ -79,10 +80,15 @@ class RtspServer:
         assert self._parts is not None
         loop = asyncio.get_running_loop()
         step = min(TICK_S, self._options.viewer_silence_s / 4, self._options.request_s / 4)
+        own = OwnTime(loop.time(), step)
         while True:
             await asyncio.sleep(step)
+            now = loop.time()
+            lost = own.look(now)
             for connection in tuple(self._parts.connections):
-                connection.tick(loop.time())
+                if lost:
+                    connection.forgive(lost, now)
+                connection.tick(now)
 
     def listener_copy(self) -> int:
         """A copy of the listening socket, for the caller to close. Raises ConflictError (`egress.no_listener`)."""

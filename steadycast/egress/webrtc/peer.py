@@ -235,6 +235,11 @@ class Peer:
 
     # --- time and end ---------------------------------------------------------------------------------------------
 
+    def forgive(self, lost: float, now: float) -> None:
+        """This process did not run for `lost` seconds: the viewer could not be heard meanwhile."""
+        self._deadline += lost
+        self._heard = min(now, self._heard + lost)
+
     def poll(self, now: float) -> None:
         """What is due: checks, retransmissions, reports, deadlines."""
         for agent in self.agents:

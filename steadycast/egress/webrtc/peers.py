@@ -27,12 +27,14 @@ from steadycast.egress.webrtc.sdp import offered_codecs
 from steadycast.egress.webrtc.sdp_text import malformed
 from steadycast.errors import ConflictError, NotFoundError, RefusedError
 from steadycast.model import Protocol, TrackInfo
+from steadycast.patience import OwnTime
 
 logger = logging.getLogger("steadycast.egress.webrtc")
 
 MOST_HANDSHAKES = 1024  # viewers that were answered and have not connected yet
 _TICK_S = 0.05  # while somebody connects: checks are paced by it
 _IDLE_TICK_S = 0.25  # while all are connected
+_STEP_S = 1.0  # a tick that comes twice as late as this tells that this process did not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class WebrtcPeers:
         self._connecting: set[str] = set()
         self._directory = Directory()
         self._timer: asyncio.TimerHandle | None = None
+        self._time: OwnTime | None = None  # while there are viewers
+        self._step = max(_IDLE_TICK_S, min(_STEP_S, options.viewer_silence_s / 4, options.handshake_s / 4))
         self._offers = self._handshakes = self._strangers = 0
 
     # --- signalling -----------------------------------------------------------------------------------------------
@@ -210,13 +214,19 @@ class WebrtcPeers:
 
     def _schedule(self) -> None:
         """One timer for all viewers, and none while there is no viewer."""
-        if self._timer is None and self._peers:
+        if not self._peers:
+            self._time = None
+        elif self._timer is None:
+            self._time = self._time or OwnTime(self._loop.time(), self._step)
             self._timer = self._loop.call_later(_TICK_S if self._connecting else _IDLE_TICK_S, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
+        lost = 0.0 if self._time is None else self._time.look(now)
         for peer in list(self._peers.values()):
+            if lost:
+                peer.forgive(lost, now)
             peer.poll(now)
         self._schedule()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from steadycast.workers.adoption import merged
 from steadycast.workers.codec import to_plain
 from steadycast.workers.envelope import pack
 from steadycast.workers.messages import Done
-from steadycast.workers.messages.stock import BusStock, EgressStock, HoldStock, ViewerStock
+from steadycast.workers.messages.stock import BusStock, EgressStock, HoldStock, Stock, ViewerStock
 from steadycast.workers.paging import pages
 
 INFO = TrackInfo("main", TrackKind.VIDEO, Codec.H264, 90_000, fmtp={"sprop-parameter-sets": "Z" * 200})
@@ -33,10 +33,17 @@ def stock(buses: int, viewers: int, holds: int) -> EgressStock:
     )
 
 
+def joined(parts: Sequence[EgressStock]) -> Stock:
+    whole: Stock = parts[0]
+    for part in parts[1:]:
+        whole = merged(whole, part)
+    return whole
+
+
 @given(st.integers(0, 9), st.integers(0, 30), st.integers(0, 30), st.integers(1, 5000))
 def test_merged_pages_are_the_stock(buses: int, viewers: int, holds: int, page_bytes: int) -> None:
     whole = stock(buses, viewers, holds)
-    assert reduce(merged, pages(whole, page_bytes)) == whole
+    assert joined(pages(whole, page_bytes)) == whole
 
 
 def test_a_full_worker_fits_into_few_messages() -> None:
@@ -45,7 +52,7 @@ def test_a_full_worker_fits_into_few_messages() -> None:
     assert 2 < len(parts) < 12
     for number, part in enumerate(parts):
         pack(Done({"stock": to_plain(part), "more": number + 1}), 1)  # raises where it is too large
-    assert reduce(merged, parts) == whole
+    assert joined(parts) == whole
 
 
 def test_an_empty_one_has_one_page() -> None:
