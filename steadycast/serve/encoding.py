@@ -6,7 +6,7 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from steadycast.config.settings import Settings
+from steadycast.config.current import HostSettings
 from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.encoders.parts import EncodersParts
 from steadycast.lobbies.events import EventLog
@@ -27,7 +27,7 @@ from steadycast.workers.trials import Trials
 class Around:
     """What a host has by the time its encoders are built."""
 
-    settings: Settings
+    settings: HostSettings
     folders: Folders
     supervisor: Supervisor
     store: Store

@@ -36,7 +36,15 @@ class Folders:
 
 
 def make_folders(state: Path | None, environment: Mapping[str, str]) -> Folders:
-    """Find and make the folders; raises ConfigError. A given state folder has its runtime folder inside."""
+    """Find and make the folders; raises ConfigError."""
+    folders = find_folders(state, environment)
+    for folder in (folders.state, folders.runtime):
+        _make(folder)
+    return folders
+
+
+def find_folders(state: Path | None, environment: Mapping[str, str]) -> Folders:
+    """Where they are, or would be; raises ConfigError. A given state folder has its runtime folder inside."""
     home = environment.get("HOME") or "~"
     if state is not None:
         state = state.expanduser().absolute()
@@ -49,8 +57,6 @@ def make_folders(state: Path | None, environment: Mapping[str, str]) -> Folders:
     if length > SOCKET_PATH:
         what = f"state: {runtime} is too long for Unix sockets by {length - SOCKET_PATH} bytes."
         raise ConfigError("state.long", what, hint="Choose a shorter folder with --state.")
-    for folder in (state, runtime):
-        _make(folder)
     return Folders(state, runtime)
 
 
@@ -90,10 +96,11 @@ def check_room(folders: Folders) -> None:
             probe.unlink(missing_ok=True)
 
 
-def write_host_file(folders: Folders, port: int, rtsp_port: int) -> None:
-    """Say where this host is; raises ConfigError where that cannot be written."""
-    told: dict[str, int | str] = {"pid": os.getpid(), "port": port, "rtsp_port": rtsp_port}
+def write_host_file(folders: Folders, port: int, rtsp_port: int, config: Path | None = None) -> None:
+    """Say where this host is, and the config file that it read; raises ConfigError where that cannot be written."""
+    told: dict[str, int | str | None] = {"pid": os.getpid(), "port": port, "rtsp_port": rtsp_port}
     told |= {"state": str(folders.state), "runtime": str(folders.runtime)}
+    told["config"] = None if config is None else str(config)
     fresh = folders.host_file.with_suffix(".new")
     try:
         fresh.write_text(json.dumps(told))

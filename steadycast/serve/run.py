@@ -15,23 +15,28 @@ from typing import Any
 import structlog
 
 from steadycast.config.settings import Settings
+from steadycast.serve.hangup import Hangup
 from steadycast.serve.host import Host
 from steadycast.serve.logs import set_up_logs
+from steadycast.serve.reload import ConfigFile
 
 log = structlog.get_logger("host")
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; a second one ends all workers at once. Raises ConfigError, SteadycastError."""
+def run(settings: Settings, say: Callable[[str], None], file: ConfigFile | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; a second one ends all workers at once. Raises ConfigError, SteadycastError.
+
+    SIGHUP reads the config `file` again; where the terminal that it was started from is gone, it is the end.
+    """
     set_up_logs(settings)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, say))
+        runner.run(_serve(settings, say, file))
 
 
-async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
-    host = Host(settings, os.environ)
+async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFile | None) -> None:
+    host = Host(settings, os.environ, file)
     stopping = asyncio.Event()
 
     def stop(name: str) -> None:
@@ -44,6 +49,7 @@ async def _serve(settings: Settings, say: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop, one.name)
+    loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop).heard)
     try:
         starting = asyncio.create_task(host.start(say))
         waiting = asyncio.create_task(stopping.wait())
