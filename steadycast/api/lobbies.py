@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from steadycast.api.params import After, Limit, LobbyPath
 from steadycast.config.settings import LobbySettings
 from steadycast.lobbies.lobbies import Lobbies
-from steadycast.lobbies.views import Deleted, LobbyView, Page
+from steadycast.lobbies.views import Deleted, LobbyView, Page, Recycled
 
 
 def router(lobbies: Lobbies) -> APIRouter:
@@ -36,5 +36,11 @@ def router(lobbies: Lobbies) -> APIRouter:
     async def delete(lobby: LobbyPath) -> Deleted:
         """End a lobby. Answers after everything of it is gone, with the receipts of its workers."""
         return await lobbies.delete(lobby)
+
+    @api.post("/{lobby}/recycle")
+    async def recycle(lobby: LobbyPath) -> Recycled:
+        """Replace the lobby's worker by another one; viewers stay, and the program of a desktop runs on. Answers when
+        the worker before is gone, with its receipt; an error says why it goes on."""
+        return await lobbies.recycle(lobby)
 
     return api

@@ -96,6 +96,23 @@ def delete(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> Non
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def recycle(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> None:
+    """Replace the worker of a lobby by another one; viewers stay. Exit code 1 if it could not be done."""
+    with failing():
+        done = client(context).post(f"/api/v1/lobbies/{part(lobby)}/recycle", {})
+    if as_json:
+        print_json(done)
+        return
+    receipt = done["receipt"]
+    how = "without a pause" if done["made_before_break"] else f"with a pause: {done['why']}"
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{escape(done['lobby'])} has another worker, {escape(how)} ({done['took_s']:.1f} s)")
+    if receipt is not None:
+        left = "clean" if receipt["clean"] else f"not clean, see receipt {receipt['id']}"
+        console.print(f"  [dim]{'before':<10}[/]{escape(done['old_worker'])}, {left}")
+
+
 def all_items(host: Client, path: str, **query: Any) -> list[dict[str, Any]]:
     """All pages of a list."""
     items: list[dict[str, Any]] = []

@@ -1,0 +1,80 @@
+"""A viewer in a thread of its own that watches over RTSP for as long as a test does something else, and what it saw."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from tests.support.host import wait_for
+from tests.support.rtsp_viewer import RtspViewer, TrackCount
+
+
+class Watcher:
+    """`track` and `sound` count what came; `arrived` has the time of each frame of the picture (monotonic seconds)."""
+
+    def __init__(self, url: str) -> None:
+        self.viewer = RtspViewer(url)
+        self.viewer.play()
+        self.arrived: list[float] = []
+        self.ended: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    @property
+    def track(self) -> TrackCount:
+        return self.viewer.tracks[0]
+
+    @property
+    def sound(self) -> TrackCount | None:
+        return self.viewer.tracks[1] if len(self.viewer.tracks) > 1 else None
+
+    def frames_more(self, frames: int) -> None:
+        """Wait until so many more frames came."""
+        wanted = len(self.arrived) + frames
+        wait_for(f"{frames} more frames", lambda: self.ended is not None or len(self.arrived) >= wanted)
+        assert self.ended is None, f"it was disconnected: {self.ended!r}"
+
+    def longest_gap(self, since: float) -> float:
+        """The longest time between two frames since then, in seconds."""
+        times = [at for at in self.arrived if at >= since]
+        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+
+    def check(self, clock_rate: int = 90_000) -> None:
+        """It was never disconnected, numbers have no gap and time stamps rise, by less than 30 s a frame."""
+        assert self.ended is None, f"it was disconnected: {self.ended!r}"
+        for track in self.viewer.tracks:
+            assert track.gaps == 0, f"{track.gaps} gaps in the sequence numbers"
+        stamps = self.track.timestamps
+        steps = [(b - a) & 0xFFFFFFFF for a, b in zip(stamps, stamps[1:], strict=False)]
+        odd = [step for step in steps if not 0 < step < clock_rate * 30]
+        assert not odd, f"the time stamps do not rise: {odd}"
+
+    def close(self) -> None:
+        self._stop.set()
+        self.viewer.socket.close()
+        self._thread.join(10)
+
+    def _watch(self) -> None:
+        try:
+            while not self._stop.is_set():
+                seen = self.track.frames
+                self.viewer._fill()
+                while self.viewer.buffer[:1] == b"$" and self.viewer._take_packet():
+                    pass
+                self.arrived += [time.monotonic()] * (self.track.frames - seen)
+        except (OSError, ValueError) as error:
+            if not self._stop.is_set():
+                self.ended = error
+
+
+@contextlib.contextmanager
+def watching(url: str) -> Iterator[Watcher]:
+    """Watches meanwhile."""
+    watcher = Watcher(url)
+    try:
+        yield watcher
+    finally:
+        watcher.close()
