@@ -56,7 +56,8 @@ class Dialogue:
     def holds(self) -> tuple[Hold, ...]:
         """What is kept open: of the session, and of a later description."""
         session = None if self.playback is None else self.playback.hold
-        return tuple(hold for hold in dict.fromkeys((session, self._hold)) if hold is not None)
+        later = None if self._hold is session else self._hold
+        return tuple(hold for hold in (session, later) if hold is not None)
 
     @property
     def session_header(self) -> str | None:
