@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ class Watcher:
     def longest_gap(self, since: float) -> float:
         """The longest time between two frames since then, in seconds."""
         times = [at for at in self.arrived if at >= since]
-        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+        return max((b - a for a, b in itertools.pairwise(times)), default=0.0)
 
     def check(self, clock_rate: int = 90_000) -> None:
         """It was never disconnected, numbers have no gap and time stamps rise, by less than 30 s a frame."""
@@ -48,7 +49,7 @@ class Watcher:
         for track in self.viewer.tracks:
             assert track.gaps == 0, f"{track.gaps} gaps in the sequence numbers"
         stamps = self.track.timestamps
-        steps = [(b - a) & 0xFFFFFFFF for a, b in zip(stamps, stamps[1:], strict=False)]
+        steps = [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(stamps)]
         odd = [step for step in steps if not 0 < step < clock_rate * 30]
         assert not odd, f"the time stamps do not rise: {odd}"
 
