@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from steadycast import __version__
 from steadycast.api.encoder_metrics import encoder_families
+from steadycast.api.receipt_metrics import receipt_families
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics, LobbyView
 from steadycast.model import LobbyState, WorkerKind
@@ -40,6 +41,7 @@ class LobbiesCollector(Collector):
         yield GaugeMetricFamily("steadycast_uptime_seconds", "Time since the host started.", value=uptime)
         yield from _gauges(statistics)
         yield from _counters(statistics)
+        yield from receipt_families(statistics.receipts)
         yield from _lobbies(self._lobbies.list(None, LOBBIES).items)
         yield from encoder_families(self._lobbies.encoders_statistics())
 

@@ -35,6 +35,15 @@ _STEPS = (
     CREATE TABLE facts (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL,
         PRIMARY KEY (kind, name)) STRICT;
     """,
+    """
+    ALTER TABLE receipts ADD COLUMN subject TEXT NOT NULL DEFAULT 'worker';
+    ALTER TABLE receipts ADD COLUMN worker TEXT;
+    ALTER TABLE receipts ADD COLUMN clean INTEGER;
+    UPDATE receipts SET worker = json_extract(receipt, '$.worker'), clean = json_extract(receipt, '$.clean')
+        WHERE json_valid(receipt);
+    CREATE INDEX receipts_by_subject ON receipts (subject, number);
+    CREATE INDEX receipts_by_worker ON receipts (worker, number);
+    """,
 )
 VERSION = len(_STEPS)
 

@@ -30,13 +30,19 @@ from steadycast.lobbies.renewing import Renewing
 from steadycast.lobbies.restoring import restore
 from steadycast.lobbies.seats import Mover
 from steadycast.lobbies.staging import StagingParts
-from steadycast.lobbies.store import Store, StoredLobby
+from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
+from steadycast.lobbies.succession import Succession
+from steadycast.lobbies.survival_views import AdoptionView
 from steadycast.lobbies.viewers import Viewers
 from steadycast.lobbies.views import Deleted, LobbiesStatistics, LobbyView, Page
 from steadycast.lobbies.watching import Watching
 from steadycast.model import Receipt
+from steadycast.workers.adoption import Adoption
+from steadycast.workers.codec import to_plain
 
 log = structlog.get_logger("lobbies")
+
+NOTHING = Adoption()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,15 @@ class LobbiesParts:
     encoders: Encoders
 
 
-class Lobbies(Watching, Declaring, Cases, Devices):
+class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
-    `events` is public: subscribe there. `move` brings an encoding to another seat.
+    `events` is public: subscribe there. `move` brings an encoding to another seat. `adoption` says what was found when
+    the host started.
     """
+
+    adoption: AdoptionView | None = None
 
     def __init__(self, parts: LobbiesParts) -> None:
         Devices.__init__(self, parts.encoders, lambda: (len(self._entries), len(self._viewers.of())))
@@ -76,8 +85,9 @@ class Lobbies(Watching, Declaring, Cases, Devices):
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
 
-    async def start(self) -> None:
-        """Start the lobbies of store and config, see `restoring`. Returns before their sources show."""
+    async def start(self, adoption: Adoption = NOTHING) -> None:
+        """Start the lobbies of store and config, see `restoring`, with what there is of them. Returns before the
+        sources of the others show."""
         store = self._parts.store
         restored = restore(await store.lobbies(), self._settings.lobbies, time.time(), lobby_id)
         try:
@@ -87,9 +97,12 @@ class Lobbies(Watching, Declaring, Cases, Devices):
                 await store.put_lobby(lobby)
         except SteadycastError as error:  # they are shown all the same
             log.error("the lobbies of the config are not stored", code=error.code, what=error.what, why=error.why)
-        for lobby in restored.lobbies:
-            self._bring_back(lobby)
+        lobbies = [made for stored in restored.lobbies if (made := self._brought_back(stored)) is not None]
+        succession = Succession(self._parts.staging, self._parts.egresses, self._reception, adoption)
+        succession.take(lobbies)
         await self._parts.egresses.start(self._reception)
+        succession.finish()
+        self._say_adopted(succession.view)
 
     async def close(self) -> None:
         """End all lobbies, viewers and egress workers (deadlines of the ladder); they stay in the store."""
@@ -132,9 +145,15 @@ class Lobbies(Watching, Declaring, Cases, Devices):
 
     # --- what is there
 
-    async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
-        """Receipts of ended workers, newest first; `lobby` is an id (the lobby may be gone)."""
-        return await self._parts.receipts.page(after, limit, lobby)
+    async def receipts(
+        self, after: str | None = None, limit: int = 50, wanted: ReceiptFilter | None = None
+    ) -> Page[Receipt]:
+        """Receipts of workers, renditions and viewers, newest first."""
+        return await self._parts.receipts.page(after, limit, wanted)
+
+    async def receipt(self, id: str) -> Receipt:
+        """One receipt. Raises NotFoundError `receipt.unknown`."""
+        return await self._parts.receipts.get(id)
 
     def statistics(self) -> LobbiesStatistics:
         """What is there now, and totals."""
@@ -152,6 +171,7 @@ class Lobbies(Watching, Declaring, Cases, Devices):
             events_total=self.events.total,
             event_subscribers=self.events.listeners,
             event_subscribers_dropped_total=self.events.dropped_total,
+            receipts=self._parts.receipts.counts.statistics(),
         )
 
     # --- inside
@@ -181,21 +201,33 @@ class Lobbies(Watching, Declaring, Cases, Devices):
             raise RefusedError("host.closing", "The host ends.", retry_after=10)
         return self._entries.admit(id)
 
-    def _bring_back(self, stored: StoredLobby) -> None:
+    def _brought_back(self, stored: StoredLobby) -> Lobby | None:
         try:
             request = LobbySettings.model_validate_json(stored.request)
-            self._begin(stored, request, self._admit(stored.id))
+            return self._made(stored, request, self._admit(stored.id))
         except ValidationError as error:
             log.error("a stored lobby is left out: it cannot be read", lobby=stored.id, problems=error.error_count())
         except SteadycastError as error:
             log.error("a stored lobby is left out", lobby=stored.id, code=error.code, what=error.what)
+        return None
 
     def _begin(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
+        lobby = self._made(stored, request, lease)
+        lobby.start()
+        return lobby
+
+    def _made(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
         parts = self._parts
         lobby = Lobby(stored.id, request, stored.created, parts.staging, parts.events, self._viewers.tracks_failed)
         self._entries.add(lobby, lease)
-        lobby.start()
         return lobby
+
+    def _say_adopted(self, view: AdoptionView | None) -> None:
+        self.adoption = view
+        if view is not None:
+            told = to_plain(view)
+            log.info("adopted", **told)
+            self.events.publish("host", "host.adopted", data=told)
 
     async def _begin_end(self, entry: Entry, cause: str) -> Deleted:
         if entry.ending is None:

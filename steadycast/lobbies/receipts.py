@@ -1,57 +1,110 @@
-"""Receipts of ended workers: counted, told, and written down without anybody waiting for the disk."""
+"""Receipts: counted, told, and written down without anybody waiting for the disk."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
 
 import structlog
 
-from steadycast.errors import CallerError, SteadycastError
+from steadycast.errors import CallerError, NotFoundError, SteadycastError
 from steadycast.lobbies.events import EventLog
-from steadycast.lobbies.store import Store
+from steadycast.lobbies.living import Living
+from steadycast.lobbies.receipt_counts import ReceiptCounts
+from steadycast.lobbies.store import ReceiptFilter, Store
 from steadycast.lobbies.views import Page
-from steadycast.model import Receipt
+from steadycast.model import Receipt, Subject
+from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("receipts")
 
-UNWRITTEN = 1000  # receipts that wait for the disk; the oldest are dropped with a line in the log
+UNWRITTEN = 4000  # receipts that wait for the disk; the oldest are dropped with a line in the log
 
 
 class ReceiptBook:
-    """Takes every receipt of the supervisor with `add`; `close` writes what is left."""
+    """Takes every receipt with `add`; `close` writes what is left.
+
+    `living` is there after `watch`: it makes the receipts of renditions and viewers. `on_residue` hears the id of a
+    worker that lives on and holds what one of them left.
+    """
 
     def __init__(self, store: Store, events: EventLog) -> None:
-        self.totals: Counter[str] = Counter(clean=0, unclean=0)
+        self.totals: Counter[str] = Counter(clean=0, unclean=0)  # of workers
+        self.counts = ReceiptCounts()
+        self.living: Living | None = None
+        self.on_residue: Callable[[str], None] | None = None
         self._store = store
         self._events = events
         self._unwritten: deque[Receipt] = deque()
         self._writing: asyncio.Task[None] | None = None
 
+    def watch(self, supervisor: Supervisor) -> None:
+        """Look at workers that live on when something in them ends."""
+        self.living = Living(supervisor, self.add)
+
     def add(self, receipt: Receipt) -> None:
-        """A worker ended."""
-        self.totals["clean" if receipt.clean else "unclean"] += 1
-        data = {"id": receipt.id, "kind": receipt.kind.value, "pid": receipt.pid, "clean": receipt.clean}
-        self._events.publish("receipt", "receipt", lobby=receipt.lobby, why=receipt.cause, data=data)
+        """Something that was lent ended."""
+        self.counts.add(receipt)
+        stayed = any(check.residue for check in receipt.checks)
+        if receipt.subject is Subject.WORKER:
+            self.totals["clean" if receipt.clean else "unclean"] += 1
+        elif stayed:
+            self._say_residue(receipt)
+        # There may be a thousand viewers: those that left nothing are in the list, and not among what happened.
+        if receipt.subject is not Subject.VIEWER or stayed:
+            self._publish(receipt)
         if len(self._unwritten) >= UNWRITTEN:
             log.error("a receipt is lost: the disk does not keep up", id=self._unwritten.popleft().id)
         self._unwritten.append(receipt)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write(), name="write receipts")
 
-    async def page(self, after: str | None, limit: int, lobby: str | None) -> Page[Receipt]:
+    async def page(self, after: str | None, limit: int, wanted: ReceiptFilter | None = None) -> Page[Receipt]:
         """Newest first. Raises CallerError for an `after` that is none, RefusedError where the disk fails."""
         await self.flush()
-        receipts = await self._store.receipts(after, limit + 1, lobby)
+        receipts = await self._store.receipts(after, limit + 1, wanted or ReceiptFilter())
         if receipts is None:
             raise CallerError("page.unknown", "There is no such page.", hint="Begin again without `after`.")
         shown = receipts[:limit]
         return Page(shown, shown[-1].id if len(receipts) > limit else None)
 
+    async def get(self, id: str) -> Receipt:
+        """One receipt. Raises NotFoundError, RefusedError where the disk fails."""
+        await self.flush()
+        found = await self._store.receipt(id)
+        if found is None:
+            hint = "The oldest are forgotten."
+            raise NotFoundError("receipt.unknown", "There is no such receipt.", hint=hint)
+        return found
+
     async def flush(self) -> None:
         """Wait until what was added is written, or could not be."""
         if self._writing is not None:
             await asyncio.shield(self._writing)
+
+    async def close(self) -> None:
+        """Look at no worker any more, and write what is left."""
+        if self.living is not None:
+            await self.living.close()
+        await self.flush()
+
+    def _publish(self, receipt: Receipt) -> None:
+        data = {
+            "id": receipt.id,
+            "kind": receipt.kind.value,
+            "pid": receipt.pid,
+            "clean": receipt.clean,
+            "subject": receipt.subject.value,
+            "name": receipt.name,
+        }
+        self._events.publish("receipt", "receipt", lobby=receipt.lobby, why=receipt.cause, data=data)
+
+    def _say_residue(self, receipt: Receipt) -> None:
+        left = [text for check in receipt.checks for text in check.residue or ()]
+        log.error("something stayed", worker=receipt.worker, pid=receipt.pid, of=receipt.name, residue=left)
+        if self.on_residue is not None:
+            self.on_residue(receipt.worker)
 
     async def _write(self) -> None:
         while self._unwritten:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import structlog
 
 from steadycast.lobbies.database import Database
-from steadycast.model import Receipt
+from steadycast.model import Receipt, Subject
 from steadycast.workers.codec import CodecError, from_plain, to_plain
 
 log = structlog.get_logger("store")
 
-RECEIPTS = 10_000  # the oldest go
+RECEIPTS = 10_000  # of a subject; the oldest go
+SPARE = 100  # part of them that may be more before the oldest go: counting costs more than keeping
 FACTS = 256  # of a kind; the oldest go
 MAX_BYTES = 1 << 30
 
@@ -32,11 +34,22 @@ class StoredLobby:
     declared: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiptFilter:
+    """Which receipts are wanted; None: whatever it is. `lobby` and `worker` are ids, of which nothing may be left."""
+
+    lobby: str | None = None
+    subject: Subject | None = None
+    clean: bool | None = None
+    worker: str | None = None
+
+
 class Store:
     """`open` first; after `close` nothing works. All calls raise RefusedError `store.*` where the disk fails."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
         self._db = Database(path, max_bytes)
+        self._added: Counter[Subject] = Counter()  # receipts since the oldest went
 
     async def open(self) -> None:
         """Open or make the database; raises ConfigError where it is unusable."""
@@ -86,14 +99,22 @@ class Store:
         return found
 
     async def add_receipt(self, receipt: Receipt) -> None:
-        """Keep a receipt, and at most `RECEIPTS` of them."""
+        """Keep a receipt, and of each subject at most `RECEIPTS` and a few more."""
         text = json.dumps(to_plain(receipt))
-        await self._db.write(
-            "INSERT OR IGNORE INTO receipts (id, lobby, receipt) VALUES (?, ?, ?)", (receipt.id, receipt.lobby, text)
-        )
-        await self._db.write("DELETE FROM receipts WHERE number <= (SELECT max(number) FROM receipts) - ?", (RECEIPTS,))
+        values = receipt.id, receipt.lobby, text, receipt.subject.value, receipt.worker, int(receipt.clean)
+        columns = "id, lobby, receipt, subject, worker, clean"
+        await self._db.write(f"INSERT OR IGNORE INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)
+        self._added[receipt.subject] += 1
+        if self._added[receipt.subject] * SPARE >= RECEIPTS or self._added[receipt.subject] == 1:
+            await self._forget_receipts(receipt.subject)
 
-    async def receipts(self, before: str | None, limit: int, lobby: str | None) -> tuple[Receipt, ...] | None:
+    async def _forget_receipts(self, subject: Subject) -> None:
+        self._added[subject] = 1
+        last = "SELECT number FROM receipts WHERE subject = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+        values = subject.value, subject.value, RECEIPTS
+        await self._db.write(f"DELETE FROM receipts WHERE subject = ? AND number <= ({last})", values)
+
+    async def receipts(self, before: str | None, limit: int, wanted: ReceiptFilter) -> tuple[Receipt, ...] | None:
         """Newest first, those older than the receipt `before`; None where there is no such receipt."""
         number = 1 << 62
         if before is not None:
@@ -101,11 +122,24 @@ class Store:
             if not found:
                 return None
             number = int(found[0][0])
+        asked: dict[str, object] = {
+            "lobby": wanted.lobby,
+            "subject": None if wanted.subject is None else wanted.subject.value,
+            "clean": None if wanted.clean is None else int(wanted.clean),
+            "worker": wanted.worker,
+        }
+        chosen = {column: value for column, value in asked.items() if value is not None}
+        condition = " AND ".join(["number < ?", *(f"{column} = ?" for column in chosen)])
         rows = await self._db.read(
-            "SELECT receipt FROM receipts WHERE number < ? AND (? IS NULL OR lobby = ?) ORDER BY number DESC LIMIT ?",
-            (number, lobby, lobby, limit),
+            f"SELECT receipt FROM receipts WHERE {condition} ORDER BY number DESC LIMIT ?",
+            (number, *chosen.values(), limit),
         )
         return tuple(receipt for row in rows if (receipt := _receipt(row[0])) is not None)
+
+    async def receipt(self, id: str) -> Receipt | None:
+        """One receipt; None where there is none that can be read."""
+        rows = await self._db.read("SELECT receipt FROM receipts WHERE id = ?", (id,))
+        return _receipt(rows[0][0]) if rows else None
 
 
 def _values(lobby: StoredLobby) -> tuple[object, ...]:

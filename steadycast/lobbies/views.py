@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from steadycast.lifecycle import RenditionState, ViewerState
 from steadycast.lobbies.device_views import PlaceView, SeatView
+from steadycast.lobbies.receipt_counts import ReceiptStatistics
 from steadycast.model import EncodePolicy, LobbyState, Protocol, Receipt, RecycleCause, Rendition, TrackInfo
 
 T = TypeVar("T")
@@ -26,6 +28,7 @@ class RenditionView:
     closes_at: float | None  # when it ends if no viewer comes
     seat: SeatView | None = None  # where it encodes
     place: PlaceView | None = None  # where it stands in the line for hardware
+    state: RenditionState | None = None  # None: not in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,13 @@ class LobbyView:
 
 @dataclass(frozen=True, slots=True)
 class ViewerView:
-    """A viewer as seen from outside. `state` is `connecting` or `watching`."""
+    """A viewer as seen from outside."""
 
     id: str
     lobby: str
     rendition: str
     protocol: Protocol
-    state: str
+    state: ViewerState
     remote: str | None
     transport: str | None
     since: float
@@ -100,7 +103,8 @@ class Recycled:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `id` rises by one; `kind` is `lobby`, `viewer`, `worker`, `receipt` or `host`."""
+    """One thing that happened. `id` rises by one; `kind` is `lobby`, `rendition`, `viewer`, `worker`, `receipt`,
+    `encoder` or `host`. Moves of a life have `took_s` in `data`: seconds in the state before."""
 
     id: int
     at: float
@@ -160,7 +164,8 @@ class LobbiesStatistics:
     restarts_total: int
     viewers_total: int
     refused_total: dict[str, int]  # by error code, a closed set
-    receipts_total: dict[str, int]  # `clean`, `unclean`
+    receipts_total: dict[str, int]  # of workers: `clean`, `unclean`
     events_total: int
     event_subscribers: int
     event_subscribers_dropped_total: int
+    receipts: ReceiptStatistics = field(default_factory=ReceiptStatistics)  # of workers, renditions and viewers

@@ -16,6 +16,7 @@ from steadycast.model import Measures
 from steadycast.tracking.measure import Usage, measure
 
 THREADS = 2
+WAITING = 64  # that measure or wait for a thread; where they are more, threads hang
 MEASURE_S = 0.5  # mostly some milliseconds
 DRIVER_S = 3.0  # drivers show what a process had for a moment after it ended
 DRIVER_POLL_S = 0.1
@@ -29,6 +30,7 @@ class Gauge:
         self._look: Callable[[], Awaitable[None]] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "measures")
         self._busy = 0
+        self._closed = False
 
     def ask(self, usage: Usage | None, look: Callable[[], Awaitable[None]] | None) -> None:
         """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows."""
@@ -36,7 +38,7 @@ class Gauge:
 
     async def measure(self, pid: int, objects: Mapping[str, int] | None = None) -> Measures | None:
         """A process now; None where the kernel does not answer in time."""
-        if self._busy >= THREADS * 8:
+        if self._closed or self._busy >= WAITING:
             return None
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, partial(measure, pid, self._usage, objects))
@@ -60,6 +62,7 @@ class Gauge:
 
     def close(self) -> None:
         """Measure no more; what hangs is left behind."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _look_anew(self, seconds: float) -> None:

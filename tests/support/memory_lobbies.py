@@ -12,8 +12,10 @@ from typing import Any
 
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import CallerError, NotFoundError, RefusedError, SourceError
+from steadycast.lifecycle import ViewerState
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobbies import Lobbies
+from steadycast.lobbies.store import ReceiptFilter
 from steadycast.lobbies.views import (
     Deleted,
     LobbiesStatistics,
@@ -29,6 +31,14 @@ from steadycast.workers.codec import to_plain
 from tests.support.memory_devices import MemoryDevices
 
 ETAG = "session-1"
+
+
+def fits(receipt: Receipt, wanted: ReceiptFilter | None) -> bool:
+    """As the store chooses."""
+    if wanted is None:
+        return True
+    chosen = {"lobby": wanted.lobby, "subject": wanted.subject, "clean": wanted.clean, "worker": wanted.worker}
+    return all(value in (None, getattr(receipt, name)) for name, value in chosen.items())
 
 
 class MemoryLobbies(MemoryDevices, Lobbies):
@@ -125,7 +135,9 @@ class MemoryLobbies(MemoryDevices, Lobbies):
         await self.hold.wait()
         self._count += 1
         name = f"v{self._count:07d}"
-        viewer = ViewerView(name, view.id, rendition or "main", Protocol.WHEP, "connecting", remote, "udp", time.time())
+        viewer = ViewerView(
+            name, view.id, rendition or "main", Protocol.WHEP, ViewerState.CONNECTING, remote, "udp", time.time()
+        )
         self._watching[name] = viewer
         return WhepSession(name, "v=0\r\n", ETAG)
 
@@ -175,9 +187,17 @@ class MemoryLobbies(MemoryDevices, Lobbies):
         items = [v for v in self._watching.values() if wanted in (None, v.lobby) and protocol in (None, v.protocol)]
         return Page(tuple(items[:limit]), None)
 
-    async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
-        items = [receipt for receipt in reversed(self._written) if lobby in (None, receipt.lobby)]
+    async def receipts(
+        self, after: str | None = None, limit: int = 50, wanted: ReceiptFilter | None = None
+    ) -> Page[Receipt]:
+        items = [receipt for receipt in reversed(self._written) if fits(receipt, wanted)]
         return Page(tuple(items[:limit]), None)
+
+    async def receipt(self, id: str) -> Receipt:
+        for receipt in self._written:
+            if receipt.id == id:
+                return receipt
+        raise NotFoundError("receipt.unknown", "There is no such receipt.")
 
     def statistics(self) -> LobbiesStatistics:
         worker = WorkerView("w0", WorkerKind.EGRESS, 1, None, time.time(), {"viewers": len(self._watching)})

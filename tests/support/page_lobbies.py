@@ -11,7 +11,9 @@ from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import CallerError, NotFoundError, RefusedError
+from steadycast.lifecycle import ViewerState
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.store import ReceiptFilter
 from steadycast.lobbies.views import (
     Deleted,
     LobbiesStatistics,
@@ -35,6 +37,7 @@ from steadycast.model import (
     WorkerKind,
 )
 from tests.support.memory_devices import MemoryDevices
+from tests.support.memory_lobbies import fits
 
 T = TypeVar("T")
 PICTURE = TrackInfo("main", TrackKind.VIDEO, Codec.H264, 90_000, width=1280, height=720, fps=30.0, encoder="x264enc")
@@ -101,7 +104,9 @@ class PageLobbies(MemoryDevices):
         self.views[id_] = replace(self.views[id_], state=state, since=time.time(), why=why, **changes)
         self.events.publish("lobby", f"lobby.{state}", lobby=id_, why=why)
 
-    def join(self, lobby: str, protocol: Protocol, remote: str, state: str = "watching") -> ViewerView:
+    def join(
+        self, lobby: str, protocol: Protocol, remote: str, state: ViewerState = ViewerState.WATCHING
+    ) -> ViewerView:
         """A viewer comes."""
         view = self.views[lobby]
         name = view.renditions[0].name
@@ -228,8 +233,10 @@ class PageLobbies(MemoryDevices):
         ]
         return _page(found, after, limit)
 
-    async def receipts(self, after: str | None = None, limit: int = 50, lobby: str | None = None) -> Page[Receipt]:
-        return _page([one for one in self.kept if lobby in (None, one.lobby)], after, limit)
+    async def receipts(
+        self, after: str | None = None, limit: int = 50, wanted: ReceiptFilter | None = None
+    ) -> Page[Receipt]:
+        return _page([one for one in self.kept if fits(one, wanted)], after, limit)
 
     def statistics(self) -> LobbiesStatistics:
         states = [view.state.value for view in self.views.values()]

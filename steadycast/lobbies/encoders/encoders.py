@@ -22,6 +22,7 @@ from steadycast.lobbies.encoders import words
 from steadycast.lobbies.encoders.admissions import Admissions
 from steadycast.lobbies.encoders.books import KEPT, Books
 from steadycast.lobbies.encoders.desk import Desk
+from steadycast.lobbies.encoders.inherited import Inherited
 from steadycast.lobbies.encoders.notes import CAP, CPU, TRIAL, Notes
 from steadycast.lobbies.encoders.outcomes import Outcomes
 from steadycast.lobbies.encoders.parts import EncodersParts
@@ -30,9 +31,10 @@ from steadycast.lobbies.encoders.showing import Showing
 from steadycast.lobbies.encoders.transfers import Transfers
 from steadycast.lobbies.encoders.trier import Trier
 from steadycast.lobbies.encoders.watch import Watch
+from steadycast.lobbies.living import Living
 from steadycast.lobbies.seats import Mover, Place, Seat
 from steadycast.lobbies.views import Page
-from steadycast.model import EncoderFault, EncoderReport
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport
 
 log = structlog.get_logger("encoders")
 
@@ -53,7 +55,8 @@ class Encoders:
         self._transfers = Transfers(parts, self._books, self._desk, self._admissions)
         self._outcomes = Outcomes(parts, self._books, self._look_now)
         self._trier = Trier(parts, self._books, self._outcomes, self._notes, self._serve)
-        self._watch = Watch(parts, self._books, self._outcomes, self._trier.held)
+        self._inherited = Inherited(parts, self._books, self._desk, self._outcomes)
+        self._watch = Watch(parts, self._books, self._outcomes, self._trier.held, self._inherited.looked)
         self._promoter = Promoter(parts, self._books, self._desk, self._transfers, self._outcomes)
         self._showing = Showing(parts, self._books, self._outcomes)
         self._opening: dict[str, asyncio.Lock] = {}  # by pool
@@ -63,6 +66,10 @@ class Encoders:
     def move_with(self, mover: Mover) -> None:
         """Who moves a holder to another seat."""
         self._promoter.mover = mover
+
+    def tell(self, living: Living | None) -> None:
+        """Who hears of renditions that encode, and of their end."""
+        self._outcomes.living = living
 
     async def start(self) -> None:
         """Load what is known; the devices are looked at beside, and then again and again."""
@@ -122,6 +129,12 @@ class Encoders:
         self._freed(seat)
         self._forget_gone(seat.request.holder)
         return renewed
+
+    def adopt(self, request: EncodeRequest, order: EncoderOrder, pid: int, report: EncoderReport | None) -> Seat:
+        """A seat for what encodes already, in a process of a former control plane."""
+        seat = self._inherited.adopt(request, order, pid, report)
+        self._promoter.tick()
+        return seat
 
     @asynccontextmanager
     async def opening(self, seat: Seat) -> AsyncIterator[None]:

@@ -14,8 +14,10 @@ from steadycast.lobbies.device_views import RefusalView
 from steadycast.lobbies.encoders.admissions import lobby_of
 from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.parts import EncodersParts
+from steadycast.lobbies.living import Living
 from steadycast.lobbies.seats import Seat
-from steadycast.model import EncoderFault, EncoderReport
+from steadycast.model import EncoderFault, EncoderReport, Subject
+from steadycast.tracking.quiet import Lent
 
 log = structlog.get_logger("encoders")
 
@@ -42,6 +44,14 @@ def fault_of(code: str) -> EncoderFault:
         return EncoderFault.OPEN
 
 
+def _lent(seat: Seat, now: float) -> Lent:
+    """What a seat's rendition is in its worker. What it holds goes with codec, encoder and size."""
+    request = seat.request
+    kind = f"{request.codec.value} {seat.order.entry} {request.width}x{request.height}"
+    lobby, _, track = request.holder.partition("/")
+    return Lent(Subject.RENDITION, f"seat {seat.number}", track or lobby, kind, lobby_of(request.holder), now)
+
+
 class Outcomes:
     """Learns. `look_again` asks for a look at the devices now: other programs may have taken what we counted on."""
 
@@ -54,6 +64,7 @@ class Outcomes:
         self.last: dict[str, RefusalView] = {}  # by device
         self.failures: Counter[str] = Counter()
         self.copies = 0
+        self.living: Living | None = None  # hears of renditions that encode, and of their end
         self._copied: set[int] = set()  # numbers of seats, while they are lent
 
     def opened(self, seat: Seat, pid: int, report: EncoderReport | None) -> None:
@@ -69,6 +80,8 @@ class Outcomes:
             self._learned(pool, self._books.caps.proven(self._books.pool(pool), ours, foreign, self._parts.wall()))
         if report is not None and report.memory is not None:
             self.reported(seat, report)
+        if self.living is not None:
+            self.living.opened_in(pid, _lent(seat, self._parts.wall()))
 
     def reported(self, seat: Seat, report: EncoderReport) -> None:
         """What was really built; says once if pictures are copied though that was not the plan."""
@@ -114,6 +127,9 @@ class Outcomes:
         self._copied.discard(seat.number)
         if seat.pid is not None:
             self._books.touched(seat.pid, seat.device)
+            if self.living is not None:
+                why = "closed" if seat.fault is None else seat.fault.value
+                self.living.closed_in(seat.pid, _lent(seat, self._parts.wall()), why)
 
     def verdict(self, seat: Seat, fault: EncoderFault) -> Verdict:
         """What a refusal means, with what is reserved for this seat counted as free."""

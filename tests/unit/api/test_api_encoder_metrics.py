@@ -23,12 +23,11 @@ async def scrape(client: httpx.AsyncClient) -> Samples:
     samples: Samples = {}
     for family in text_string_to_metric_families(answer.text):
         assert family.documentation, family.name
-        assert family.type in ("counter", "gauge", "info"), family.name
+        assert family.type in ("counter", "gauge", "info", "histogram"), family.name
         for sample in family.samples:
             assert re.fullmatch(r"[a-z][a-z0-9_]*", sample.name)
-            assert not sample.name.startswith("steadycast") or (family.type == "counter") == sample.name.endswith(
-                "_total"
-            )
+            counts = family.type == "counter"
+            assert not sample.name.startswith("steadycast") or counts == sample.name.endswith("_total")
             key = (sample.name, tuple(sample.labels.values()))
             assert key not in samples
             samples[key] = sample.value

@@ -11,7 +11,7 @@ import pytest
 from steadycast.errors import ConfigError, RefusedError
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.receipts import ReceiptBook
-from steadycast.lobbies.store import Store, StoredLobby
+from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
 from steadycast.model import Check, Receipt, Rung, WorkerKind
 
 ONE = StoredLobby("l_one", "key", 1.5, '{"name": "one"}')
@@ -89,5 +89,5 @@ async def test_receipts_are_counted_told_and_kept(tmp_path: Path) -> None:
     assert page.items == (receipt(4, lobby=None), receipt(3, clean=False)) and page.next == "r3"
     page = await book.page(page.next, 10, None)
     assert [one.id for one in page.items] == ["r2", "r1", "r0"] and page.next is None
-    assert [one.id for one in (await book.page(None, 10, "l_one")).items] == ["r3", "r1"]
+    assert [one.id for one in (await book.page(None, 10, ReceiptFilter("l_one"))).items] == ["r3", "r1"]
     await store.close()
