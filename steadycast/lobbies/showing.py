@@ -13,7 +13,7 @@ from steadycast.lobbies.device_views import PlaceView, SeatView
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.mask import masked_source
 from steadycast.lobbies.seats import Place, Seat
-from steadycast.lobbies.viewers import Viewer
+from steadycast.lobbies.viewer import Viewer
 from steadycast.lobbies.views import LobbyView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
 from steadycast.workers.worker import Worker
@@ -85,6 +85,7 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
         closes_at=feed.closes_at if feed is not None else None,
         seat=_seat(feed.seat) if feed is not None else None,
         place=_place(one, one.feeds.place(rendition.name)),
+        state=feed.life.state if feed is not None else None,
     )
 
 
