@@ -41,6 +41,11 @@ class GopMemory:
             waiting, self._action = self._action, None
         return waiting is not None
 
+    def keyframe(self) -> Any | None:
+        """A copy of the latest one, or None. From any thread."""
+        units = self._units[:1]
+        return units[0].copy_deep() if units else None
+
     def _passed(self, _pad: Any, info: Any) -> Any:
         buffer = info.get_buffer()
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):

@@ -18,6 +18,7 @@ from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
 from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.progress import Silence
+from steadycast.pipelines.proof import proof, prove
 from steadycast.pipelines.renditions import Held, Renditions
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources import make_source
@@ -133,6 +134,18 @@ class LobbyPipeline:
 
     def force_keyframe(self, track: str) -> None:
         self._track(track).force_keyframe()
+
+    async def prove(self, name: str | None, seconds: float) -> dict[str, Any]:
+        """Decode a keyframe: of this track, or of one that is open, or what the source shows. As `ProveKeyframe`.
+
+        Raises NotFoundError.
+        """
+        if self._ready is None or self._failed or self._closing is not None:
+            return proof(None, "the source does not show")
+        if name is not None:
+            track = self._track(name)
+            return await prove(self._stage, track if track.encodes else None, seconds)
+        return await prove(self._stage, next((t for t in self._renditions.all() if t.encodes), None), seconds)
 
     def _track(self, name: str) -> Track:
         track = self._renditions.track(name) or self._stage.tracks.get(name)

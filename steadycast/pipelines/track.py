@@ -74,6 +74,16 @@ class Track:
         return self._branch
 
     @property
+    def encodes(self) -> bool:
+        """Whether pictures are encoded here."""
+        return self._encoder is not None and self._codec is not Codec.OPUS
+
+    @property
+    def encoded(self) -> Any:
+        """The pad that whole encoded frames leave at; only where it `encodes`."""
+        return self._encoder.get_static_pad("src")
+
+    @property
     def made(self) -> int:
         """Frames so far."""
         return self._meter.frames

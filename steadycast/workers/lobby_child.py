@@ -66,6 +66,8 @@ class LobbyBody:
                 return {}
             case messages.CountObjects():
                 return {"objects": self._objects.count()}
+            case messages.ProveKeyframe():
+                return await self._showing().prove(message.track, message.seconds)
             case messages.DetachReader():
                 return {"detached": self._showing().detach(message.track, message.reader)}
         raise WorkerError("worker.message", f"{type(message).__name__} is not for a lobby worker")

@@ -77,6 +77,18 @@ class CountObjects:
     """How many GStreamer objects live there? Answered with `{"objects": {type: count}}`; None: they are not counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProveKeyframe:
+    """A request: decode one keyframe beside the pipeline, and throw it away. `track` None: of whatever is open, or else
+    what the source shows (a raw picture that comes is proof enough). Waits `seconds` for a keyframe.
+
+    Answered with `{"decoded": bool, "width": ..., "height": ..., "why": why it was not}`.
+    """
+
+    seconds: float
+    track: str | None = None
+
+
 # --- lobby worker -> control plane ---
 
 
