@@ -256,7 +256,8 @@ async def test_a_program_gets_a_clean_environment(tmp_path: Path, monkeypatch: p
         assert f"XAUTHORITY={cookie}" in output
         assert f"STEADYCAST_WORKER={worker.id}" in output
         assert "secret" not in output
-        assert output.count("STEADYCAST_") == 1
+        assert f"STEADYCAST_HOME={tmp_path}" in output
+        assert output.count("STEADYCAST_") == 2
 
 
 @pytest.mark.slow
