@@ -17,6 +17,7 @@ from steadycast.config.current import HostSettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies.device_views import GpuStatus
 from steadycast.lobbies.lobbies import Lobbies
+from steadycast.lobbies.survival_views import AdoptionView
 from steadycast.lobbies.views import LobbiesStatistics
 from steadycast.model import LobbyState, WorkerKind
 from steadycast.workers.canary import Canary
@@ -40,6 +41,7 @@ class SystemView:
     any_command: bool
     file_folders: tuple[str, ...]
     statistics: LobbiesStatistics
+    adoption: AdoptionView | None = None  # what it found of a host before, None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             any_command=facts.settings.sources.any_command,
             file_folders=tuple(str(folder) for folder in facts.settings.sources.file_folders),
             statistics=lobbies.statistics(),
+            adoption=lobbies.adoption,
         )
 
     @api.get("/health", responses={503: {"model": Health, "description": "A part is not well."}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steadycast.leases.quota import Lease, LeaseError, Quota, QuotaStatistics
 
@@ -81,10 +81,20 @@ class Ledger:
         if len(parts) < len(wants):
             self._refused += 1
             return None
-        reservation = Reservation(next(self._numbers), holder, now, parts)
-        self._held[reservation.number] = reservation
-        self._reserved += 1
-        return reservation
+        return self._kept(Reservation(next(self._numbers), holder, now, parts))
+
+    def bear(self, holder: str, has: Mapping[str, float], now: float) -> Reservation:
+        """All that somebody has already, whatever the limits are; there may be nothing yet (see `bear_more`)."""
+        parts = {name: self.quota(name).bear(holder, now, amount) for name, amount in has.items()}
+        return self._kept(Reservation(next(self._numbers), holder, now, parts))
+
+    def bear_more(self, reservation: Reservation, has: Mapping[str, float], now: float) -> Reservation:
+        """The same with more parts, which takes its place. Raises LeaseError where it is not held here (any more)."""
+        if self._held.get(reservation.number) is not reservation:
+            raise LeaseError(f"the reservation of {reservation.holder!r} is not held here")
+        more = {n: self.quota(n).bear(reservation.holder, now, has[n]) for n in has if n not in reservation.parts}
+        grown = self._held[reservation.number] = replace(reservation, parts={**reservation.parts, **more})
+        return grown
 
     def give_back(self, reservation: Reservation) -> None:
         """Return all parts, once: raises LeaseError where it is not held here (any more)."""
@@ -94,6 +104,11 @@ class Ledger:
         self._returned += 1
         for name, lease in reservation.parts.items():
             self._quotas[name].give_back(lease)
+
+    def _kept(self, reservation: Reservation) -> Reservation:
+        self._held[reservation.number] = reservation
+        self._reserved += 1
+        return reservation
 
     def reservations(self) -> tuple[Reservation, ...]:
         """All that are held, oldest first."""

@@ -70,12 +70,16 @@ class Quota:
 
     def take(self, holder: str, now: float, amount: float = 1.0) -> Lease | None:
         """So much for `holder`; None when less is free. Raises LeaseError for an amount that is not above 0."""
-        if not (0 < amount < math.inf):
-            raise LeaseError(f"{self.name}: {holder!r} asks for {amount}")
         free = self.free
-        if free is not None and amount > free:
+        if free is not None and 0 < amount < math.inf and amount > free:
             self._refused += 1
             return None
+        return self.bear(holder, now, amount)
+
+    def bear(self, holder: str, now: float, amount: float = 1.0) -> Lease:
+        """So much for somebody who has it already, whatever the limit is. Raises LeaseError as `take`."""
+        if not (0 < amount < math.inf):
+            raise LeaseError(f"{self.name}: {holder!r} asks for {amount}")
         lease = Lease(next(self._numbers), holder, now, amount)
         self._held[lease.number] = lease
         self._amount += amount

@@ -7,24 +7,29 @@ fails, every track with holders is opened again and its buses are laid anew; the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from steadycast.config.current import HostSettings
 from steadycast.errors import WorkerError
+from steadycast.lifecycle import RenditionState
+from steadycast.lobbies.adopting import KeptLobby
 from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.choose import AUDIO, Choice
 from steadycast.lobbies.crossing import Crossed, Crossing
 from steadycast.lobbies.egresses import Egress
+from steadycast.lobbies.estate import Estate
 from steadycast.lobbies.feed import Failed, Feed
 from steadycast.lobbies.instances import Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
+from steadycast.lobbies.reopening import Reopener
 from steadycast.lobbies.seats import Encoding, Place, Seat
 from steadycast.lobbies.shelf import Shelf
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.swap import Swapper
-from steadycast.model import EncodePolicy, TrackInfo
+from steadycast.model import EncodePolicy, Rendition, TrackInfo
 
 STAGE_LOST = "its worker or source is lost"
 
@@ -64,6 +69,7 @@ class Feeds:
         self._crossing = Crossing(
             self._shelf, self._carrier, self._opener, self._instances, self._mender, lambda: settings.workers.source_s
         )
+        self._reopener = Reopener(self._shelf, self._carrier, self._opener, self._instances, self._mender)
         self._coming: dict[str, asyncio.Task[None]] = {}  # holders that wait for their tracks
 
     def get(self, track: str) -> Feed | None:
@@ -110,6 +116,20 @@ class Feeds:
             self._coming.pop(holder, None)
         return tracks
 
+    def inherit(self, kept: KeptLobby, stage: Stage | None, egresses: Mapping[str, Egress]) -> Estate:
+        """Put in place what a former control plane left of the tracks; `egresses` by worker."""
+        if stage is not None:
+            stage.hears = self._mender.heard
+        estate = Estate(self._shelf, self._carrier, self._opener, self._instances)
+        estate.place(kept, stage, egresses)
+        return estate
+
+    def held(self, holder: str, choice: Choice, egress: Egress) -> None:
+        """Somebody holds the tracks of a choice already; they are brought to him where they are not there."""
+        for feed in self._wanted(choice):
+            feed.holds[holder] = egress
+            self._shelf.keep(feed)
+
     def release(self, holder: str) -> None:
         """The holder is gone; harmless where it held nothing."""
         if holder in self._coming:
@@ -142,6 +162,21 @@ class Feeds:
         self._carrier.stage = stage
         stage.hears = self._mender.heard
         return await self._carrier.renew_all(self._shelf)
+
+    def all(self) -> tuple[Feed, ...]:
+        """Those that are there."""
+        return tuple(self._shelf)
+
+    async def reopen(self, feed: Feed, encode: Rendition) -> tuple[Failed, ...]:
+        """Make a track as another rendition of its codec, as `Reopener.reopen`."""
+        return await self._reopener.reopen(feed, encode)
+
+    async def end(self, feed: Feed) -> None:
+        """Close a track whose viewers were told to go; who holds it all the same after a while holds nothing."""
+        for holder in feed.holds:
+            if holder in self._coming:
+                self._coming[holder].cancel()
+        await self._shelf.end(feed)
 
     async def cross(self, old: Stage, new: Stage) -> Crossed:
         """Bring all tracks from one stage to another that shows, as `Crossing.cross`."""

@@ -21,6 +21,7 @@ from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
 from steadycast.model import EncoderFault, EncoderReport, Receipt, Rendition, TrackInfo
 from steadycast.tracking import proc
+from steadycast.workers.messages.stock import InstanceStock
 
 log = structlog.get_logger("lobby")
 
@@ -65,6 +66,14 @@ class Instances:
         except asyncio.CancelledError:
             opening.add_done_callback(self._unwanted)
             raise
+
+    def adopt(self, stage: Stage, found: InstanceStock, request: EncodeRequest) -> Instance:
+        """Go on with one that a former control plane opened."""
+        assert found.order is not None
+        seat = self._encoding.adopt(request, found.order, stage.worker.pid, found.report)
+        self._held[seat] = asyncio.Event()
+        instance = self._open[seat] = Instance(found.instance, stage, found.track, seat)
+        return instance
 
     def close(self, instance: Instance) -> asyncio.Task[None]:
         """Close an instance that was opened here and give its seat back."""

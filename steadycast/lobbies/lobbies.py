@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import ConflictError, RefusedError, SteadycastError
+from steadycast.errors import ConflictError, SteadycastError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies import showing
 from steadycast.lobbies.cases import Cases
@@ -33,7 +33,7 @@ from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
 from steadycast.lobbies.succession import Succession
 from steadycast.lobbies.survival_views import AdoptionView
-from steadycast.lobbies.viewers import Viewers
+from steadycast.lobbies.viewers import Viewers, closing
 from steadycast.lobbies.views import Deleted, LobbiesStatistics, LobbyView, Page
 from steadycast.lobbies.watching import Watching
 from steadycast.model import Receipt
@@ -75,6 +75,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         self._entries = Entries(self._settings.limits.lobbies)
         self._creating = asyncio.Lock()
         self._closing = False
+        self._closed: asyncio.Task[None] | None = None
         self._viewers = Viewers(self._settings, parts.egresses, parts.events)
         self._viewers.living = parts.receipts.living
         parts.encoders.tell(parts.receipts.living)
@@ -105,8 +106,25 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         self._say_adopted(succession.view)
 
     async def close(self) -> None:
-        """End all lobbies, viewers and egress workers (deadlines of the ladder); they stay in the store."""
-        self._closing = True
+        """End all lobbies, viewers and egress workers (deadlines of the ladder); the lobbies stay in the store.
+
+        From the first moment on nothing new is begun; viewers are told first. Whoever calls it: it is done once.
+        """
+        if self._closed is None:
+            self._refuse_new("host.closing")
+            self._closed = asyncio.create_task(self._close(), name="close of the lobbies")
+        await asyncio.shield(self._closed)
+
+    async def leave(self) -> None:
+        """Begin nothing new and let go of the egress workers; all that lives is left to the next host."""
+        self._refuse_new("host.leaving")
+        await self._parts.egresses.leave()
+
+    def _refuse_new(self, event: str) -> None:
+        self._closing = self._viewers.closing = True
+        self.events.publish("host", event)
+
+    async def _close(self) -> None:
         async with self._creating:
             pass
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
@@ -181,6 +199,8 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
 
     async def _create(self, request: LobbySettings) -> tuple[LobbyView, bool]:
         async with self._creating:
+            if self._closing:
+                raise closing()
             there = self._entries.of_key(request.key)
             if there is not None:
                 if there.lobby.leaving:
@@ -198,7 +218,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
 
     def _admit(self, id: str) -> Lease:
         if self._closing:
-            raise RefusedError("host.closing", "The host ends.", retry_after=10)
+            raise closing()
         return self._entries.admit(id)
 
     def _brought_back(self, stored: StoredLobby) -> Lobby | None:

@@ -45,6 +45,10 @@ class Opener:
         """How the lobby is encoded: what it says, and the settings of now where it says nothing."""
         return policy_of(self._asked.request.encoders, self._settings.encoders)
 
+    def count_on(self, last: int) -> None:
+        """Instances up to this number were opened by a former control plane."""
+        self._numbers = itertools.count(last + 1)
+
     def holder(self, track: str) -> str:
         """The name under which a track asks for a seat; also its key on a bus."""
         return f"{self._lobby}/{track}"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from steadycast.errors import NotFoundError
+from steadycast.lifecycle import ViewerState
+from steadycast.lobbies.adopting import KeptHold
 from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.holds import Hold
 from steadycast.lobbies.lobby import Lobby
-from steadycast.lobbies.viewers import Viewer, Viewers
+from steadycast.lobbies.viewer import Viewer
+from steadycast.lobbies.viewers import Viewers
 from steadycast.model import Protocol
 from steadycast.workers.codec import to_plain
 from steadycast.workers.messages import RtspDescribe, ViewerConnected, ViewerGone, ViewerJoined
@@ -45,7 +48,7 @@ class Reception:
                 opened = self._connections.get(connection) is held  # else it left meanwhile
             finally:
                 if not opened:
-                    self._viewers.give_back(hold)
+                    self._viewers.places.give_back(hold)
                     held[:] = [one for one in held if one is not hold]
         finally:
             if not held:
@@ -53,14 +56,33 @@ class Reception:
         described = [{"track": track, "info": to_plain(info)} for track, info in tracks]
         return {"lobby": lobby.id, "tracks": described, "name": lobby.request.name}
 
+    def adopt(self, kept: KeptHold, lobby: Lobby, egress: Egress) -> None:
+        """Go on with somebody who watches, or described a path, since before this host."""
+        if kept.connection is None:
+            name = kept.viewers[0].viewer
+            hold = self._viewers.places.bear(name, lobby, egress, kept.choice)
+        else:
+            connection = f"{egress.id}/{kept.connection}"
+            hold = self._viewers.places.bear(f"{connection}/{lobby.id}", lobby, egress, kept.choice)
+            self._connections.setdefault(connection, []).append(hold)
+        for one in kept.viewers:
+            state = ViewerState.WATCHING if one.connected else ViewerState.CONNECTING
+            viewer = Viewer(one.viewer, hold, one.protocol, one.since, state)
+            viewer.remote, viewer.transport, viewer.etag = one.remote, one.transport, one.etag
+            self._viewers.keep(viewer)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """As `Viewers.spawn`."""
+        self._viewers.spawn(work)
+
     def _hold(self, held: list[Hold], name: str, lobby: Lobby, egress: Egress) -> Hold:
         """What a connection holds of a lobby, made where there is none; the oldest goes where there are too many."""
         for hold in held:
             if hold.lobby is lobby:
                 return hold
         if len(held) >= DESCRIBED_AT_ONCE:
-            self._viewers.give_back(held.pop(0))
-        held.append(hold := self._viewers.admit(name, lobby, egress))
+            self._viewers.places.give_back(held.pop(0))
+        held.append(hold := self._viewers.places.take(name, lobby, egress))
         return hold
 
     def hold_gone(self, egress: Egress, hold: str) -> None:
@@ -70,7 +92,7 @@ class Reception:
             if viewer.hold in holds:
                 self._viewers.forget(viewer.id, "its connection ended")
         for one in holds:
-            self._viewers.give_back(one)
+            self._viewers.places.give_back(one)
 
     def joined(self, egress: Egress, message: ViewerJoined) -> None:
         """An RTSP client plays."""
@@ -79,7 +101,7 @@ class Reception:
         if hold is None or hold.lobby.leaving:
             self._viewers.spawn(egress.kick(message.viewer, "the lobby is gone"))
             return
-        viewer = Viewer(message.viewer, hold, message.protocol, time.time(), "watching")
+        viewer = Viewer(message.viewer, hold, message.protocol, time.time(), ViewerState.WATCHING)
         viewer.remote, viewer.transport = message.remote, message.transport
         self._viewers.joined(viewer)
 
@@ -87,8 +109,8 @@ class Reception:
         """A WHEP viewer finished its handshake."""
         viewer = self._viewers.find(message.viewer)
         if viewer is not None:
-            viewer.state, viewer.remote, viewer.transport = "watching", message.remote, "udp"
-            self._viewers.say(viewer, "viewer.connected")
+            viewer.remote, viewer.transport = message.remote, "udp"
+            viewer.move(ViewerState.WATCHING)
 
     def viewer_gone(self, message: ViewerGone) -> None:
         """A viewer ended."""
@@ -121,9 +143,9 @@ class Reception:
         for viewer in self._viewers.of():
             if viewer.hold.egress is egress:
                 self._viewers.forget(viewer.id, why)
-        for hold in self._viewers.holds():
+        for hold in self._viewers.places.all():
             if hold.egress is egress:
-                self._viewers.give_back(hold)
+                self._viewers.places.give_back(hold)
         for lobby in self._every():  # those too that have a bus there and no viewer
             lobby.feeds.egress_gone(egress)
         for connection in [name for name in self._connections if name.startswith(f"{egress.id}/")]:

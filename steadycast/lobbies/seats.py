@@ -70,6 +70,10 @@ class Encoding(Protocol):
         """It is closed, or its process is gone, and its holder goes on at once on the same device: gives the seat back
         and lends one for `request` in its place, before anybody in the line. None: the device has no room for that."""
 
+    def adopt(self, request: EncodeRequest, order: EncoderOrder, pid: int, report: EncoderReport | None) -> Seat:
+        """It encodes already, in a process of a former control plane: a seat for what is so, however little room there
+        is. Works before the devices were looked at."""
+
     def opening(self, seat: Seat) -> AbstractAsyncContextManager[None]:
         """Around the opening of the encoder: some drivers bear only one at a time."""
 

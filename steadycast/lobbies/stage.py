@@ -36,6 +36,7 @@ from steadycast.workers.messages import (
     SourceFailed,
     SourceReady,
 )
+from steadycast.workers.messages.stock import DisplayStock, LobbyStock
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
@@ -70,6 +71,15 @@ class Holder(ABC):
         worker = await self._supervisor.start(self.kind, lobby=self.lobby, on_message=self.heard)
         self._worker = worker
         worker.gone.add_done_callback(self._gone)
+
+    def go_on(self, worker: Worker) -> None:
+        """Go on with a process of a former control plane; what it says is kept until `hear`."""
+        self._worker = worker
+        worker.gone.add_done_callback(self._gone)
+
+    def hear(self) -> None:
+        """Hear it from now on, and first of all what it said since it was found. Raises WorkerError."""
+        self.worker.take(self.lobby, self.heard, None)
 
     async def end(self, cause: str) -> Receipt | None:
         """End the process by the ladder; None where there was none."""
@@ -107,6 +117,12 @@ class Display(Holder):
         body = await self.worker.request(order, deadline=self.settings.workers.request_s)
         self.name, self.xauthority = str(body["display"]), str(body["xauthority"])
         return self.name, self.xauthority
+
+    def adopt(self, worker: Worker, stock: DisplayStock) -> None:
+        """Go on with a display that is up, as `go_on`."""
+        self.name, self.xauthority = stock.display or "", stock.xauthority or ""
+        self._started = time.monotonic() - stock.shown_s
+        self.go_on(worker)
 
     def heard(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, CommandExited):
@@ -147,6 +163,14 @@ class Stage(Holder):
             epoch=self.epoch,
         )
         await self.worker.request(order, deadline=settings.workers.request_s)
+
+    def adopt(self, worker: Worker, stock: LobbyStock) -> None:
+        """Go on with a worker that was told its source, as `go_on`."""
+        assert stock.order is not None
+        self.epoch = stock.order.epoch
+        if stock.ready is not None:
+            self.heard(stock.ready, Descriptors())
+        self.go_on(worker)
 
     def heard(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, SourceReady):

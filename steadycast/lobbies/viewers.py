@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 
 import structlog
 
@@ -21,35 +20,26 @@ from steadycast.errors import (
 )
 from steadycast.leases.budget import Budget
 from steadycast.leases.decisions import Denial
-from steadycast.leases.quota import Quota
+from steadycast.lifecycle import Move, ViewerState
 from steadycast.lobbies.egresses import Egress, Egresses
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.holds import Hold, open_tracks
 from steadycast.lobbies.ids import tag, viewer_id
+from steadycast.lobbies.living import Living
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.places import Places
+from steadycast.lobbies.viewer import EVENTS, Viewer
 from steadycast.lobbies.views import WhepPatched, WhepSession
 from steadycast.model import Codec, Protocol, TrackInfo
+from steadycast.patience import wait_patiently
 
 log = structlog.get_logger("viewers")
 
 KICKS_AT_ONCE = 64
+TOLD_S = 5.0  # for the viewers of a lobby that ends to be told; a worker that hangs tells nobody
 # Tracks are open this long before whoever asks a worker for them gives up, so that the answer says why.
 ANSWER_S = 1.0
-
-
-@dataclass(eq=False)
-class Viewer:
-    """A viewer that was answered (WHEP) or plays (RTSP)."""
-
-    id: str
-    hold: Hold
-    protocol: Protocol
-    since: float
-    state: str = "connecting"
-    remote: str | None = None
-    transport: str | None = None
-    etag: str | None = None
 
 
 class Viewers:
@@ -57,12 +47,13 @@ class Viewers:
 
     def __init__(self, settings: HostSettings, egresses: Egresses, events: EventLog) -> None:
         self.total = 0
+        self.closing = False  # nobody is taken any more
+        self.living: Living | None = None  # hears of viewers that come and go
         self._settings = settings
         self._egresses = egresses
         self._events = events
-        self._quota = Quota("viewers", settings.limits.viewers)
+        self.places = Places(lambda: settings.limits.viewers)
         self._offers = self._budget()
-        self._holds: dict[str, Hold] = {}
         self._viewers: dict[str, Viewer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -77,14 +68,6 @@ class Viewers:
         """A viewer, None where it is gone."""
         return self._viewers.get(viewer)
 
-    def holds(self) -> tuple[Hold, ...]:
-        """All that is held, oldest first."""
-        return tuple(self._holds.values())
-
-    def hold(self, name: str) -> Hold | None:
-        """One of them."""
-        return self._holds.get(name)
-
     def of(self, lobby: Lobby | None = None) -> tuple[Viewer, ...]:
         """Viewers in the order they came (of one lobby)."""
         return tuple(v for v in self._viewers.values() if lobby is None or v.hold.lobby is lobby)
@@ -96,12 +79,12 @@ class Viewers:
         codecs = offered_codecs(sdp).codecs
         egress = await self._egresses.pick(self._settings.workers.request_s)
         viewer_name = viewer_id()
-        hold = self.admit(viewer_name, lobby, egress)
+        hold = self.places.take(viewer_name, lobby, egress)
         try:
             tracks = await self.open(hold, Protocol.WHEP, codecs, rendition)
             viewer = Viewer(viewer_name, hold, Protocol.WHEP, time.time(), remote=remote, etag=tag())
         except BaseException:
-            self.give_back(hold)
+            self.places.give_back(hold)
             raise
         # Cut off here its worker would have a viewer that nobody knows.
         answering = asyncio.get_running_loop().create_task(self._answer(viewer, tuple(key for key, _ in tracks), sdp))
@@ -115,12 +98,12 @@ class Viewers:
         hold = viewer.hold
         self._viewers[viewer.id] = viewer
         try:
-            answer = await hold.egress.offer(viewer.id, tracks, sdp)
+            answer = await hold.egress.offer(viewer.id, tracks, sdp, viewer.etag, viewer.remote)
             hold.lobby.refuse_if_leaving()
         except BaseException:
             if self._viewers.pop(viewer.id, None) is not None:
                 self.spawn(hold.egress.kick(viewer.id, "its offer failed"))
-            self.give_back(hold)
+            self.places.give_back(hold)
             raise
         if viewer.id not in self._viewers:
             raise WorkerError("viewer.gone", "The viewer ended before it was answered.", retry_after=1)
@@ -141,9 +124,10 @@ class Viewers:
         if etag not in ("*", viewer.etag):
             hint = "Send the ETag of the latest answer."
             raise CallerError("viewer.etag", "The entity tag is of an older ICE session.", hint=hint, status=412)
-        answer = await viewer.hold.egress.patch(viewer.id, fragment)
+        fresh = tag()
+        answer = await viewer.hold.egress.patch(viewer.id, fragment, fresh)
         if answer is not None:
-            viewer.etag = tag()
+            viewer.etag = fresh
         assert viewer.etag is not None
         return WhepPatched(answer, viewer.etag)
 
@@ -151,18 +135,19 @@ class Viewers:
 
     async def end(self, viewer: Viewer, reason: str) -> None:
         """End a viewer; answers when it is gone. A worker that does not answer is replaced, and the viewer with it."""
+        viewer.move(ViewerState.LEAVING, reason)
         await viewer.hold.egress.kick(viewer.id, reason)
         self.forget(viewer.id, reason)
 
     async def end_all(self, lobby: Lobby, reason: str) -> None:
         """End all viewers of a lobby, and forget what described it but does not play."""
         await self.end_those(self.of(lobby), reason)
-        for hold in tuple(self._holds.values()):
+        for hold in self.places.all():
             if hold.lobby is lobby:
-                self.give_back(hold)
+                self.places.give_back(hold)
 
     async def end_those(self, viewers: Iterable[Viewer], reason: str) -> None:
-        """End these viewers; where a worker does not answer they are forgotten all the same."""
+        """End these viewers: each is told by its worker; after `TOLD_S` they are forgotten all the same."""
         limit = asyncio.Semaphore(KICKS_AT_ONCE)
 
         async def kick(viewer: Viewer) -> None:
@@ -173,7 +158,13 @@ class Viewers:
                     log.warning("viewer not ended by its worker", viewer=viewer.id, code=error.code, what=error.what)
                     self.forget(viewer.id, reason)
 
-        await asyncio.gather(*(kick(viewer) for viewer in viewers))
+        kicks = {asyncio.create_task(kick(viewer)): viewer for viewer in viewers}
+        if not kicks:
+            return
+        _, late = await asyncio.wait(kicks, timeout=TOLD_S)
+        for task in late:
+            task.cancel()
+            self.forget(kicks[task].id, reason)
 
     def tracks_failed(self, lobby: Lobby, failed: tuple[Failed, ...]) -> None:
         """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again."""
@@ -192,15 +183,17 @@ class Viewers:
         viewer = self._viewers.pop(viewer_name, None)
         if viewer is None:
             return
+        if self.living is not None:
+            self.living.closed(viewer.hold.egress.worker, viewer.lent, reason)
         if viewer.protocol is Protocol.WHEP:  # an RTSP connection keeps what it described until it is gone itself
-            self.give_back(viewer.hold)
-        self.say(viewer, "viewer.gone", reason)
+            self.places.give_back(viewer.hold)
+        viewer.move(ViewerState.GONE, reason)
 
     # --- admission
 
     def limits_changed(self) -> None:
         """Count with the limits of now."""
-        self._quota.resize(self._settings.limits.viewers)
+        self.places.limit_changed()
         self._offers = self._budget()
 
     def _budget(self) -> Budget:
@@ -208,23 +201,18 @@ class Viewers:
         return Budget(rate, max(1.0, rate), time.monotonic())
 
     def take_offer(self) -> None:
-        """Use the budget of offers; raises TooManyError."""
+        """Use the budget of offers; raises TooManyError, and RefusedError where the host ends."""
+        if self.closing:
+            raise closing()
         wait = self._offers.take(time.monotonic())
         if wait > 0:
             rate = self._settings.limits.offers_per_s
             why = f"This host answers {rate:g} offers a second (`limits.offers_per_s`)."
             raise TooManyError("limit.offers", "Too many offers.", why=why, retry_after=max(1.0, wait))
 
-    def admit(self, name: str, lobby: Lobby, egress: Egress) -> Hold:
-        """A place for a viewer; raises RefusedError."""
-        lease = self._quota.take(name, time.time())
-        if lease is None:
-            limit = self._settings.limits.viewers
-            why = f"{limit} watch already (`limits.viewers`)."
-            raise RefusedError(Denial.VIEWERS, "Too many viewers.", why=why, retry_after=5)
-        hold = self._holds[name] = Hold(name, lobby, egress, lease)
-        egress.viewers += 1
-        return hold
+    def keep(self, viewer: Viewer) -> None:
+        """A viewer that was there before this host: nobody is told that it joined."""
+        self._viewers[viewer.id], viewer.told = viewer, self._moved
 
     async def open(
         self, hold: Hold, protocol: Protocol, codecs: frozenset[Codec] | None, rendition: str | None
@@ -234,33 +222,33 @@ class Viewers:
         seconds = max(request_s - ANSWER_S, request_s / 2)
         opening = asyncio.get_running_loop().create_task(open_tracks(hold, protocol, codecs, rendition))
         try:
-            await asyncio.wait({opening}, timeout=seconds)
+            await wait_patiently({opening}, seconds)
             if opening.done():
                 return opening.result()
             raise _too_slow(hold, seconds)
         finally:
             opening.cancel()
 
-    def give_back(self, hold: Hold) -> None:
-        """Return a place and let go of its tracks; harmless where that was done."""
-        if self._holds.get(hold.name) is hold:
-            del self._holds[hold.name]
-            hold.egress.viewers -= 1
-            self._quota.give_back(hold.lease)
-            hold.lobby.feeds.release(hold.name)
-
     def joined(self, viewer: Viewer) -> None:
         """Count a viewer and say that it is there."""
-        self._viewers[viewer.id] = viewer
+        self._viewers[viewer.id], viewer.told = viewer, self._moved
         self.total += 1
-        self.say(viewer, "viewer.joined")
+        if self.living is not None:
+            self.living.opened(viewer.hold.egress.worker, viewer.lent)
+        self._moved(viewer, Move(viewer.state, viewer.state, None, 0.0))
 
-    def say(self, viewer: Viewer, name: str, why: str | None = None) -> None:
-        """Log and publish something about a viewer."""
-        lobby, protocol, choice = viewer.hold.lobby.id, viewer.protocol.value, viewer.hold.choice
-        log.info(name, viewer=viewer.id, lobby=lobby, protocol=protocol, why=why)
-        data = {"protocol": protocol, "rendition": choice and choice.rendition, "state": viewer.state}
-        self._events.publish("viewer", name, lobby=lobby, viewer=viewer.id, why=why, data=data)
+    def _moved(self, viewer: Viewer, move: Move[ViewerState]) -> None:
+        """Log and publish a move of a viewer."""
+        lobby, protocol, choice, name = (
+            viewer.hold.lobby.id,
+            viewer.protocol.value,
+            viewer.hold.choice,
+            EVENTS[move.new],
+        )
+        log.info(name, viewer=viewer.id, lobby=lobby, protocol=protocol, why=move.cause)
+        data = {"protocol": protocol, "rendition": choice and choice.rendition}
+        told = {"state": move.new.value, "took_s": move.took_s}
+        self._events.publish("viewer", name, lobby=lobby, viewer=viewer.id, why=move.cause, data=data | told)
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Do this beside; an error is logged."""
@@ -274,6 +262,12 @@ class Viewers:
         task = asyncio.get_running_loop().create_task(quietly())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def closing() -> RefusedError:
+    """Nothing new is begun."""
+    hint = "Ask again when it is started again."
+    return RefusedError("host.closing", "The host ends.", hint=hint, retry_after=10)
 
 
 def _too_slow(hold: Hold, seconds: float) -> RefusedError:

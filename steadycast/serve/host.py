@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from steadycast.config.addresses import needed_token
 from steadycast.config.current import CurrentSettings
 from steadycast.config.settings import Settings
 from steadycast.dashboard.files import page_files
+from steadycast.errors import SteadycastError
 from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
@@ -29,8 +30,11 @@ from steadycast.serve.folders import Folders, check_room, locked, make_folders, 
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
 from steadycast.serve.reload import ConfigFile, Reload
+from steadycast.serve.rtsp_port import rtsp_socket
 from steadycast.serve.welcome import welcome
 from steadycast.vendors.look import find_gpus
+from steadycast.vendors.simulated.vendor import SimulatedVendor
+from steadycast.workers.adoption import Adoption
 from steadycast.workers.canary import Canary
 from steadycast.workers.evidence import EvidenceFolder
 from steadycast.workers.supervisor import Supervisor
@@ -39,15 +43,38 @@ log = structlog.get_logger("host")
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """The listening sockets of a host."""
+class Written:
+    """What is told and written down."""
+
+    events: EventLog
+    store: Store
+    receipts: ReceiptBook
+
+    async def close(self) -> None:
+        """Write what is left."""
+        await self.receipts.flush()
+        await self.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served over HTTP."""
 
     http: socket.socket
-    rtsp: socket.socket
+    folders: Folders
+    lobbies: Lobbies
+    settings: CurrentSettings
+    reload: Reload
+    simulated: SimulatedVendor | None
+
+
+LEAVE_S = 1.0  # to let go of the workers; those that are ending have no more time than this
+FLUSH_S = 0.5  # to write what is not written yet
 
 
 class Host:
-    """A host. `start` it once; `stop` it in any state; `hasten` makes a stop that takes too long quick."""
+    """A host. `start` it once; then `stop` it in any state, or `leave` its workers to the next one. `hasten` makes a
+    stop that takes too long quick."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str], file: ConfigFile | None = None) -> None:
         self._settings = settings
@@ -55,86 +82,130 @@ class Host:
         self._environment = environment
         self._stack = AsyncExitStack()
         self._supervisor: Supervisor | None = None
-        self._started = False
+        self._lobbies: Lobbies | None = None
+        self._written: Written | None = None
+        self._adoption = Adoption()
+        self._started = self._failed = False
         self.reload: Reload | None = None  # reads the config again, once it is started
 
     async def start(self, say: Callable[[str], None]) -> None:
-        """Start everything; `say` gets what a person should read. Raises ConfigError, SteadycastError, OSError."""
+        """Start everything; `say` gets what a person should read. Raises ConfigError, SteadycastError, OSError.
+
+        The HTTP port is listened on first: who asks meanwhile waits, and a port in use leaves all as it was.
+        """
+        try:
+            await self._start(say)
+        except (SteadycastError, OSError):
+            self._failed = True
+            raise
+
+    async def _start(self, say: Callable[[str], None]) -> None:
         token = needed_token(self._settings)
         check_declared(self._settings)
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
         check_room(folders)
-        events = EventLog()
-        store = Store(folders.database)
-        await store.open()
-        self._stack.push_async_callback(store.close)
-        receipts = ReceiptBook(store, events)
-        self._stack.push_async_callback(receipts.close)
-        supervisor = await self._start_supervisor(folders, receipts, events)
-        receipts.watch(supervisor)
-        adoption = await supervisor.adopt()
-        await asyncio.gather(
-            *(one.worker.end("nobody wants it") for one in adoption.adopted)
-        )  # they have the RTSP port
-        ports = self._listen()
-        settings = self._settings.model_copy(update={"port": port_of(ports.http), "rtsp_port": port_of(ports.rtsp)})
+        http = self._stack.enter_context(listen(self._settings.host, self._settings.port, "port"))
+        written = self._written = await self._open_books(folders)
+        supervisor = await self._start_supervisor(folders, written)
+        self._adoption = await supervisor.adopt()
+        rtsp = self._stack.enter_context(await rtsp_socket(self._settings, self._adoption.adopted))
+        settings = self._settings.model_copy(update={"port": port_of(http), "rtsp_port": port_of(rtsp)})
         current = CurrentSettings(settings)
-        around = Around(current, folders, supervisor, store, events)
+        around = Around(current, folders, supervisor, written.store, written.events)
         encoders, simulated = await start_encoders(around, self._stack)
         vet = Vetting(current, frozenset({settings.port, settings.rtsp_port}))
-        egresses = Egresses(current, supervisor, ports.rtsp, token)
+        egresses = Egresses(current, supervisor, rtsp, token)
         staging = StagingParts(current, supervisor, vet, encoders)
-        lobbies = Lobbies(LobbiesParts(staging, store, receipts, events, egresses, encoders))
+        parts = LobbiesParts(staging, written.store, written.receipts, written.events, egresses, encoders)
+        lobbies = self._lobbies = Lobbies(parts)
         self._stack.push_async_callback(lobbies.close)
-        await lobbies.start()
-        reload = self.reload = Reload(self._file, self._settings, current, lobbies, events)
-        canary = Canary()
-        self._stack.push_async_callback(canary.close)
-        app = create_app(
-            lobbies,
-            current,
-            files=page_files,
-            state=folders.state,
-            canary=canary,
-            simulated_vendor=simulated,
-            reloads=reload,
-        )
-        server = HttpServer(app, ports.http)
-        self._stack.push_async_callback(server.stop)
-        self._stack.push_async_callback(reload.close)
-        self._stack.callback(events.close)  # before the server waits for its streams
-        await server.start()
+        await lobbies.start(self._adoption)
+        reload = self.reload = Reload(self._file, self._settings, current, lobbies, written.events)
+        await self._serve(Serving(http, folders, lobbies, current, reload, simulated))
         write_host_file(folders, settings.port, settings.rtsp_port, self._file.path if self._file else None)
         self._stack.callback(folders.host_file.unlink, missing_ok=True)
         names = [view.key or view.id for view in lobbies.list().items]
-        say(welcome(settings, folders, find_gpus(), names, socket.gethostname()))
+        say(welcome(settings, folders, find_gpus(), names, socket.gethostname(), lobbies.adoption))
         self._started = True
         log.info("host started", port=settings.port, rtsp_port=settings.rtsp_port, state=str(folders.state))
 
     async def stop(self) -> None:
-        """End everything that was started, in reverse order, each within its deadline."""
+        """End everything that was started, in reverse order, each within its deadline. Nothing new is begun, viewers
+        are told, the lobbies end, and only then nobody is answered any more.
+
+        A host that could not start leaves what it found: it runs on until the next one starts, or for its own time.
+        """
+        if self._failed and self._adoption.adopted:
+            await self.leave()
+            return
         write = log.info if self._started else log.debug  # why it did not start is said in one line
         write("host ends")
         await self._stack.aclose()
         write("host ended")
+
+    async def leave(self) -> None:
+        """Let go of all workers, alive, and write down what is to be written; the process must end at once then."""
+        log.info("host leaves its workers")
+        await self._within(LEAVE_S, self._let_go())
+        if self._written is not None:
+            await self._within(FLUSH_S, self._written.close())
+        log.info("host left its workers")
 
     def hasten(self) -> None:
         """Kill all workers: their ends are then seen at once."""
         if self._supervisor is not None:
             self._supervisor.hasten()
 
-    def _listen(self) -> Ports:
-        settings = self._settings
-        http = self._stack.enter_context(listen(settings.host, settings.port, "port"))
-        rtsp = self._stack.enter_context(listen(settings.host, settings.rtsp_port, "rtsp_port"))
-        return Ports(http, rtsp)
+    async def _let_go(self) -> None:
+        if self._lobbies is not None:
+            await self._lobbies.leave()
+        if self._supervisor is not None:
+            await self._supervisor.leave()
 
-    async def _start_supervisor(self, folders: Folders, receipts: ReceiptBook, events: EventLog) -> Supervisor:
+    async def _within(self, seconds: float, work: Coroutine[None, None, None]) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await work
+        except TimeoutError:
+            log.warning("not all was done before the host left", within_s=seconds)
+        except SteadycastError as error:
+            log.warning("not all was done before the host left", what=error.what)
+
+    async def _open_books(self, folders: Folders) -> Written:
+        events, store = EventLog(), Store(folders.database)
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        receipts = ReceiptBook(store, events)
+        self._stack.push_async_callback(receipts.close)
+        return Written(events, store, receipts)
+
+    async def _start_supervisor(self, folders: Folders, written: Written) -> Supervisor:
         workers = self._settings.workers
         evidence = EvidenceFolder(folders.state / "evidence", workers.evidence, masked_text)
-        supervisor = Supervisor(folders.runtime, workers, receipts.add, on_worker=telling(events), evidence=evidence)
+        told = telling(written.events)
+        supervisor = Supervisor(folders.runtime, workers, written.receipts.add, on_worker=told, evidence=evidence)
         self._supervisor = supervisor
         self._stack.push_async_callback(supervisor.close)
         await supervisor.open()
+        written.receipts.watch(supervisor)
         return supervisor
+
+    async def _serve(self, serving: Serving) -> None:
+        canary = Canary()
+        self._stack.push_async_callback(canary.close)
+        app = create_app(
+            serving.lobbies,
+            serving.settings,
+            files=page_files,
+            state=serving.folders.state,
+            canary=canary,
+            simulated_vendor=serving.simulated,
+            reloads=serving.reload,
+        )
+        server = HttpServer(app, serving.http)
+        self._stack.push_async_callback(server.stop)
+        self._stack.push_async_callback(serving.reload.close)
+        self._stack.callback(serving.lobbies.events.close)  # before the server waits for its streams
+        self._stack.push_async_callback(serving.lobbies.close)  # while callers are still answered
+        await server.start()

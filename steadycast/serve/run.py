@@ -9,8 +9,9 @@ import importlib.util
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -26,6 +27,8 @@ log = structlog.get_logger("host")
 def run(settings: Settings, say: Callable[[str], None], file: ConfigFile | None = None) -> None:
     """Serve until SIGINT or SIGTERM; a second one ends all workers at once. Raises ConfigError, SteadycastError.
 
+    SIGQUIT leaves the workers alive to the next host and ends this process, with exit code 0 and within 2 s.
+
     SIGHUP reads the config `file` again; where the terminal that it was started from is gone, it is the end.
     """
     set_up_logs(settings)
@@ -37,7 +40,7 @@ def run(settings: Settings, say: Callable[[str], None], file: ConfigFile | None 
 
 async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFile | None) -> None:
     host = Host(settings, os.environ, file)
-    stopping = asyncio.Event()
+    stopping, leaving = asyncio.Event(), asyncio.Event()
 
     def stop(name: str) -> None:
         if stopping.is_set():
@@ -50,19 +53,36 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop, one.name)
     loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop).heard)
+    loop.add_signal_handler(signal.SIGQUIT, leaving.set)
+    starting = asyncio.create_task(host.start(say))
     try:
-        starting = asyncio.create_task(host.start(say))
-        waiting = asyncio.create_task(stopping.wait())
-        tasks: set[asyncio.Task[Any]] = {starting, waiting}
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await _first(starting, stopping, leaving)
         if not starting.done():
             starting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await starting
-        await waiting
+        await _first(None, stopping, leaving)
+        if leaving.is_set() and not stopping.is_set():
+            await host.leave()
+            _end_now()
     finally:
-        waiting.cancel()
         await host.stop()
+
+
+async def _first(task: asyncio.Task[None] | None, *events: asyncio.Event) -> None:
+    """Wait until the task is done or one of the events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    tasks: set[asyncio.Task[Any]] = {*waits, *([] if task is None else [task])}
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def _end_now() -> NoReturn:
+    """Without unwinding: what still runs here would take the workers that were left for lost."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -47,6 +47,14 @@ class Intake:
             return False
         return True
 
+    def pick(self, kind: type[Any]) -> Descriptors | None:
+        """Take the first of this kind out of what is kept, with what came beside it; None where there is none."""
+        found = next((kept for kept in self._kept if isinstance(kept[0], kind)), None)
+        if found is None:
+            return None
+        self._kept.remove(found)
+        return found[1]
+
     async def asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
         """The answer of who takes it, once somebody does."""
         if not self._closed:

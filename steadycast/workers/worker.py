@@ -17,6 +17,7 @@ from steadycast.errors import DeadlineError, SteadycastError, WorkerError
 from steadycast.lifecycle import WORKER as STATES
 from steadycast.lifecycle import WorkerState, check_move
 from steadycast.model import Measures, Receipt
+from steadycast.patience import wait_patiently
 from steadycast.tracking import families, proc
 from steadycast.tracking.families import Identity
 from steadycast.tracking.gauge import Gauge
@@ -134,6 +135,10 @@ class Worker(Recorded):
         self.assign(lobby)
         self._intake.take(on_message, on_request)
 
+    def pick(self, kind: type[Any]) -> Descriptors | None:
+        """See `Intake.pick`; for whoever asks a worker something before it is taken."""
+        return self._intake.pick(kind)
+
     def assign(self, lobby: str | None) -> None:
         """Write down whose it is. Where its record cannot be written it is ended: WorkerError."""
         if lobby != self._record.lobby:
@@ -161,7 +166,7 @@ class Worker(Recorded):
 
     async def says_hello(self, seconds: float) -> bool:
         """Whether its Hello comes within so many seconds; at once False where it ends. Cancelling it does no harm."""
-        await asyncio.wait({self._hello}, timeout=seconds)
+        await wait_patiently({self._hello}, seconds)
         return self.greeted
 
     async def said_hello(self) -> None:

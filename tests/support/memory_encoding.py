@@ -59,6 +59,11 @@ class MemoryEncoding:
         self.history.append(("renewed", seat.number))
         return self._lend(seat.device, request)
 
+    def adopt(self, request: EncodeRequest, order: EncoderOrder, pid: int, report: EncoderReport | None) -> Seat:
+        seat = self._lend(order.device, request)
+        self.opened(seat, pid, report)
+        return seat
+
     def lend(self, device: str, holder: str) -> Seat:
         """A seat for a move."""
         request = next(one for one in reversed(self.requests) if one.holder == holder)

@@ -60,6 +60,10 @@ class Desk:
         self._promise(waiter, decision)
         return await self._wait(waiter)
 
+    def number(self) -> int:
+        """One that no other seat has."""
+        return next(self._numbers)
+
     async def vacate(self, pool: str) -> None:
         """Close an idle encoder of a pool, if there is one, for somebody in software. The line comes first."""
         idle = self._books.parked.pick({known.device.id for known in self._books.roster.of_pool(pool)})
@@ -168,7 +172,7 @@ class Desk:
         code, why = (decision.code, decision.why) if isinstance(decision, Fallback) else (None, None)
         order: EncoderOrder = belief.order
         seat = Seat(
-            next(self._numbers), request, decision.device, known.device.name, known.device.hardware, order, now,
+            self.number(), request, decision.device, known.device.name, known.device.hardware, order, now,
             code, why, decision.trail, no_hardware=isinstance(decision, Fallback) and decision.no_hardware,
         )  # fmt: skip
         self._books.lend(seat, reservation)

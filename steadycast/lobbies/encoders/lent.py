@@ -55,6 +55,10 @@ class LentSeats:
         if seat.code is not None:
             self._instead[seat.number] = seat
 
+    def reserved(self, seat: Seat, reservation: Reservation) -> None:
+        """Another reservation takes the place of what it had."""
+        self._all[seat.number] = self._on[seat.device][seat.number] = Lent(seat, reservation)
+
     def remove(self, seat: Seat) -> Lent:
         """Raises LeaseError where it is not lent (any more)."""
         lent = self.get(seat)

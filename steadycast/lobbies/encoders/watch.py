@@ -23,15 +23,22 @@ TOLD = 1024  # findings that are told once while they last
 
 
 class Watch:
-    """One look at a time, however many ask for it. `trials` are encoders that trials have open."""
+    """One look at a time, however many ask for it. `trials` are encoders that trials have open; `known` is called when
+    the roster is new, before anybody acts on it."""
 
     def __init__(
-        self, parts: EncodersParts, books: Books, outcomes: Outcomes, trials: Callable[[], Iterable[Held]]
+        self,
+        parts: EncodersParts,
+        books: Books,
+        outcomes: Outcomes,
+        trials: Callable[[], Iterable[Held]],
+        known: Callable[[], None] = lambda: None,
     ) -> None:
         self._parts = parts
         self._books = books
         self._outcomes = outcomes
         self._trials = trials
+        self._known = known
         self._looking: asyncio.Task[None] | None = None
         self._told: set[Finding] = set()
         self._reaped: set[int] = set()
@@ -48,6 +55,7 @@ class Watch:
         """The first look takes long: go on with the vendors that answered."""
         self._books.roster.look(self._parts.attendance.reports(), ())
         self._books.beliefs.look(self._books.roster.devices)
+        self._known()
 
     async def close(self) -> None:
         if self._looking is not None:
@@ -60,6 +68,7 @@ class Watch:
         before = {known.device.id: known.state for known in books.roster}
         faults = books.roster.look(reports, books.lent.devices)
         books.beliefs.look(books.roster.devices)
+        self._known()
         for known in books.roster:
             recovered = known.state is VendorState.WORKS and before.get(known.device.id, known.state) is not known.state
             if recovered:

@@ -396,7 +396,7 @@ async def test_whatever_comes_every_seat_ends_once(
     for one in (*room.lobbies.list_viewers(limit=1000).items,):
         await room.lobbies.end_viewer(one.id, "left")
     assert viewer
-    await room.until(lambda: not encoding.seats and not room.lobbies._viewers.holds())
+    await room.until(lambda: not encoding.seats and not room.lobbies._viewers.places.all())
     feeds = next(room.lobbies._entries.lobbies()).feeds
     await room.until(lambda: not feeds._shelf._feeds and not feeds._carrier._tasks and not feeds._instances._tasks)
     assert not feeds._instances._early and not feeds._coming

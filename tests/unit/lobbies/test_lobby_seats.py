@@ -137,7 +137,7 @@ async def test_when_all_refuse_the_viewer_hears_why(open_room: OpenRoom) -> None
     with pytest.raises(RefusedError) as refused:
         await room.egress.ask(RtspDescribe("k", "c1", "127.0.0.1:5"))
     assert refused.value.code == Denial.ENCODER_SESSIONS and refused.value.retry_after == 7
-    assert not room.lobbies._viewers.holds()
+    assert not room.lobbies._viewers.places.all()
 
 
 async def test_other_errors_give_the_seat_back(open_room: OpenRoom) -> None:
@@ -231,7 +231,7 @@ async def test_a_second_viewer_keeps_the_place_in_the_line(open_room: OpenRoom) 
     one.cancel()
     await asyncio.wait({one})
     await asyncio.sleep(0)
-    assert room.encoding.waiting == 1 and len(room.lobbies._viewers.holds()) == 2
+    assert room.encoding.waiting == 1 and len(room.lobbies._viewers.places.all()) == 2
     await room.lobbies.end_viewer(first.viewer, "left")
     session = await two
     assert room.lobbies.get_viewer(session.viewer).lobby == room.lobbies.get("b").id
@@ -244,7 +244,7 @@ async def test_the_last_to_leave_the_line_leaves_nothing(open_room: OpenRoom) ->
     for _ in range(20):
         offers = [watch(room) for _ in range(3)]
         describing = asyncio.create_task(room.egress.ask(RtspDescribe("k", "c1", "127.0.0.1:5")))
-        await room.until(lambda: room.encoding.waiting == 1 and len(room.lobbies._viewers.holds()) == 4)
+        await room.until(lambda: room.encoding.waiting == 1 and len(room.lobbies._viewers.places.all()) == 4)
         for offer in offers:
             offer.cancel()
         room.egress.say(RtspGone("c1"))
@@ -252,7 +252,7 @@ async def test_the_last_to_leave_the_line_leaves_nothing(open_room: OpenRoom) ->
         assert isinstance(left, WorkerError)
         await room.until(lambda: room.encoding.waiting == 0)
         await room.until(lambda: not next(room.lobbies._entries.lobbies()).feeds._shelf._feeds)
-        assert not room.lobbies._viewers.holds() and not room.lobbies._reception._connections
+        assert not room.lobbies._viewers.places.all() and not room.lobbies._reception._connections
     assert room.workers()[0].told(OpenRendition) == []
 
 
@@ -264,7 +264,7 @@ async def test_the_wait_ends_before_whoever_asks_gives_up(open_room: OpenRoom) -
     assert refused.value.code == Denial.QUEUE_TIMEOUT and refused.value.retry_after
     assert refused.value.why is not None and "number 1" in refused.value.why
     await room.until(lambda: room.encoding.waiting == 0)
-    assert not room.lobbies._viewers.holds()
+    assert not room.lobbies._viewers.places.all()
 
 
 async def test_a_lobby_that_ends_takes_its_viewers_out_of_the_line(open_room: OpenRoom) -> None:

@@ -115,7 +115,7 @@ async def test_viewers_stay_when_the_lobby_worker_dies(room: Room) -> None:
     new = [bus for bus in room.egress.told(OpenBus) if bus.epoch != old]
     assert sorted(bus.track for bus in new) == [f"{lobby}/audio", f"{lobby}/main"]
     assert [room.lobbies.get_viewer(session.viewer).lobby for session in sessions] == [lobby] * 3
-    assert room.names(lobby, "viewer") == ["viewer.joined"] * 3
+    assert room.names(lobby, "viewer") == ["viewer.connecting"] * 3
     assert len(room.workers()[1].told(OpenRendition)) == 1
 
 
@@ -217,11 +217,11 @@ async def test_a_connection_that_leaves_while_it_waits_holds_nothing(room: Room)
 
     worker.request = slow  # type: ignore[method-assign]
     describing = asyncio.create_task(describe(room, "k"))
-    await room.until(lambda: room.lobbies._viewers.holds())
+    await room.until(lambda: room.lobbies._viewers.places.all())
     room.egress.say(RtspGone("c1"))
     gate.set()
     await asyncio.gather(describing, return_exceptions=True)
-    await room.until(lambda: not room.lobbies.get("k").renditions[0].running and not room.lobbies._viewers.holds())
+    await room.until(lambda: not room.lobbies.get("k").renditions[0].running and not room.lobbies._viewers.places.all())
 
 
 async def test_deleting_a_lobby_ends_its_viewers_first(room: Room) -> None:
@@ -232,7 +232,7 @@ async def test_deleting_a_lobby_ends_its_viewers_first(room: Room) -> None:
     await room.lobbies.delete("k")
     assert {kick.viewer for kick in egress.told(KickViewer)} == {session.viewer for session in sessions}
     assert worker.told(CloseRendition) and not worker.ready
-    assert not room.lobbies.list_viewers().items and not room.lobbies._viewers.holds()
+    assert not room.lobbies.list_viewers().items and not room.lobbies._viewers.places.all()
     assert [e.name for e in room.events._ring if e.kind == "viewer"].count("viewer.gone") == 5
     with pytest.raises(NotFoundError):
         await room.lobbies.whep_offer("k", OFFER)
@@ -245,7 +245,7 @@ async def test_offers_meet_a_deletion(room: Room) -> None:
     await room.lobbies.delete("k")
     for result in await asyncio.gather(*offers, return_exceptions=True):
         assert not isinstance(result, BaseException) or isinstance(result, SteadycastError)
-    assert not room.lobbies.list_viewers().items and not room.lobbies._viewers.holds()
+    assert not room.lobbies.list_viewers().items and not room.lobbies._viewers.places.all()
 
 
 async def test_a_failed_or_cancelled_offer_leaves_nothing(room: Room) -> None:
@@ -264,7 +264,7 @@ async def test_a_failed_or_cancelled_offer_leaves_nothing(room: Room) -> None:
     await asyncio.sleep(0)
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
-    await room.until(lambda: not room.lobbies._viewers.holds())
+    await room.until(lambda: not room.lobbies._viewers.places.all())
     assert not room.lobbies.list_viewers().items
     await room.until(lambda: not room.lobbies.get("k").renditions[0].running)
 

@@ -1,0 +1,78 @@
+"""The RTSP port at the start: handed over by an egress worker of a former control plane, or listened on anew.
+
+Players connect all the time; a socket that is handed over refuses none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import structlog
+
+from steadycast.config.settings import Settings
+from steadycast.errors import ConfigError, SteadycastError
+from steadycast.serve.ports import listen, port_of
+from steadycast.workers.adoption import Adopted
+from steadycast.workers.messages import DrainEgress, HandListener, RtspListener
+from steadycast.workers.messages.stock import EgressStock
+
+log = structlog.get_logger("host")
+
+HAND_S = 2.0  # for a worker to hand its listener over, or to let go of it
+FREE_S = 8.0  # for the port to become free once workers were told to let go of it
+AGAIN_S = 0.1
+
+
+async def rtsp_socket(settings: Settings, adopted: Sequence[Adopted]) -> socket.socket:
+    """The listening socket. Raises ConfigError where the port is in use by others."""
+    held = [one for one in adopted if isinstance(one.stock, EgressStock) and one.stock.order and not one.stock.draining]
+    for one in held:
+        listening = await _handed(one)
+        if listening is None:
+            continue
+        if _fits(settings, one, listening):
+            return listening
+        listening.close()
+    if not held:
+        return listen(settings.host, settings.rtsp_port, "rtsp_port")
+    await asyncio.gather(*(_let_go(one) for one in held))
+    return await _listen_soon(settings)
+
+
+async def _handed(one: Adopted) -> socket.socket | None:
+    try:
+        await one.worker.request(HandListener(), deadline=HAND_S)
+        fds = one.worker.pick(RtspListener)
+        return None if fds is None else socket.socket(fileno=fds.take())
+    except (SteadycastError, OSError) as error:
+        log.warning("no RTSP port is handed over", pid=one.worker.pid, why=str(error))
+        return None
+
+
+def _fits(settings: Settings, one: Adopted, listening: socket.socket) -> bool:
+    """Whether it is where the settings want it; port 0: wherever it is."""
+    assert isinstance(one.stock, EgressStock) and one.stock.order is not None
+    return one.stock.order.host == settings.host and settings.rtsp_port in (0, port_of(listening))
+
+
+async def _let_go(one: Adopted) -> None:
+    """Viewers stay; whoever does not let go is ended."""
+    try:
+        await one.worker.request(DrainEgress(), deadline=HAND_S)
+    except SteadycastError as error:
+        log.warning("the RTSP port is not let go", pid=one.worker.pid, what=error.what)
+        one.worker.begin_end("it does not let go of the RTSP port")
+
+
+async def _listen_soon(settings: Settings) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + FREE_S
+    while True:
+        try:
+            return listen(settings.host, settings.rtsp_port, "rtsp_port")
+        except ConfigError as error:
+            if error.code != "port.taken" or loop.time() > until:
+                raise
+        await asyncio.sleep(AGAIN_S)
