@@ -2,8 +2,8 @@
 
 A process that was stopped (SIGSTOP, a frozen container, a debugger) finds all its deadlines passed when it goes on,
 although those it waits for had no chance to be heard, and may have been stopped with it. `OwnTime` is pure; `patience`
-and `wait` are what `asyncio.timeout` and `asyncio.wait` are, in own time. A suspended machine needs none of this: the
-monotonic clock of Linux stands still meanwhile.
+and `wait_patiently` are what `asyncio.timeout` and `asyncio.wait` are, in own time. A suspended machine needs none of
+this: the monotonic clock of Linux stands still meanwhile.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def patience(seconds: float) -> AsyncIterator[None]:
             timer.cancel()
 
 
-async def wait(
+async def wait_patiently(
     futures: Iterable[asyncio.Future[Any]], seconds: float | None, return_when: str = asyncio.ALL_COMPLETED
 ) -> None:
     """As `asyncio.wait` with a timeout of own time; look at the futures for what came."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steadycast.errors import ConfigError, DeadlineError, RefusedError
+from steadycast.patience import patience
 
 T = TypeVar("T")
 
@@ -110,7 +111,7 @@ class Database:
         """On the store's thread. What passed its deadline may still happen: the thread cannot be stopped."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with patience(DEADLINE_S):
                 return await asyncio.shield(running)
         except TimeoutError:
             running.add_done_callback(lambda done: done.cancelled() or done.exception())

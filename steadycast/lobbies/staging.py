@@ -20,6 +20,7 @@ from steadycast.lobbies.rules import command_of
 from steadycast.lobbies.seats import Encoding
 from steadycast.lobbies.stage import Display, Holder, Stage
 from steadycast.model import DesktopSource, Receipt, Source
+from steadycast.patience import wait_patiently
 from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("lobby")
@@ -201,7 +202,7 @@ class Staging:
         waiting: set[asyncio.Future[Any]] = {stage.shows, stage.lost, self._stopping}
         if display is not None:
             waiting.add(display.lost)
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await wait_patiently(waiting, seconds, asyncio.FIRST_COMPLETED)
         self._refuse_if_stopping()
         for holder in (display, stage):
             if holder is not None and holder.lost.done():
@@ -231,7 +232,7 @@ class Staging:
         waiting = (
             {holder.lost for holder in (self._display, self._stage) if holder is not None} | {self._stopping} | also
         )
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await wait_patiently(waiting, seconds, asyncio.FIRST_COMPLETED)
 
     def _part_with(self, holder: Holder, cause: str) -> asyncio.Task[Receipt | None]:
         task = asyncio.create_task(holder.end(cause), name=f"end of {holder.kind.value} worker of {self._lobby}")

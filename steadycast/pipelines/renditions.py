@@ -10,7 +10,7 @@ from typing import Any
 
 from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
 from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, TrackInfo
-from steadycast.patience import wait
+from steadycast.patience import wait_patiently
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
 from steadycast.pipelines.encoder import Attempt, is_hang
@@ -161,7 +161,7 @@ class Renditions:
         track = Track(stage.loop, stage.codec, branch, Face(name, stage.picture), stage.meter)
         self._tracks[instance], self._wanted[instance] = track, rendition
         branch.open()
-        await wait({track.first}, COPY_FIRST_PACKET_S)
+        await wait_patiently({track.first}, COPY_FIRST_PACKET_S)
         if track.first.done() and not track.first.cancelled():
             return track.info(), None
         if self._tracks.get(instance) is not track:

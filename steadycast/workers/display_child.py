@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steadycast.errors import CallerError, ConflictError, DeadlineError, SourceError, SteadycastError
+from steadycast.patience import patience
 from steadycast.tracking import displays, proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
@@ -125,7 +126,7 @@ class Display:
         self._loop.add_reader(reading, readable.set)
         text = b""
         try:
-            async with asyncio.timeout(START_S):
+            async with patience(START_S):
                 # The end of the line is a write of its own, and the server ends where nobody reads it.
                 while not text.endswith(b"\n"):
                     await readable.wait()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 
+from steadycast.patience import wait_patiently
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 
@@ -61,8 +62,8 @@ class Process:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for the end so long; whether it came."""
-        await asyncio.wait([self.exited], timeout=seconds)
+        """Wait for the end for so many seconds in which this process ran; whether it came."""
+        await wait_patiently([self.exited], seconds)
         return self.exited.done()
 
     def _readable(self) -> None:

@@ -16,6 +16,7 @@ from steadycast.config.settings import WorkerSettings
 from steadycast.errors import ConflictError, SteadycastError
 from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
+from steadycast.patience import OwnTime
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.tracking.gauge import Gauge
@@ -242,14 +243,15 @@ class Supervisor:
     async def _sweep_on(self) -> None:
         loop = asyncio.get_running_loop()
         pause = min(self._settings.heartbeat_s, self._settings.silence_s / 4)
+        own = OwnTime(loop.time(), pause)
         while True:
-            before = loop.time()
             await asyncio.sleep(pause)
-            if loop.time() - before > self._settings.silence_s / 2:
-                # We slept (stopped, or a busy machine), not the workers: they get their whole time again.
-                for worker in self.workers:
-                    worker.last_sign = loop.time()
-            self._look_around(loop.time())
+            # Where we did not run (stopped, or the machine with us), the workers' silence does not count.
+            now = loop.time()
+            lost = own.look(now)
+            for worker in self.workers:
+                worker.last_sign = min(now, worker.last_sign + lost)
+            self._look_around(now)
 
     def _look_around(self, now: float) -> None:
         for worker in self.workers:

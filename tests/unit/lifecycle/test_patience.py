@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.patience import LATE, OwnTime, Patience, patience, wait
+from steadycast.patience import LATE, OwnTime, Patience, patience, wait_patiently
 from tests.support.jumping_loop import JumpingLoop, running
 
 
@@ -68,7 +68,7 @@ async def test_it_ends_as_a_timeout_does() -> None:
         async with patience(0.05):
             await asyncio.Event().wait()
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    await wait({never}, 0.05)
+    await wait_patiently({never}, 0.05)
     assert not never.done()
 
 
