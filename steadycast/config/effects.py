@@ -36,6 +36,7 @@ class Effect:
 NOW = Effect(When.NOW, "at once")
 NEXT_LOOK = Effect(When.NOW, "from the next look on")
 NEXT_LOSS = Effect(When.NOW, "from the next loss on")
+NEXT_DRAIN = Effect(When.NOW, "from the next drain on")
 REQUESTS = Effect(When.NOW, "for every request and every start of a source from now on")
 ENCODINGS = Effect(When.NEW, "for encoders asked for from now on")
 LOBBY_WORKERS = Effect(When.NEW, "for lobby workers started from now on")
@@ -51,6 +52,7 @@ _KEYS: dict[Effect, str] = {
         """,
     NEXT_LOOK: "encoders.look_s encoders.vram_reserve",
     NEXT_LOSS: "workers.restarts workers.restart_window_s sources.rtsp_backoff_s",
+    NEXT_DRAIN: "egress.drain_s",
     REQUESTS: "sources.any_command sources.file_folders",
     ENCODINGS: "encoders.hardware encoders.when_full",
     LOBBY_WORKERS: """
@@ -62,7 +64,7 @@ _KEYS: dict[Effect, str] = {
         """,
     DESKTOPS: "sources.applications",
     RESTART: """
-        host port rtsp_port state log_format auth. http. vendors. webrtc.ice_servers webrtc.udp_ports egress.drain_s
+        host port rtsp_port state log_format auth. http. vendors. webrtc.ice_servers webrtc.udp_ports
         egress.spares egress.workers encoders.queue_s encoders.queue_length encoders.sessions encoders.cpu_share
         encoders.cpu_pixels_per_s encoders.promote_after_s encoders.breaker_failures encoders.breaker_window_s
         encoders.breaker_rest_s encoders.breaker_trips encoders.fragments limits.sdp_bytes recycle. workers.adopt_s

@@ -9,7 +9,7 @@ import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import NotFoundError, RefusedError, SteadycastError
+from steadycast.errors import ConflictError, NotFoundError, RefusedError, SteadycastError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies.entries import Entries, Entry
 from steadycast.lobbies.lobby import Lobby
@@ -35,6 +35,7 @@ class Declaring:
     _viewers: Viewers
     _settings: HostSettings
     _parts: LobbiesParts
+    _creating: asyncio.Lock
 
     async def running(self) -> tuple[RunningLobby, ...]:
         """The lobbies that are there and not about to end, with what they are asked to show. Raises RefusedError
@@ -52,9 +53,10 @@ class Declaring:
         self._viewers.limits_changed()
 
     async def declare(self, stored: StoredLobby, request: LobbySettings) -> str | None:
-        """Start a lobby of the config. Raises RefusedError `limit.lobbies`."""
-        lease = self._admit(stored.id)
-        self._begin(stored, request, lease)
+        """Start a lobby of the config. Raises RefusedError `limit.lobbies`, ConflictError where a caller was quicker to
+        make one with its key."""
+        async with self._creating:
+            self._begin_anew(stored, request)
         return await self.keep(stored)
 
     async def undeclare(self, id: str, cause: str) -> str | None:
@@ -85,8 +87,9 @@ class Declaring:
 
     async def redeclare(self, stored: StoredLobby, request: LobbySettings) -> None:
         """Make a lobby another one under the same id and key; answers when it is that. Raises SteadycastError."""
-        await self._begin_end(self._entries.find(stored.id), "its config changed")
-        self._begin(stored, request, self._admit(stored.id))
+        async with self._creating:
+            await self._begin_end(self._entries.find(stored.id), "its config changed")
+            self._begin_anew(stored, request)
 
     async def shows(self, id: str) -> None:
         """Wait until a lobby shows. Raises SteadycastError, in the words of its source where that failed."""
@@ -103,6 +106,11 @@ class Declaring:
         except NotFoundError:  # a caller was quicker
             return True
         return True
+
+    def _begin_anew(self, stored: StoredLobby, request: LobbySettings) -> None:
+        if self._entries.of_key(stored.key) is not None:
+            raise ConflictError("lobby.key", f"There is a lobby of a caller with the key {stored.key!r}.")
+        self._begin(stored, request, self._admit(stored.id))
 
     def _admit(self, id: str) -> Lease:
         raise NotImplementedError

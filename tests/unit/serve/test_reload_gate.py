@@ -1,0 +1,150 @@
+"""Who may have the config read again, and when: one at a time, with a file, to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from steadycast.config.current import CurrentSettings
+from steadycast.config.settings import LobbySettings, Settings
+from steadycast.errors import ConfigError, ConflictError
+from steadycast.lobbies.reload_views import Outcome
+from steadycast.model import TestSource
+from steadycast.serve.reload import ConfigFile, Reload
+from tests.support.lobby_room import Room, build
+
+
+class Desk:
+    """A host's reload on a room, and the config that it reads; `gate` holds back who reads."""
+
+    def __init__(self, room: Room, path: Path | None) -> None:
+        self.room = room
+        self.gate = threading.Event()
+        self.gate.set()
+        self.wanted = Settings()
+        self.reads = 0
+        self.current = CurrentSettings(Settings(port=1234, rtsp_port=1235))
+        file = None if path is None else ConfigFile(path, self._read)
+        self.reload = Reload(file, Settings(), self.current, room.lobbies, room.events)
+
+    def _read(self) -> Settings:
+        self.reads += 1
+        assert self.gate.wait(30)
+        return self.wanted
+
+    async def reads_are(self, count: int) -> None:
+        await self.room.until(lambda: self.reads == count)
+
+    def events(self) -> list[tuple[str, object]]:
+        return [(event.name, event.data["outcome"]) for event in self.room.events._ring if event.kind == "host"]
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    room, close = await build(tmp_path / "store.db", 1 << 24, {})
+    yield room
+    await close()
+
+
+@pytest.fixture
+async def desk(room: Room, tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(room, tmp_path / "config.toml")
+    yield desk
+    desk.gate.set()
+    await desk.reload.close()
+
+
+async def test_without_a_file_there_is_nothing_to_read(room: Room) -> None:
+    with pytest.raises(ConflictError) as refused:
+        await Desk(room, None).reload.reload()
+    assert refused.value.code == "reload.no_file"
+
+
+async def test_one_at_a_time(desk: Desk) -> None:
+    desk.gate.clear()
+    first = asyncio.create_task(desk.reload.reload())
+    await desk.reads_are(1)
+    with pytest.raises(ConflictError) as refused:
+        await desk.reload.reload()
+    assert refused.value.code == "reload.busy"
+    desk.gate.set()
+    assert (await first).outcome is Outcome.UNCHANGED
+    assert (await desk.reload.reload(dry_run=True)).outcome is Outcome.PLANNED
+
+
+async def test_signals_wait_and_are_served_together(desk: Desk) -> None:
+    desk.gate.clear()
+    first = asyncio.create_task(desk.reload.reload())
+    await desk.reads_are(1)
+    for _ in range(5):
+        desk.reload.on_signal()
+    desk.gate.set()
+    await first
+    await desk.room.until(lambda: len(desk.events()) == 2)
+    assert desk.reads == 2
+
+
+async def test_it_goes_on_where_the_caller_goes_away(desk: Desk) -> None:
+    desk.gate.clear()
+    desk.wanted = Settings(log_level="warning")
+    caller = asyncio.create_task(desk.reload.reload())
+    await desk.reads_are(1)
+    caller.cancel()
+    desk.gate.set()
+    await desk.room.until(lambda: desk.events() == [("host.reloaded", "applied")])
+    assert desk.current.now.log_level == "warning"
+
+
+async def test_what_waits_for_the_next_start_is_not_taken(desk: Desk) -> None:
+    desk.wanted = Settings(port=4000, limits={"viewers": 3}, workers={"spares": 4})
+    answer = await desk.reload.reload()
+    assert answer.outcome is Outcome.APPLIED
+    now = desk.current.now
+    assert (now.port, now.rtsp_port, now.limits.viewers, now.workers.spares) == (1234, 1235, 3, 1)
+    again = await desk.reload.reload()
+    assert again.outcome is Outcome.UNCHANGED
+    assert {step.key for step in again.plan.settings} == {"port", "workers.spares"}
+
+
+async def test_what_is_no_good_is_told_and_changes_nothing(desk: Desk) -> None:
+    desk.wanted = Settings(host="0.0.0.0", limits={"viewers": 3})
+    with pytest.raises(ConfigError):
+        await desk.reload.reload(dry_run=True)
+    assert desk.events() == []
+    with pytest.raises(ConfigError):
+        await desk.reload.reload()
+    assert desk.events() == [("host.reload_failed", "refused")]
+    assert desk.current.now.limits.viewers == 1000
+    desk.reload.on_signal()
+    await desk.room.until(lambda: len(desk.events()) == 2)
+
+
+async def test_lobbies_of_callers_count_before_anything_is_done(desk: Desk) -> None:
+    await desk.room.create(key="a")
+    lobby = LobbySettings(key="new", name="New", source=TestSource())
+    desk.wanted = Settings(lobbies=(lobby,), limits={"lobbies": 1})
+    with pytest.raises(ConfigError) as refused:
+        await desk.reload.reload()
+    assert "limits.lobbies" in refused.value.what
+    desk.wanted = Settings(lobbies=(lobby,))
+    assert (await desk.reload.reload()).outcome is Outcome.APPLIED
+    assert [(one.key, one.declared) for one in await desk.room.store.lobbies()] == [("a", False), ("new", True)]
+
+
+async def test_a_callers_lobby_becomes_the_configs_and_is_not_touched(desk: Desk) -> None:
+    view = await desk.room.create(key="a", name="A")
+    await desk.room.state(view.id, "STREAMING")
+    stored = (await desk.room.store.lobbies())[0]
+    desk.wanted = Settings(lobbies=(LobbySettings.model_validate_json(stored.request),))
+    answer = await desk.reload.reload()
+    assert answer.outcome is Outcome.APPLIED
+    assert [(one.id, one.declared) for one in await desk.room.store.lobbies()] == [(view.id, True)]
+    assert desk.room.lobbies.get("a").since == desk.room.lobbies.get(view.id).since
+    assert len(desk.room.workers()) == 1
+    desk.wanted = Settings()
+    assert [one.step for one in (await desk.reload.reload()).plan.lobbies] == ["removed"]
+    assert await desk.room.store.lobbies() == ()
