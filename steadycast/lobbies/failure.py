@@ -14,12 +14,21 @@ class Failure:
 
     loss: Loss
     retry_at: float | None
-    latched: str | None
+    stays: str | None  # why it is not tried again, where the loss itself does not say
+    lobby: str
+    latched: bool = False  # by the breaker
 
     def why(self) -> str:
         """For a person."""
         words = self.loss.what if self.loss.why is None else f"{self.loss.what}: {self.loss.why}"
-        return words if self.latched is None else f"{words} ({self.latched})"
+        return words if self.stays is None else f"{words} ({self.stays})"
+
+    def hint(self) -> str | None:
+        """What a person can do about it."""
+        if self.retry_at is not None:
+            return self.loss.hint
+        again = f"Then `steadycast lobby restart {self.lobby}`, or POST /api/v1/lobbies/{self.lobby}/restart."
+        return f"{self.loss.hint or 'Put it right; receipts, evidence and the log say more.'} {again}"
 
     def refusal(self, now: float) -> SourceError | None:
         """What somebody is told who wants to watch; None where it is worth waiting: our worker is started again."""
@@ -27,5 +36,4 @@ class Failure:
             return None
         lost = self.loss
         wait = None if self.retry_at is None else max(1.0, self.retry_at - now)
-        hint = lost.hint or (None if wait else "Delete the lobby and create it again when this is put right.")
-        return SourceError(lost.code, lost.what, why=lost.why or self.latched, hint=hint, retry_after=wait)
+        return SourceError(lost.code, lost.what, why=lost.why or self.stays, hint=self.hint(), retry_after=wait)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,18 +14,22 @@ from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError
 from steadycast.lifecycle import LEAVING, LOBBY, Life, Move
+from steadycast.lobbies.announcing import Announcer
 from steadycast.lobbies.asked import Asked
+from steadycast.lobbies.breaker import Breaker
+from steadycast.lobbies.changing import Changing
 from steadycast.lobbies.crossing import Crossed
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.failure import Failure
 from steadycast.lobbies.feed import Failed
-from steadycast.lobbies.feeds import Feeds, RenditionMove
+from steadycast.lobbies.feeds import Feeds
 from steadycast.lobbies.replacing import Replacing
-from steadycast.lobbies.retry import Loss, LossKind, Past, Retry, RetryPolicy, after_loss
+from steadycast.lobbies.retry import Loss, LossKind, Retry
 from steadycast.lobbies.stage import Display, Stage
 from steadycast.lobbies.staging import Staging, StagingParts
 from steadycast.lobbies.views import Recycled
 from steadycast.model import LobbyState, Receipt, RecycleCause
+from steadycast.patience import patience
 
 log = structlog.get_logger("lobby")
 
@@ -47,6 +50,7 @@ class Lobby:
     ) -> None:
         self.id = id
         self._asked = Asked(request)
+        self._says = Announcer(id, self._asked, events)
         self.created = self.since = created
         self._state = Life(LOBBY, LobbyState.CREATED, time.monotonic(), self._entered)
         self.failure: Failure | None = None
@@ -54,19 +58,19 @@ class Lobby:
         self.restarts = 0  # tries to bring it back
         self.crashes = 0  # workers that were lost
         self.generation = 0  # workers that showed it
-        self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show, self._track_moved)
+        self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show, self._says.track)
         self._settings: HostSettings = parts.settings
-        self._events = events
         self._tracks_failed = tracks_failed
-        self._past = Past()
+        self._breaker = Breaker(id, parts.settings)
         self._stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._staging = Staging(id, self._asked, parts, self._stopping)
         self.replacing = Replacing(id, self._staging, self.feeds, events, self._turned)
+        self._changing = Changing(self._asked, self.feeds, self._cannot_show, self._renew_source)
         self._hurry = asyncio.Event()
         self._moved = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._code: str | None = None  # of the latest move
-        self._say()
+        self._says.state(self.state)
 
     @property
     def request(self) -> LobbySettings:
@@ -118,12 +122,32 @@ class Lobby:
             raise ConflictError("lobby.not_streaming", what, hint="Its worker is new: there is nothing to replace.")
         return await self.replacing.replace(self.stage, cause)
 
+    async def restart(self) -> None:
+        """A person says that it shall be tried again: what was is forgiven. Returns when it shows, or it is clear again
+        why not; a lobby that streams, or starts, is left as it is. Raises ConflictError when it ends."""
+        self.refuse_if_leaving()
+        if self.state is not LobbyState.DEGRADED:
+            return
+        self._breaker.reset()
+        self._says.restarted("a person said so")
+        if self._life is None or self._life.done():  # after a fault of the host
+            self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+        await self.try_now()
+
+    async def change(self, request: LobbySettings) -> tuple[str, ...]:
+        """Go on as this request says, which must be vetted; answers with what was done, for a person. Viewers stay
+        wherever what they watch is still there. Raises SteadycastError: all is as before."""
+        self.refuse_if_leaving()
+        done = await self._changing.change(request)
+        self._says.changed(self.state, done)
+        return done
+
     async def try_now(self) -> None:
         """Start it again now, where it waits for that; returns when it shows, or it is clear again why not."""
         failure = self.failure
         self._hurry.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.workers.source_s + self._settings.workers.start_s):
+            async with patience(self._settings.workers.source_s + self._settings.workers.start_s):
                 while self.state is LobbyState.DEGRADED and self.failure is failure:
                     await self._moved.wait()
 
@@ -134,7 +158,7 @@ class Lobby:
         """
         seconds = self._settings.workers.source_s
         try:
-            async with asyncio.timeout(seconds):
+            async with patience(seconds):
                 while self.stage is None or not self.stage.works or self.leaving:
                     self._refuse_if_down()
                     await self._moved.wait()
@@ -178,12 +202,16 @@ class Lobby:
             log.exception("lobby failed", lobby=self.id)
             if not self.leaving:
                 self.stage = None
-                hint = "Delete the lobby and create it again; the host's log has the details."
+                hint = "The host's log has the details."
                 self._degrade(Loss(LossKind.FINAL, "host.fault", "an error of the host itself", hint=hint))
 
     async def _live(self) -> None:
         while not self._stopping.done():
+            source = self.request.source
             shown = await self._staging.show()
+            if source != self.request.source and not self._stopping.done():
+                self._staging.strike("its source changed")
+                continue
             if isinstance(shown, Stage):
                 shown = await self._stream(shown)
             if shown is None or self._stopping.done():
@@ -203,12 +231,23 @@ class Lobby:
             self._move(LobbyState.STREAMING)
         self.generation += 1
         renewing = asyncio.create_task(self._renew(stage), name=f"tracks of {self.id}")
+        proving = asyncio.create_task(self._breaker.prove(lambda: self.stage), name=f"proof of {self.id}")
         while (lost := await self._staging.until_lost()) is not None and await self.replacing.saved():
             self.crashes += 1
             log.warning("lost, and another one took over", lobby=self.id, code=lost.code, what=lost.what)
-        renewing.cancel()
-        await asyncio.wait({renewing})
+        for task in (renewing, proving):
+            task.cancel()
+        await asyncio.wait({renewing, proving})
         return lost
+
+    async def _renew_source(self) -> str:
+        """Show what is asked for now."""
+        await self.replacing.over()
+        if self.state is LobbyState.STREAMING and self.stage is not None:
+            await self.replacing.replace(self.stage, RecycleCause.CONFIG)
+            return "source, from another worker"
+        self._hurry.set()
+        return "source, tried at once"
 
     async def _pause(self, seconds: float | None) -> None:
         """Until it is tried again, or somebody says that it shall be now, or it ends."""
@@ -237,17 +276,15 @@ class Lobby:
     def _degrade(self, lost: Loss) -> Retry:
         now = time.monotonic()
         self.crashes += lost.kind is LossKind.WORKER
-        workers = self._settings.workers
-        policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
-        retry = after_loss(lost, self._past, policy, now, random.random())
-        self._past = retry.past
+        retry = self._breaker.lost(lost, now)
         at = None if retry.at is None else time.time() + max(0.0, retry.at - now)
-        before, self.failure = self.failure, Failure(lost, at, retry.why)
-        log.warning("lost", lobby=self.id, code=lost.code, what=lost.what, why=lost.why, retry_at=at)
-        if self.state is not LobbyState.DEGRADED:
+        before, self.failure = self.failure, Failure(lost, at, retry.why, self.id, retry.latched)
+        was_down = self.state is LobbyState.DEGRADED
+        self._says.lost(self.failure, was_down and (before is None or before.why() != self.failure.why()))
+        if not was_down:
             self._move(LobbyState.DEGRADED, self.failure.why(), lost.code)
-        elif before is None or before.why() != self.failure.why():
-            self._events.publish("lobby", "lobby.changed", lobby=self.id, why=self.failure.why())
+        if retry.latched:
+            self._says.latched(self.failure)
         self._wake()
         return retry
 
@@ -263,19 +300,7 @@ class Lobby:
 
     def _entered(self, move: Move[LobbyState]) -> None:
         self.since = time.time()
-        self._say(move.cause, move.took_s)
-
-    def _say(self, why: str | None = None, took_s: float | None = None) -> None:
-        log.info("lobby", lobby=self.id, key=self.request.key, state=self.state.value, why=why)
-        told = {"state": self.state.value, "code": self._code, "took_s": took_s}
-        data = {"key": self.request.key, "name": self.request.name} | told
-        self._events.publish("lobby", f"lobby.{self.state.value}", lobby=self.id, why=why, data=data)
-
-    def _track_moved(self, move: RenditionMove) -> None:
-        device = None if move.seat is None else move.seat.device
-        log.debug("rendition", lobby=self.id, track=move.track, state=move.state.value, why=move.cause, device=device)
-        data = {"track": move.track, "state": move.state.value, "took_s": move.took_s, "device": device}
-        self._events.publish("rendition", f"rendition.{move.state.value}", lobby=self.id, why=move.cause, data=data)
+        self._says.state(self.state, move.cause, self._code, move.took_s)
 
     def _wake(self) -> None:
         """Wake all who wait for a change."""

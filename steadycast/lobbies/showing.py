@@ -48,7 +48,7 @@ def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
         since=one.since,
         created=one.created,
         why=failure.why() if failure else None,
-        hint=failure.loss.hint if failure else None,
+        hint=failure.hint() if failure else None,
         code=failure.loss.code if failure else None,
         retry_at=failure.retry_at if failure else None,
         source=masked_source(one.request.source),
