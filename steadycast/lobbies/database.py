@@ -10,14 +10,19 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+
+import structlog
 
 from steadycast.errors import ConfigError, DeadlineError, RefusedError
 from steadycast.patience import patience
 
+log = structlog.get_logger("store")
+
 T = TypeVar("T")
+Statement = tuple[str, tuple[object, ...]]  # with its values
 
 DEADLINE_S = 10.0
 BUSY_S = 3.0
@@ -52,8 +57,9 @@ VERSION = len(_STEPS)
 class Database:
     """The file. `open` first; after `close` nothing works."""
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, deadline_s: float) -> None:
         self._path = path
+        self._deadline_s = deadline_s
         self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
@@ -72,10 +78,11 @@ class Database:
             await self._run(self._db.close)
         self._thread.shutdown(wait=False)
 
-    async def write(self, statement: str, values: tuple[object, ...]) -> None:
-        """Raises RefusedError `store.full`, `store.failed`, DeadlineError `store.slow`."""
+    async def write(self, statement: str, values: tuple[object, ...], undo: Statement | None = None) -> None:
+        """Raises RefusedError `store.full`, `store.failed`, DeadlineError `store.slow`. What is done after that
+        deadline all the same is taken back by `undo`."""
         try:
-            await self._run(lambda: self._db.execute(statement, values).close())
+            await self._run(lambda: self._execute((statement, values)), lambda: self._execute(undo))
         except sqlite3.Error as error:
             raise _refused(error) from error
 
@@ -107,16 +114,31 @@ class Database:
             raise
         return db
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        """On the store's thread. What passed its deadline may still happen: the thread cannot be stopped."""
-        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _execute(self, statement: Statement | None) -> None:
+        if statement is not None:
+            self._db.execute(*statement).close()
+
+    async def _run(self, work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> T:
+        """On the store's thread. What waits for its turn at the deadline is not done; what was begun cannot be stopped:
+        it is followed by `undo`, on the same thread and before anything else."""
+        running = self._thread.submit(work)
         try:
-            async with patience(DEADLINE_S):
-                return await asyncio.shield(running)
+            async with patience(self._deadline_s):
+                return await asyncio.shield(asyncio.wrap_future(running))
         except TimeoutError:
-            running.add_done_callback(lambda done: done.cancelled() or done.exception())
-            what = f"The database did not answer within {DEADLINE_S:g} s."
+            if not running.cancel():
+                running.add_done_callback(lambda done: _take_back(done, undo))
+            what = f"The database did not answer within {self._deadline_s:g} s."
             raise DeadlineError("store.slow", what, hint="Is the disk of the state folder alive?") from None
+
+
+def _take_back(done: Future[T], undo: Callable[[], object]) -> None:
+    if done.exception() is not None:
+        return
+    try:
+        undo()
+    except sqlite3.Error as error:
+        log.error("what was too late could not be taken back", why=str(error))
 
 
 def _refused(error: sqlite3.Error) -> RefusedError:

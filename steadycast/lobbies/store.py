@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from steadycast.lobbies.database import Database
+from steadycast.lobbies.database import DEADLINE_S, Database
 from steadycast.model import Receipt, Subject
 from steadycast.workers.codec import CodecError, from_plain, to_plain
 
@@ -47,8 +47,8 @@ class ReceiptFilter:
 class Store:
     """`open` first; after `close` nothing works. All calls raise RefusedError `store.*` where the disk fails."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self._db = Database(path, max_bytes)
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, deadline_s: float = DEADLINE_S) -> None:
+        self._db = Database(path, max_bytes, deadline_s)
         self._added: Counter[Subject] = Counter()  # receipts since the oldest went
 
     async def open(self) -> None:
@@ -60,8 +60,9 @@ class Store:
         await self._db.close()
 
     async def add_lobby(self, lobby: StoredLobby) -> None:
-        """Keep a lobby. Raises RefusedError `store.full`, `store.failed`; then nothing of it stays."""
-        await self._db.write("INSERT INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby))
+        """Keep a lobby. Raises RefusedError `store.full`, `store.failed`, DeadlineError; then nothing of it stays."""
+        undo = "DELETE FROM lobbies WHERE id = ?", (lobby.id,)
+        await self._db.write("INSERT INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby), undo)
 
     async def put_lobby(self, lobby: StoredLobby) -> None:
         """Keep a lobby, in place of the one with the same id. Raises as `add_lobby`."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
-from steadycast.errors import ConfigError, RefusedError
+from steadycast.errors import ConfigError, DeadlineError, RefusedError
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
@@ -52,6 +54,29 @@ async def test_a_key_is_there_once(tmp_path: Path) -> None:
     with pytest.raises(RefusedError):
         await store.add_lobby(StoredLobby("l_other", "key", 3, "{}"))
     assert await store.lobbies() == (ONE,)
+    await store.close()
+
+
+async def test_what_a_slow_disk_does_after_its_deadline_is_taken_back(tmp_path: Path) -> None:
+    """Another connection holds the file: the first write is under way when its time is over, the second waits."""
+    store = Store(tmp_path / "s.db", deadline_s=0.3)
+    await store.open()
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    late = [asyncio.create_task(store.add_lobby(StoredLobby(f"l_{i}", f"k{i}", i, "{}"))) for i in range(2)]
+    for one in late:
+        with pytest.raises(DeadlineError) as slow:
+            await one
+        assert slow.value.code == "store.slow"
+    other.execute("COMMIT")
+    other.close()
+    there = None
+    async with asyncio.timeout(30):
+        while there is None:
+            with contextlib.suppress(DeadlineError):
+                there = await store.lobbies()  # behind what was late
+    assert there == ()
+    await store.add_lobby(ONE)
     await store.close()
 
 
