@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -58,9 +59,9 @@ class Lobby:
         self.restarts = 0  # tries to bring it back
         self.crashes = 0  # workers that were lost
         self.generation = 0  # workers that showed it
+        self._cannot_show = partial(tracks_failed, self)
         self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show, self._says.track)
         self._settings: HostSettings = parts.settings
-        self._tracks_failed = tracks_failed
         self._breaker = Breaker(id, parts.settings)
         self._stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._staging = Staging(id, self._asked, parts, self._stopping)
@@ -95,7 +96,7 @@ class Lobby:
     def start(self) -> None:
         """Begin its life."""
         self._move(LobbyState.STARTING)
-        self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+        self._begin()
 
     def adopt(self, display: Display | None, stage: Stage | None) -> None:
         """Begin its life with what is there already: what shows is shown from now on."""
@@ -105,7 +106,7 @@ class Lobby:
             self._move(LobbyState.STREAMING, "its workers were found")
         else:
             self._move(LobbyState.STARTING)
-        self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+        self._begin()
 
     async def recycle(self, cause: RecycleCause) -> Recycled:
         """Replace its worker by another one; viewers stay. Answers when the one before is gone. A lobby that does not
@@ -114,12 +115,8 @@ class Lobby:
         if self.state is LobbyState.DEGRADED:
             began = time.monotonic()
             await self.try_now()
-            stage = await self.ready()
-            why = "It did not stream, and was tried again."
-            return Recycled(self.id, cause, time.monotonic() - began, False, why, None, stage.worker.id, None)
-        if self.stage is None or not self.stage.works:
-            what = "The lobby starts just now."
-            raise ConflictError("lobby.not_streaming", what, hint="Its worker is new: there is nothing to replace.")
+            new, why = (await self.ready()).worker.id, "It did not stream, and was tried again."
+            return Recycled(self.id, cause, time.monotonic() - began, False, why, None, new, None)
         return await self.replacing.replace(self.stage, cause)
 
     async def restart(self) -> None:
@@ -131,7 +128,7 @@ class Lobby:
         self._breaker.reset()
         self._says.restarted("a person said so")
         if self._life is None or self._life.done():  # after a fault of the host
-            self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+            self._begin()
         await self.try_now()
 
     async def change(self, request: LobbySettings) -> tuple[str, ...]:
@@ -195,6 +192,9 @@ class Lobby:
         if self.leaving:
             raise ConflictError("lobby.ending", "The lobby ends.", hint="Try again when it is gone.")
 
+    def _begin(self) -> None:
+        self._life = asyncio.create_task(self._live_or_say(), name=f"lobby {self.id}")
+
     async def _live_or_say(self) -> None:
         try:
             await self._live()
@@ -243,7 +243,7 @@ class Lobby:
     async def _renew_source(self) -> str:
         """Show what is asked for now."""
         await self.replacing.over()
-        if self.state is LobbyState.STREAMING and self.stage is not None:
+        if self.state is LobbyState.STREAMING:
             await self.replacing.replace(self.stage, RecycleCause.CONFIG)
             return "source, from another worker"
         self._hurry.set()
@@ -269,9 +269,6 @@ class Lobby:
         failed = await self.feeds.stage_shows(stage)
         if failed and stage.works:
             self._cannot_show(failed)
-
-    def _cannot_show(self, failed: tuple[Failed, ...]) -> None:
-        self._tracks_failed(self, failed)
 
     def _degrade(self, lost: Loss) -> Retry:
         now = time.monotonic()

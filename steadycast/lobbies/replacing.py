@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
-from steadycast.errors import SteadycastError, WorkerError
+from steadycast.errors import ConflictError, SteadycastError, WorkerError
 from steadycast.lobbies.crossing import Crossed
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feeds import Feeds
@@ -55,11 +55,14 @@ class Replacing:
         """Whether a worker is being replaced now."""
         return self._running is not None
 
-    async def replace(self, old: Stage, cause: RecycleCause) -> Recycled:
+    async def replace(self, old: Stage | None, cause: RecycleCause) -> Recycled:
         """Replace the worker behind `old`; answers when that is gone. One that is under way is joined.
 
         Raises SteadycastError: nothing changed then.
         """
+        if old is None or not old.works:
+            what = "The lobby starts just now."
+            raise ConflictError("lobby.not_streaming", what, hint="Its worker is new: there is nothing to replace.")
         if self._running is None:
             name = f"replacement of the worker of {self._lobby}"
             self._running = asyncio.get_running_loop().create_task(self._replace_or_say(old, cause), name=name)
@@ -80,6 +83,11 @@ class Replacing:
         running = self._running
         await asyncio.wait({running})
         return not running.cancelled() and running.exception() is None
+
+    async def over(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running is not None:
+            await asyncio.wait({self._running})
 
     async def stop(self) -> None:
         """Give up what is under way."""

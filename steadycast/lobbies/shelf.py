@@ -18,6 +18,9 @@ from steadycast.model import Rendition
 FeedTold = Callable[[str, RenditionState, str | None, float], None]  # track, state, why, seconds in the one before
 UNWATCHED = "nobody watches it"
 
+LEAVE_S = 5.0  # for viewers to leave who were told to
+LOOK_S = 0.02
+
 
 class Shelf:
     """The feeds of one lobby by their tracks; whoever goes through them goes through a copy."""
@@ -28,6 +31,7 @@ class Shelf:
         self._carrier = carrier
         self._told = told
         self._feeds: dict[str, Feed] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}  # tracks that nobody may hold any more
         self._tried: dict[str, Tried] = {}  # of tracks that nobody holds now
 
     def __iter__(self) -> Iterator[Feed]:
@@ -114,6 +118,26 @@ class Shelf:
                 if feed.tried.worth_keeping(time.monotonic()):
                     self._tried[feed.track] = feed.tried
             feed.closing = False
+
+    async def end(self, feed: Feed) -> None:
+        """Close a track when its holders are gone, or `LEAVE_S` are over; who comes meanwhile waits in `free`."""
+        if self._feeds.get(feed.track) is not feed:
+            return
+        ending = self._ending[feed.track] = self._carrier.spawn(self._end(feed))
+        ending.add_done_callback(lambda _: self._ending.pop(feed.track, None))
+        await asyncio.wait({ending})
+
+    async def free(self, track: str) -> None:
+        """Wait until a track of this name that ends is gone."""
+        if track in self._ending:
+            await asyncio.wait({self._ending[track]})
+
+    async def _end(self, feed: Feed) -> None:
+        end = time.monotonic() + LEAVE_S
+        while feed.holds and time.monotonic() < end:
+            await asyncio.sleep(LOOK_S)
+        feed.holds.clear()
+        await self.close(feed)
 
     async def close_all(self) -> None:
         """Close all; the holders must be gone."""

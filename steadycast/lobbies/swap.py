@@ -19,6 +19,7 @@ from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import Opener
 from steadycast.lobbies.seats import Seat
 from steadycast.lobbies.stage import Stage
+from steadycast.patience import wait_patiently
 
 log = structlog.get_logger("lobby")
 
@@ -41,15 +42,22 @@ class Swapper:
         except SteadycastError as error:
             log.warning("a move failed", holder=seat.request.holder, device=seat.device, code=error.code)
             return False
+        if (why := await self.go_on_with(feed, new)) is None:
+            return True
+        log.warning("a move failed", holder=seat.request.holder, device=seat.device, why=why)
+        return False
+
+    async def go_on_with(self, feed: Feed, new: Instance) -> str | None:
+        """Bring a track to an instance that is open: None, and the one before is closed; else why not, and the new one
+        is closed."""
         swap = Swap(new)
         try:
             why = await self.switch(feed, swap, TAKEN_S)
             if why is None or (feed.instance is None and not new.dead):  # else nothing would be left
                 self.take_over(feed, swap)
-                return True
-            log.warning("a move failed", holder=seat.request.holder, device=seat.device, why=why)
+                return None
             await self.go_back(feed, swap)
-            return False
+            return why
         finally:
             feed.swap = None
             if feed.instance is not new:
@@ -71,7 +79,7 @@ class Swapper:
         if new.stage.works:
             new.stage.force_keyframe(new.name)
         if swap.taken:
-            await asyncio.wait(swap.taken.values(), timeout=seconds)
+            await wait_patiently(swap.taken.values(), seconds)
         if new.dead:
             return "it failed meanwhile"
         late = sum(not taken.done() for taken in swap.taken.values())
