@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from steadycast.api.params import After, Limit, LobbyPath
+from steadycast.config.lobby_change import LobbyChange
 from steadycast.config.settings import LobbySettings
 from steadycast.lobbies.lobbies import Lobbies
-from steadycast.lobbies.views import Deleted, LobbyView, Page, Recycled
+from steadycast.lobbies.views import Changed, Deleted, LobbyView, Page, Recycled
 
 
 def router(lobbies: Lobbies) -> APIRouter:
-    """Create, list, get and delete lobbies."""
+    """Create, list, get, restart, recycle and delete lobbies."""
     api = APIRouter(prefix="/api/v1/lobbies", tags=["lobbies"])
 
     @api.post("", status_code=201, responses={200: {"model": LobbyView, "description": "The key exists already."}})
@@ -32,10 +33,23 @@ def router(lobbies: Lobbies) -> APIRouter:
         """A lobby by its id or key, with its state and why."""
         return lobbies.get(lobby)
 
+    @api.patch("/{lobby}")
+    async def change(lobby: LobbyPath, change: LobbyChange) -> Changed:
+        """Change name, source, renditions or encoders of a lobby: what is named replaces what was, the key stays.
+        Answers when it is so, with what was done; an error says why all is as it was. Viewers stay wherever what they
+        watch is still there."""
+        return await lobbies.change(lobby, change)
+
     @api.delete("/{lobby}")
     async def delete(lobby: LobbyPath) -> Deleted:
         """End a lobby. Answers after everything of it is gone, with the receipts of its workers."""
         return await lobbies.delete(lobby)
+
+    @api.post("/{lobby}/restart")
+    async def restart(lobby: LobbyPath) -> LobbyView:
+        """Try a lobby again now that is down, and forgive what was. Answers when it shows, or it is clear again why
+        not; a lobby that streams is left as it is."""
+        return await lobbies.restart(lobby)
 
     @api.post("/{lobby}/recycle")
     async def recycle(lobby: LobbyPath) -> Recycled:

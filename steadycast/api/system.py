@@ -69,6 +69,16 @@ def judge_workers(statistics: LobbiesStatistics) -> PartHealth:
     return PartHealth(not stuck, why, {**by_kind, "restarts_total": statistics.restarts_total})
 
 
+def judge_lobbies(statistics: LobbiesStatistics) -> PartHealth:
+    """Well unless a lobby crashed so often that it is not started again: then a person has to look."""
+    latched = statistics.latched
+    if not latched:
+        return PartHealth(True)
+    why = f"{len(latched)} lobbies were started again too often and stay down. See why at /api/v1/lobbies/{latched[0]}"
+    hint = f"put it right, then POST /api/v1/lobbies/{latched[0]}/restart or `steadycast lobby restart {latched[0]}`."
+    return PartHealth(False, f"{why}; {hint}", {"latched": list(latched)})
+
+
 def judge_egress(statistics: LobbiesStatistics, wanted: int) -> PartHealth:
     """Well if all egress workers run."""
     running = sum(w.kind == WorkerKind.EGRESS for w in statistics.workers)
@@ -131,6 +141,7 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
         parts = {
             "pipeline": PartHealth(result.ok, result.why, {**result.told, "at": result.at, "took_s": result.took_s}),
             "workers": judge_workers(statistics),
+            "lobbies": judge_lobbies(statistics),
             "egress": judge_egress(statistics, facts.settings.egress.workers),
             "store": store,
         }

@@ -1,4 +1,4 @@
-"""`steadycast lobby`: create, list, get and delete lobbies of a running host."""
+"""`steadycast lobby`: create, list, get, restart and delete lobbies of a running host."""
 
 from __future__ import annotations
 
@@ -79,6 +79,16 @@ def get(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> None:
     """One lobby."""
     with failing():
         _show(client(context).get(f"/api/v1/lobbies/{part(lobby)}"), as_json)
+
+
+@app.command()
+def restart(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> None:
+    """Try a lobby again that stays down, and forgive what was. Exit code 1 if it does not show."""
+    with failing():
+        view = client(context).post(f"/api/v1/lobbies/{part(lobby)}/restart", {})
+        _show(view, as_json)
+    if view["state"] != "STREAMING":
+        raise typer.Exit(FAILED)
 
 
 @app.command()

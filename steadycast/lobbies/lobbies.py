@@ -42,6 +42,8 @@ from steadycast.workers.codec import to_plain
 
 log = structlog.get_logger("lobbies")
 
+LATCHED = 64  # that are named; a host with more is no less unwell
+
 NOTHING = Adoption()
 
 
@@ -153,6 +155,13 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         entries, rest = showing.part(tuple(self._entries), lambda entry: entry.lobby.id, after, limit)
         return Page(tuple(self._view(entry.lobby) for entry in entries), rest)
 
+    async def restart(self, id_or_key: str) -> LobbyView:
+        """A person says that a lobby that is down shall be tried again now; its breaker is reset. Answers when it
+        shows, or it is clear again why not. One that streams is left as it is. Raises NotFoundError, ConflictError."""
+        lobby = self._entries.lobby(id_or_key)
+        await lobby.restart()
+        return self._view(lobby)
+
     async def delete(self, id_or_key: str) -> Deleted:
         """End a lobby; answers after everything of it is gone. A second caller meanwhile gets the same answer."""
         entry = self._entries.find(id_or_key)
@@ -176,6 +185,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     def statistics(self) -> LobbiesStatistics:
         """What is there now, and totals."""
         lobbies = list(self._entries.lobbies())
+        latched = [lobby.id for lobby in lobbies if lobby.failure is not None and lobby.failure.latched]
         restarts = sum(lobby.restarts for lobby in lobbies) + self._restarts_of_gone
         return LobbiesStatistics(
             lobbies=dict(Counter(lobby.state.value for lobby in lobbies)),
@@ -190,6 +200,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
             event_subscribers=self.events.listeners,
             event_subscribers_dropped_total=self.events.dropped_total,
             receipts=self._parts.receipts.counts.statistics(),
+            latched=tuple(latched[:LATCHED]),
         )
 
     # --- inside

@@ -102,6 +102,14 @@ class Recycled:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A lobby as it is after a change, and what was done to get there, in words for a person."""
+
+    lobby: LobbyView
+    done: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened. `id` rises by one; `kind` is `lobby`, `rendition`, `viewer`, `worker`, `receipt`,
     `encoder` or `host`. Moves of a life have `took_s` in `data`: seconds in the state before."""
@@ -169,3 +177,4 @@ class LobbiesStatistics:
     event_subscribers: int
     event_subscribers_dropped_total: int
     receipts: ReceiptStatistics = field(default_factory=ReceiptStatistics)  # of workers, renditions and viewers
+    latched: tuple[str, ...] = ()  # lobbies that were started again too often and wait for a person; not all where many

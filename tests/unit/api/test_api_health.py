@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from steadycast.api.app import create_app
-from steadycast.api.system import judge_egress, judge_workers
+from steadycast.api.system import judge_egress, judge_lobbies, judge_workers
 from steadycast.config.settings import Settings
 from steadycast.workers.canary import Canary
 from tests.support.memory_lobbies import MemoryLobbies
@@ -69,3 +70,11 @@ async def test_residue_wants_a_person() -> None:
     assert judge_workers(statistics).ok
     statistics.lobbies["CLEANUP_INCOMPLETE"] = 1
     assert "receipts" in (judge_workers(statistics).why or "")
+
+
+async def test_a_crash_loop_wants_a_person() -> None:
+    statistics = MemoryLobbies().statistics()
+    assert judge_lobbies(statistics).ok
+    judged = judge_lobbies(dataclasses.replace(statistics, latched=("l7", "l9")))
+    assert not judged.ok and judged.data == {"latched": ["l7", "l9"]}
+    assert "2 lobbies" in str(judged.why) and "POST /api/v1/lobbies/l7/restart" in str(judged.why)

@@ -116,9 +116,42 @@ async def test_a_worker_that_dies_is_replaced_until_the_budget_is_used_up(open_r
     assert view.why is not None and "SIGKILL" in view.why and "2 times" in view.why
     with pytest.raises(SourceError) as refused:
         await room.lobbies.whep_offer("k", OFFER)
-    assert refused.value.hint is not None and "create it again" in refused.value.hint
+    assert refused.value.hint is not None and "lobby restart" in refused.value.hint
     assert len(room.workers()) == 3
+    assert view.hint is not None and f"/api/v1/lobbies/{lobby.id}/restart" in view.hint
+    assert room.names(lobby.id).count("lobby.latched") == 1
+    assert room.lobbies.statistics().latched == (lobby.id,)
     assert (await room.lobbies.delete("k")).state is LobbyState.DESTROYED
+
+
+async def test_a_person_restarts_a_lobby_that_is_latched(open_room: OpenRoom) -> None:
+    room = await open_room(workers={"restarts": 1})
+    lobby = await room.create(key="k")
+    for number in range(2):
+        await room.said(lobby.id, "lobby.STREAMING", number + 1)
+        room.workers()[-1].die()
+        await room.said(lobby.id, "lobby.DEGRADED", number + 1)
+    await room.said(lobby.id, "lobby.latched", 1)
+    view = await room.lobbies.restart("k")
+    assert view.state is LobbyState.STREAMING and view.why is None and view.hint is None
+    assert room.lobbies.statistics().latched == ()
+    workers = len(room.workers())
+    assert (await room.lobbies.restart("k")).state is LobbyState.STREAMING
+    assert len(room.workers()) == workers, "one that streams is left alone"
+    room.workers()[-1].die()  # the whole budget is there again
+    await room.said(lobby.id, "lobby.STREAMING", 4)
+    with pytest.raises(NotFoundError):
+        await room.lobbies.restart("nope")
+
+
+async def test_a_restart_that_does_not_help_says_why(room: Room) -> None:
+    room.supervisor.prepare = failing("source.no_media", "this file is no media", False)
+    await room.create(key="k")
+    assert (await room.state("k", "DEGRADED")).retry_at is None
+    view = await room.lobbies.restart("k")
+    assert view.state is LobbyState.DEGRADED and view.why == "this file is no media"
+    assert len(room.workers()) == 2
+    assert room.lobbies.statistics().latched == (), "that is no crash loop"
 
 
 async def test_a_camera_is_tried_until_it_is_back_and_says_why_meanwhile(room: Room) -> None:
