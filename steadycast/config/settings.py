@@ -40,7 +40,7 @@ def _ip_address(text: str) -> str:
     return text
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Names go into pages, logs and SDP. Marks that join letters (category Cf) are part of some scripts."""
     turns = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the writing direction
     if not text.strip() or any(c in turns or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
@@ -211,7 +211,7 @@ class LobbySettings(Table):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="Creating the same key again gives the same lobby.",
     )
-    name: Annotated[str, AfterValidator(_one_line)] = Field(min_length=1, max_length=80)
+    name: Annotated[str, AfterValidator(one_line)] = Field(min_length=1, max_length=80)
     source: Source = Field(discriminator="kind")
     renditions: tuple[Rendition, ...] = Field((), max_length=64)
     encoders: EncodePolicy = Field(EncodePolicy(), description="How it wants to be encoded, where it differs.")

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from steadycast.config.lobby_change import LobbyChange
+from steadycast.errors import SteadycastError
+from steadycast.lobbies import showing
 from steadycast.lobbies.entries import Entries
-from steadycast.lobbies.views import Recycled
+from steadycast.lobbies.store import StoredLobby
+from steadycast.lobbies.viewers import Viewers
+from steadycast.lobbies.views import Changed, Recycled
 from steadycast.model import RecycleCause
+
+if TYPE_CHECKING:
+    from steadycast.lobbies.lobbies import LobbiesParts
+
+log = structlog.get_logger("lobbies")
 
 
 class Renewing:
     """The part of `Lobbies` about lobbies that go on in another way."""
 
     _entries: Entries
+    _viewers: Viewers
+    _parts: LobbiesParts
 
     async def recycle(self, id_or_key: str, cause: RecycleCause = RecycleCause.PERSON) -> Recycled:
         """Replace a lobby's worker by another one; viewers stay. Answers when the one before is gone, with its receipt.
@@ -19,3 +36,31 @@ class Renewing:
         CallerError where the other worker does not show: the one before goes on then.
         """
         return await self._entries.lobby(id_or_key).recycle(cause)
+
+    async def change(self, id_or_key: str, change: LobbyChange) -> Changed:
+        """Change a lobby that is there; viewers stay wherever what they watch is still there. Answers when it is so.
+
+        Raises NotFoundError `lobby.unknown`, CallerError as `create`, ConflictError where it ends, RefusedError
+        (`store.*`, no encoder), WorkerError and SourceError where the new one does not show: all is as it was then.
+        """
+        lobby = self._entries.lobby(id_or_key)
+        lobby.refuse_if_leaving()
+        before = lobby.request
+        request = change.of(before)
+        await self._parts.staging.vet(request)
+        stored = next((one for one in await self._parts.store.lobbies() if one.id == lobby.id), None)
+        if stored is None:  # of the config, which could not be stored
+            stored = StoredLobby(lobby.id, before.key, lobby.created, "", True)
+        await self._parts.store.put_lobby(replace(stored, request=request.model_dump_json()))
+        try:
+            done = await lobby.change(request)
+        except BaseException:
+            await self._store_again(replace(stored, request=before.model_dump_json()))
+            raise
+        return Changed(showing.lobby(lobby, self._viewers.of(lobby)), done)
+
+    async def _store_again(self, stored: StoredLobby) -> None:
+        try:
+            await self._parts.store.put_lobby(stored)
+        except SteadycastError as error:
+            log.error("a lobby is not stored as it is", lobby=stored.id, code=error.code, what=error.what)
