@@ -118,3 +118,21 @@ def test_addresses_are_copied(server: PageServer, page: Page, complaints: Compla
     page.get_by_label("Copy RTSP").click()
     expect(page.get_by_label("Copy RTSP")).to_have_attribute("title", "Copied")
     assert page.evaluate("navigator.clipboard.readText()") == f"rtsp://127.0.0.1:8554/{lobby.id}"
+
+
+def test_steps_are_shown_on_demand_and_push_nothing_out(server: PageServer, page: Page) -> None:
+    view, _ = server.call(server.lobbies.create(LobbySettings(name="Clock", source=TestSource())))
+    server.do(server.lobbies.join, view.id, Protocol.RTSP, "10.0.0.7:5004")
+
+    def many() -> None:
+        for number in range(400):
+            data = {"track": f"t{number}", "state": "OPEN", "took_s": 0.5, "device": None}
+            server.lobbies.events.publish("rendition", "rendition.OPEN", lobby=view.id, data=data)
+
+    server.do(many)
+    page.goto(server.at(f"/#/lobby/{view.id}"))
+    panel = page.get_by_role("region", name="Events")
+    expect(panel.get_by_text("Viewer joined")).to_be_visible()
+    expect(panel.get_by_text("Rendition open")).to_have_count(0)
+    panel.get_by_label("Every step").check()
+    expect(panel.get_by_text("Rendition open · t399")).to_be_visible()

@@ -106,3 +106,29 @@ def test_ice_servers_are_read_from_links(opened: Page) -> None:
         {"urls": "stun:a:3478"},
         {"urls": "turn:b?transport=udp", "username": "u,1", "credential": 'p;2\\"'},
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "text", "step"),
+    [
+        ({"kind": "lobby", "name": "lobby.STREAMING"}, "Streaming", False),
+        ({"kind": "rendition", "name": "rendition.OPEN", "data": {"track": "main"}}, "Rendition open · main", True),
+        ({"kind": "rendition", "name": "rendition.OPENING", "data": {"track": "low"}}, "Rendition opens · low", True),
+        (
+            {"kind": "rendition", "name": "rendition.OPENING", "why": "its driver is lost", "data": {"track": "low"}},
+            "Rendition opens · low",
+            False,
+        ),
+        ({"kind": "worker", "name": "worker.READY", "data": {"worker": "lobby-1"}}, "Worker ready · lobby-1", True),
+        ({"kind": "worker", "name": "worker.ENDING", "why": "deleted"}, "Worker ends", True),
+        ({"kind": "worker", "name": "worker.ENDING", "why": "died"}, "Worker ends", False),
+        ({"kind": "worker", "name": "worker.ADOPTED"}, "Worker found alive", False),
+        ({"kind": "viewer", "name": "viewer.connecting"}, "Viewer connects", True),
+        ({"kind": "viewer", "name": "viewer.joined"}, "Viewer joined", False),
+        ({"kind": "viewer", "name": "viewer.gone"}, "Viewer gone", False),
+        ({"kind": "new", "name": "new.thing_of_later"}, "New thing of later", False),
+    ],
+)
+def test_events_have_words_and_steps_are_known(opened: Page, event: dict[str, Any], text: str, step: bool) -> None:
+    words = "async (event) => { const f = await import('/static/format.js'); return [f.eventText(event), f.isStep(event)] }"
+    assert opened.evaluate(words, event) == [text, step]

@@ -1,6 +1,6 @@
-// What happened lately, newest first.
+// What happened lately, newest first. Steps on the way (a rendition that opens, a worker that starts) are there on demand.
 import { h, keyed, setText, show } from "./dom.js";
-import { eventText, eventTone, stateLook } from "./format.js";
+import { eventText, eventTone, isStep, stateLook, took } from "./format.js";
 import { icon } from "./icons.js";
 import { moment } from "./moment.js";
 
@@ -10,9 +10,11 @@ class EventRow {
     const entered = event.kind === "lobby" && state === state.toUpperCase();
     const mark = entered
       ? stateLook(state).icon
-      : ({ viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker" }[event.kind] ?? "host");
+      : ({ viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker", rendition: "copy" }[event.kind] ?? "host");
     this.name = h("span.faint");
     const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), this.name));
+    const before = event.data?.took_s;
+    if (isStep(event) && before > 0) text.append(h("span.faint", {}, `after ${took(before)}`));
     if (event.why) text.append(h("span.faint.wrap", {}, event.why));
     this.element = h("li.happening", { "data-tone": eventTone(event) }, icon(mark), text, moment(event.at));
   }
@@ -29,12 +31,19 @@ export class Activity {
   constructor(title = "Events") {
     this.list = h("ol.happenings");
     this.empty = h("p.faint", {}, "Nothing yet.");
-    this.element = h("section.panel", { "aria-label": title }, h("h3", {}, title), this.empty, this.list);
+    this.steps = h("input", { type: "checkbox" });
+    const head = h("div.happenings-head", {}, h("h3", {}, title), h("label.faint", {}, this.steps, " Every step"));
+    this.element = h("section.panel", { "aria-label": title }, head, this.empty, this.list);
+    this.steps.addEventListener("change", () => this.#again());
   }
+
+  #again = () => {};
 
   // `nameOf(lobby id)`: how a lobby is called here, or null to leave it out.
   draw(events, most, nameOf = () => null) {
-    const items = events.slice(0, most).map((event) => ({ event, name: event.lobby ? nameOf(event.lobby) : null }));
+    this.#again = () => this.draw(events, most, nameOf);
+    const shown = this.steps.checked ? events : events.filter((event) => !isStep(event));
+    const items = shown.slice(0, most).map((event) => ({ event, name: event.lobby ? nameOf(event.lobby) : null }));
     keyed(
       this.list,
       this.#rows,

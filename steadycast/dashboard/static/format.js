@@ -147,22 +147,66 @@ const OTHER_EVENTS = {
   "host.closing": "The host ends",
 };
 
+const RENDITION_EVENTS = {
+  OPENING: "Rendition opens",
+  OPEN: "Rendition open",
+  MOVING: "Rendition moves to another encoder",
+  IDLE: "Nobody watches the rendition",
+  CLOSING: "Rendition closes",
+  CLOSED: "Rendition closed",
+};
+
+const WORKER_EVENTS = {
+  STARTING: "Worker starts",
+  ADOPTED: "Worker found alive",
+  READY: "Worker ready",
+  ENDING: "Worker ends",
+  GONE: "Worker gone",
+  CLEANUP_INCOMPLETE: "Worker gone, something of it stays",
+};
+
+const VIEWER_EVENTS = {
+  connecting: "Viewer connects",
+  joined: "Viewer joined",
+  leaving: "Viewer is told to go",
+  gone: "Viewer gone",
+};
+
+// A worker that ends and was not asked to.
+function isLoss(event) {
+  return event.name === "worker.ENDING" && /died|silent|stands still|connection lost/.test(event.why ?? "");
+}
+
+// A step on the way, which is left out where only what matters is shown: nobody asked for it, nothing is wrong.
+export function isStep(event) {
+  const what = String(event.name).split(".")[1] ?? "";
+  if (event.kind === "rendition") return !(what === "OPENING" && event.why); // opened anew, because something failed
+  if (event.kind === "worker") return ["STARTING", "READY", "ENDING", "GONE"].includes(what) && !isLoss(event);
+  return event.kind === "viewer" && (what === "connecting" || what === "leaving");
+}
+
 // `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
 export function eventText(event) {
   const [kind, what] = String(event.name).split(".");
   if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
-  if (event.kind === "encoder" && ENCODER_EVENTS[what]) return ENCODER_EVENTS[what];
+  const words = { encoder: ENCODER_EVENTS, rendition: RENDITION_EVENTS, worker: WORKER_EVENTS, viewer: VIEWER_EVENTS };
+  if (words[event.kind]?.[what]) return words[event.kind][what] + subject(event);
   if (event.kind === "receipt" && typeof event.data?.clean === "boolean")
     return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
   if (OTHER_EVENTS[event.name]) return OTHER_EVENTS[event.name];
-  const words = String(event.name).replaceAll(/[._]/g, " ").trim();
-  return words ? words[0].toUpperCase() + words.slice(1).toLowerCase() : event.kind;
+  const name = String(event.name).replaceAll(/[._]/g, " ").trim();
+  return name ? name[0].toUpperCase() + name.slice(1).toLowerCase() : event.kind;
+}
+
+function subject(event) {
+  const named = { rendition: event.data?.track, worker: event.data?.worker }[event.kind];
+  return named ? ` · ${named}` : "";
 }
 
 export function eventTone(event) {
   const what = String(event.name).split(".")[1] ?? "";
   if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
-  if (event.data?.clean === false || /died|refused|failed|latched|hung|fallback|copies|drift/.test(event.name)) return "warn";
+  if (event.data?.clean === false || isLoss(event) || /died|refused|failed|latched|hung|fallback|copies|drift/.test(event.name)) return "warn";
   return "idle";
 }
 

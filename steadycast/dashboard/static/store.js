@@ -1,9 +1,9 @@
 // What the page knows of the host: lobbies, viewers, events, receipts. Filled by the API, kept true by the events.
 import * as api from "./api.js";
 import { EventStream } from "./events.js";
-import { isEnding } from "./format.js";
+import { isEnding, isStep } from "./format.js";
 
-const EVENTS_KEPT = 300;
+const EVENTS_KEPT = 300; // and as many steps besides, which so push out nothing that matters
 const RECEIPTS_KEPT = 100;
 const SETTLE_MS = 60; // events come in bursts: what they touch is asked for once
 const FULL_AT = 6; // more lobbies than this touched at once: one list is cheaper than many gets
@@ -16,6 +16,7 @@ export class Store {
   viewers = new Map(); // id → ViewerView
   events = []; // newest first
   receipts = []; // newest first
+  receiptsOn = "worker"; // what they are of; empty: of all
   system = null;
   gpu = null; // GpuStatus: devices and the line
   devicesWatched = false; // whether somebody looks at them
@@ -77,6 +78,15 @@ export class Store {
     return this.receipts.filter((receipt) => receipt.lobby === id);
   }
 
+  // Show receipts of workers, renditions or viewers, or of all: there may be very many of viewers.
+  chooseReceipts(subject) {
+    this.receiptsOn = subject;
+    this.receipts = [];
+    this.#receiptsDirty = true;
+    this.#plan();
+    this.#changed();
+  }
+
   put(lobby) {
     this.lobbies.set(lobby.id, lobby);
     this.#changed();
@@ -84,7 +94,8 @@ export class Store {
 
   addReceipts(receipts) {
     const known = new Set(this.receipts.map((receipt) => receipt.id));
-    this.receipts = [...receipts.filter((receipt) => !known.has(receipt.id)), ...this.receipts];
+    const wanted = receipts.filter((receipt) => !this.receiptsOn || receipt.subject === this.receiptsOn);
+    this.receipts = [...wanted.filter((receipt) => !known.has(receipt.id)), ...this.receipts];
     this.receipts.sort((a, b) => b.ended - a.ended);
     this.receipts.length = Math.min(this.receipts.length, RECEIPTS_KEPT);
     this.#changed();
@@ -118,7 +129,8 @@ export class Store {
       this.#allDirty = true;
     }
     this.events.unshift(event);
-    this.events.length = Math.min(this.events.length, EVENTS_KEPT);
+    const kept = { true: 0, false: 0 };
+    this.events = this.events.filter((known) => ++kept[isStep(known)] <= EVENTS_KEPT);
     this.#apply(event);
     for (const listener of this.#eventListeners) listener(event);
     this.#plan();
@@ -136,7 +148,8 @@ export class Store {
     if (over) this.lobbies.delete(event.lobby);
     if (event.name === "viewer.gone") this.viewers.delete(event.viewer);
     if (event.kind === "viewer" || event.kind === "host") this.#viewersDirty = true;
-    if (event.kind === "receipt") this.#receiptsDirty = true;
+    // Those of renditions and viewers are told only where something stayed.
+    if (event.kind === "receipt" || this.receiptsOn !== "worker") this.#receiptsDirty = true;
     if (event.kind === "encoder" || event.kind === "lobby") this.#gpuDirty = true;
     // A lobby that ends has nothing new to say than its events, and is not found any more a moment later.
     const ends = isEnding(this.lobbies.get(event.lobby)?.state);
@@ -156,7 +169,7 @@ export class Store {
     const all = this.#allDirty || ids.length > FULL_AT;
     const jobs = [all ? this.#fetchAll() : Promise.all(ids.map((id) => this.#fetchOne(id)))];
     if (all || this.#viewersDirty) jobs.push(this.#fetchViewers());
-    if (all || this.#receiptsDirty) jobs.push(api.receipts().then((items) => this.addReceipts(items)));
+    if (all || this.#receiptsDirty) jobs.push(this.#fetchReceipts());
     if (all || this.#gpuDirty) jobs.push(api.gpuStatus().then((gpu) => (this.gpu = gpu)));
     if (all) jobs.push(api.system().then((system) => (this.system = system)));
     this.#dirty.clear();
@@ -182,6 +195,10 @@ export class Store {
       if (problem.status !== 404) throw problem;
       this.lobbies.delete(id);
     }
+  }
+
+  async #fetchReceipts() {
+    this.addReceipts(await api.receipts(this.receiptsOn));
   }
 
   async #fetchViewers() {

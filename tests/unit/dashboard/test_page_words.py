@@ -11,10 +11,13 @@ from steadycast.dashboard.files import page_files
 from steadycast.leases.breaker import BreakerState
 from steadycast.leases.caps import CapOrigin
 from steadycast.leases.decisions import Denial
+from steadycast.lifecycle import RenditionState, ViewerState, WorkerState
+from steadycast.lobbies.viewer import EVENTS
 from steadycast.vendors.protocol import VendorState
 from steadycast.vendors.simulated.faults import FAULTS
 
 WORDS = page_files()["encoders.js"].path.read_text()
+FORMAT = page_files()["format.js"].path.read_text()
 LIMITS = (Path(__file__).parents[3] / "docs" / "limits.md").read_text()
 
 
@@ -26,3 +29,13 @@ def test_the_page_has_a_text(word: str) -> None:
 @pytest.mark.parametrize("word", [*Denial, *BreakerState, *FAULTS])
 def test_the_document_explains_it(word: str) -> None:
     assert f"| `{word}` |" in LIMITS
+
+
+@pytest.mark.parametrize("state", [*RenditionState, *WorkerState])
+def test_each_move_has_words(state: str) -> None:
+    assert re.search(rf'^  {state}: "', FORMAT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("state", ViewerState)
+def test_each_move_of_a_viewer_has_words(state: ViewerState) -> None:
+    assert re.search(rf'^  {EVENTS[state].partition(".")[2]}: "', FORMAT, re.MULTILINE)
