@@ -15,7 +15,7 @@ import structlog
 
 from steadycast.errors import ConflictError, SteadycastError
 from steadycast.lobbies.carrying import Carrier
-from steadycast.lobbies.feed import Failed, Feed, Swap
+from steadycast.lobbies.feed import NO_TRACK, Failed, Feed, Swap
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
@@ -156,7 +156,7 @@ class Crossing:
         if feed.encode is None:
             if feed.track in new.tracks:
                 return Instance(feed.track, new, new.tracks[feed.track])
-            way.lost = ConflictError("track.none", f"The source has no track {feed.track!r} any more.")
+            way.lost = ConflictError(NO_TRACK, f"The source has no track {feed.track!r} any more.")
             return None
         instance = await self._opener.beside(feed, new)
         way.waits = instance is None

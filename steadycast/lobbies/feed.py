@@ -10,6 +10,7 @@ from typing import Any
 from steadycast.errors import SteadycastError
 from steadycast.leases.budget import Budget
 from steadycast.lobbies.asking import Tried
+from steadycast.lobbies.choose import AUDIO
 from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.feed_life import Facts, FeedLife
 from steadycast.lobbies.instances import Instance
@@ -17,6 +18,7 @@ from steadycast.lobbies.legacy import Legacy
 from steadycast.lobbies.seats import Seat
 from steadycast.model import Rendition, TrackInfo
 
+NO_TRACK = "track.none"  # the source has no such track (any more)
 # A bus that breaks, or an encoder that fails, is replaced this often (a second, and at once); then its viewers go.
 REPLACED_PER_S = 0.2
 REPLACED_AT_ONCE = 5.0
@@ -163,3 +165,8 @@ class Failed:
     track: str
     egress: Egress
     error: SteadycastError
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether only the sound is gone, since the source has none."""
+        return self.track == AUDIO and self.error.code == NO_TRACK

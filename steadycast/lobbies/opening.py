@@ -12,7 +12,7 @@ from steadycast.errors import ConflictError, EncoderError, RefusedError, WorkerE
 from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
-from steadycast.lobbies.feed import Feed
+from steadycast.lobbies.feed import NO_TRACK, Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
@@ -58,7 +58,7 @@ class Opener:
         is lost of it, ConflictError where the source has no such track."""
         if feed.encode is None:
             if feed.track not in stage.tracks:
-                raise ConflictError("track.none", f"The source has no track {feed.track!r} any more.")
+                raise ConflictError(NO_TRACK, f"The source has no track {feed.track!r} any more.")
             return Instance(feed.track, stage, stage.tracks[feed.track])
         async with feed.lock:
             pass  # an instance that is being closed gives its seat back first

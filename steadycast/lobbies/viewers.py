@@ -21,7 +21,7 @@ from steadycast.errors import (
 from steadycast.leases.budget import Budget
 from steadycast.leases.decisions import Denial
 from steadycast.lifecycle import Move, ViewerState
-from steadycast.lobbies.egresses import Egress, Egresses
+from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.holds import Hold, open_tracks
@@ -167,16 +167,16 @@ class Viewers:
             self.forget(kicks[task].id, reason)
 
     def tracks_failed(self, lobby: Lobby, failed: tuple[Failed, ...]) -> None:
-        """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again."""
+        """These tracks cannot be had on the lobby's new stage: whoever watches them must choose again. A picture goes
+        on without its sound."""
         for one in failed:
-            self.end_holders(lobby, one.track, one.egress, f"{one.track} cannot be shown any more: {one.error.what}")
-
-    def end_holders(self, lobby: Lobby, track: str, egress: Egress, reason: str) -> None:
-        """Begin to end whoever watches a track on one egress worker."""
-        names = set(lobby.feeds.holders(track, egress))
-        for viewer in self.of(lobby):
-            if viewer.hold.name in names:
-                self.spawn(self.end(viewer, reason))
+            names = set(lobby.feeds.holders(one.track, one.egress))
+            reason = f"{one.track} cannot be shown any more: {one.error.what}"
+            for viewer in self.of(lobby):
+                choice = viewer.hold.choice
+                has_picture = one.is_silence and choice is not None and choice.track is not None
+                if viewer.hold.name in names and not has_picture:
+                    self.spawn(self.end(viewer, reason))
 
     def forget(self, viewer_name: str, reason: str) -> None:
         """A viewer is gone; harmless where it is forgotten already."""
