@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import json
 import logging
 import os
@@ -245,6 +246,7 @@ def _exit_within(seconds: float) -> None:
 
     def leave() -> None:
         log.error("not closed within %g s", seconds)
+        faulthandler.dump_traceback()  # into the log: what it hangs in
         os._exit(EXIT_SLOW)
 
     timer = threading.Timer(seconds, leave)

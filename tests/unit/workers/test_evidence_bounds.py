@@ -17,9 +17,8 @@ from steadycast.workers.inquiry import Part
 
 
 def case(text: str, threads: int = 0) -> Evidence:
-    process = ProcessFacts(
-        7, "S", threads=[ThreadFacts(number, "n" * 15, "S", None, None) for number in range(threads)]
-    )
+    seen = tuple(ThreadFacts(number, "n" * 15, "S", None, None) for number in range(threads))
+    process = ProcessFacts(7, "S", threads=seen)
     part = Part(text)
     return Evidence("lobby-0", WorkerKind.LOBBY, 7, None, "silent", 1.0, 0.1, part, part, Part(why="none"), process, {})
 
