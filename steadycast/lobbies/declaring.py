@@ -85,11 +85,22 @@ class Declaring:
         """Whether a lobby shows; False also where it is gone."""
         return any(lobby.id == id and lobby.state is LobbyState.STREAMING for lobby in self._entries.lobbies())
 
-    async def redeclare(self, stored: StoredLobby, request: LobbySettings) -> None:
-        """Make a lobby another one under the same id and key; answers when it is that. Raises SteadycastError."""
-        async with self._creating:
-            await self._begin_end(self._entries.find(stored.id), "its config changed")
-            self._begin_anew(stored, request)
+    async def redeclare(self, stored: StoredLobby, request: LobbySettings, *, anew: bool = False) -> None:
+        """Make a lobby another one under the same id and key; answers when it is that. Viewers stay where what they
+        watch is still there. Raises SteadycastError: it is as before.
+
+        A lobby that does not stream anyway, and any lobby with `anew`, is ended and made again where it must be.
+        """
+        lobby = self._entries.lobby(stored.id)
+        streams = lobby.state is LobbyState.STREAMING
+        try:
+            await lobby.change(request)
+        except SteadycastError:
+            if lobby.leaving or (streams and not anew):
+                raise
+            async with self._creating:
+                await self._begin_end(self._entries.find(stored.id), "its config changed")
+                self._begin_anew(stored, request)
 
     async def shows(self, id: str) -> None:
         """Wait until a lobby shows. Raises SteadycastError, in the words of its source where that failed."""

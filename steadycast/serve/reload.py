@@ -53,6 +53,7 @@ class Reload:
         self._one = asyncio.Lock()
         self._tasks: set[asyncio.Task[ReloadView]] = set()
         self._signalled: asyncio.Task[None] | None = None
+        self._asked = False  # by a signal since the config was read last
 
     async def reload(self, dry_run: bool = False) -> ReloadView:
         """Read the config and do what it asks for; it goes on where the caller goes away.
@@ -63,10 +64,13 @@ class Reload:
             raise ConflictError("reload.busy", "The config is being read already.", hint="Ask again when that is done.")
         return await self._begin(dry_run)
 
-    def on_signal(self) -> None:
-        """Read the config when one that is being read is done. Whoever signals meanwhile is served by the same."""
+    def on_signal(self) -> asyncio.Task[None]:
+        """Read the config, when one that is being read is done. Signals that come before it is read are served by the
+        same."""
+        self._asked = True
         if self._signalled is None or self._signalled.done():
             self._signalled = asyncio.get_running_loop().create_task(self._quietly(), name="reload by signal")
+        return self._signalled
 
     async def close(self) -> None:
         """Read nothing any more; what is half applied stays so, and the next start reads the config."""
@@ -79,11 +83,14 @@ class Reload:
     # --- inside
 
     async def _quietly(self) -> None:
-        try:
-            await self._begin(dry_run=False)
-        except SteadycastError as error:
-            if not isinstance(error, ConfigError):  # that is told already
+        while self._asked:
+            try:
+                await self._begin(dry_run=False)
+            except ConfigError:
+                continue  # it is told already
+            except SteadycastError as error:
                 log.error("config not read", code=error.code, what=error.what, hint=error.hint)
+                return
 
     async def _begin(self, dry_run: bool) -> ReloadView:
         if self._file is None:
@@ -97,6 +104,7 @@ class Reload:
     async def _alone(self, file: ConfigFile, dry_run: bool) -> ReloadView:
         async with self._one:
             began = time.monotonic()
+            self._asked = self._asked and dry_run  # a dry run serves no signal
             try:
                 plan, wanted = await self._plan(file)
             except ConfigError as error:

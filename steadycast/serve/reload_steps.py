@@ -96,7 +96,7 @@ class Steps:
         streamed = self._lobbies.streams(before.id)
 
         async def change_back() -> None:
-            await self._lobbies.redeclare(before.stored(), before.request)
+            await self._lobbies.redeclare(before.stored(), before.request, anew=True)
             self._note(await self._lobbies.keep(before.stored()))
 
         self._undo.append((_name(change), change_back))

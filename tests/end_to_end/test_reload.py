@@ -73,8 +73,9 @@ def told(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def logged(host: Host, words: str) -> bool:
-    return words in host.log.read_text(errors="replace")
+def logged(host: Host, words: str) -> int:
+    """How often the host's log has these words."""
+    return host.log.read_text(errors="replace").count(words)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,23 @@ def test_what_changed_changes_and_a_viewer_of_the_rest_misses_no_packet(host: Ho
         host.lobby("goes")
     assert gone.value.status == 404
     assert reload(host)["outcome"] == "unchanged"
+
+
+def test_viewers_of_a_lobby_that_changes_stay(host: Host) -> None:
+    made = {**MADE, "source": {**PICTURE, "width": 480}, "renditions": [{"name": "low", "bitrate_kbps": 200}]}
+    with RtspViewer(f"{host.rtsp}/made") as viewer, ThreadPoolExecutor(1) as beside:
+        viewer.play()
+        viewer.receive_frames(10)
+        write(host, config(STILL, NAMED, made, GOES))
+        answering = beside.submit(reload, host)
+        while not answering.done():
+            viewer.receive_frames(3)
+        track = viewer.receive_frames(20)
+        assert track.gaps == 0
+    answer = answering.result()
+    assert answer["outcome"] == "applied", answer
+    assert steps(answer)["made"] == "source"
+    assert host.lobby("made")["source"]["width"] == 480
 
 
 def test_a_limit_counts_at_once(host: Host) -> None:
@@ -194,13 +212,14 @@ def test_a_camera_that_is_away_is_no_failure(host: Host) -> None:
 
 
 def test_sighup_reads_the_config(host: Host) -> None:
+    applied, refused = logged(host, "outcome=applied"), logged(host, "config refused")
     write(host, config(STILL, {**NAMED, "name": "By signal"}, MADE, GOES))
     host.process.send_signal(signal.SIGHUP)
     wait_for("the new name", lambda: host.lobby("named")["name"] == "By signal")
-    wait_for("the outcome in the log", lambda: logged(host, "outcome=applied"))
+    wait_for("the outcome in the log", lambda: logged(host, "outcome=applied") > applied)
     write(host, "port = 'many'")
     host.process.send_signal(signal.SIGHUP)
-    wait_for("the refusal in the log", lambda: logged(host, "config refused"))
+    wait_for("the refusal in the log", lambda: logged(host, "config refused") > refused)
     assert host.lobby("named")["name"] == "By signal"
     assert host.process.poll() is None
 

@@ -88,6 +88,19 @@ async def test_signals_wait_and_are_served_together(desk: Desk) -> None:
     assert desk.reads == 2
 
 
+async def test_a_signal_after_the_read_is_not_lost(desk: Desk) -> None:
+    desk.reload.on_signal()
+    await desk.room.until(lambda: desk.events())
+    desk.reload.on_signal()  # the first one is told, and its task may not be done yet
+    await desk.room.until(lambda: len(desk.events()) == 2)
+    desk.gate.clear()
+    desk.reload.on_signal()
+    await desk.reads_are(3)
+    desk.reload.on_signal()  # what was read may be older than this
+    desk.gate.set()
+    await desk.room.until(lambda: len(desk.events()) == 4)
+
+
 async def test_it_goes_on_where_the_caller_goes_away(desk: Desk) -> None:
     desk.gate.clear()
     desk.wanted = Settings(log_level="warning")
