@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from steadycast.serve.host import Host
+from steadycast.serve.service_line import READY, ServiceLine, reloading
 
 log = structlog.get_logger("host")
 
@@ -15,8 +16,9 @@ log = structlog.get_logger("host")
 class Hangup:
     """Made while the terminal, if there is one, is still there."""
 
-    def __init__(self, host: Host, stop: Callable[[str], None]) -> None:
+    def __init__(self, host: Host, stop: Callable[[str], None], manager: ServiceLine) -> None:
         self._host = host
+        self._manager = manager
         self._stop = stop
         self._terminal = _has_terminal()
 
@@ -28,7 +30,8 @@ class Hangup:
             log.warning("SIGHUP before the host is started: the config is not read again")
         else:
             log.info("told to read the config", by="SIGHUP")
-            self._host.reload.on_signal()
+            self._manager.say(reloading())
+            self._host.reload.on_signal().add_done_callback(lambda _: self._manager.say(READY))
 
 
 def _has_terminal() -> bool:

@@ -20,6 +20,7 @@ from steadycast.serve.hangup import Hangup
 from steadycast.serve.host import Host
 from steadycast.serve.logs import set_up_logs
 from steadycast.serve.reload import ConfigFile
+from steadycast.serve.service_line import READY, STOPPING, ServiceLine
 
 log = structlog.get_logger("host")
 
@@ -35,10 +36,10 @@ def run(settings: Settings, say: Callable[[str], None], file: ConfigFile | None 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, say, file))
+        runner.run(_serve(settings, say, file, ServiceLine(os.environ)))
 
 
-async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFile | None) -> None:
+async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFile | None, manager: ServiceLine) -> None:
     host = Host(settings, os.environ, file)
     stopping, leaving = asyncio.Event(), asyncio.Event()
 
@@ -47,12 +48,13 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
             log.warning("hastened", by=name)
             host.hasten()
         log.info("told to stop", by=name)
+        manager.say(STOPPING)
         stopping.set()
 
     loop = asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop, one.name)
-    loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop).heard)
+    loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop, manager).heard)
     loop.add_signal_handler(signal.SIGQUIT, leaving.set)
     starting = asyncio.create_task(host.start(say))
     try:
@@ -61,8 +63,10 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
             starting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await starting
+            manager.say(READY)
         await _first(None, stopping, leaving)
         if leaving.is_set() and not stopping.is_set():
+            manager.say(STOPPING)
             await host.leave()
             _end_now()
     finally:

@@ -1,0 +1,32 @@
+"""The line to a service manager: a real datagram socket, and none."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+
+import pytest
+
+from steadycast.serve.service_line import READY, SOCKET, ServiceLine, reloading
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_what_is_said_arrives_and_the_address_leaves_the_environment(abstract: bool, tmp_path: Path) -> None:
+    name = f"@{uuid.uuid4().hex}" if abstract else str(tmp_path / "notify")
+    environment = {SOCKET: name, "PATH": "/bin"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name[1:]}" if abstract else name)
+        manager.settimeout(30)
+        line = ServiceLine(environment)
+        assert environment == {"PATH": "/bin"}, "no child speaks for this process"
+        line.say(READY)
+        line.say(reloading())
+        assert manager.recv(100) == b"READY=1"
+        first, _, second = manager.recv(100).decode().partition("\n")
+        assert first == "RELOADING=1" and second.startswith("MONOTONIC_USEC=")
+    line.say(READY)  # nobody is there any more
+
+
+def test_without_a_manager_nothing_is_said() -> None:
+    ServiceLine({}).say(READY)
