@@ -52,7 +52,7 @@ class ReceiptBook:
         elif stayed:
             self._say_residue(receipt)
         # There may be a thousand viewers: those that left nothing are in the list, and not among what happened.
-        if receipt.subject is not Subject.VIEWER or stayed:
+        if receipt.subject is Subject.WORKER or stayed:
             self._publish(receipt)
         if len(self._unwritten) >= UNWRITTEN:
             log.error("a receipt is lost: the disk does not keep up", id=self._unwritten.popleft().id)

@@ -136,7 +136,7 @@ export const system = () => json("/api/v1/system");
 export const lobbies = () => all("/api/v1/lobbies");
 export const lobby = (id) => json(one("lobbies", id));
 export const viewers = () => all("/api/v1/viewers");
-export const receipts = async () => (await json("/api/v1/receipts?limit=100")).items;
+export const receipts = async (subject) => (await json(`/api/v1/receipts?${query({ limit: 100, subject })}`)).items;
 export const gpuStatus = () => json("/api/v1/system/gpu-status");
 export const leases = (limit, after) => json(`/api/v1/leases?${query({ limit, after })}`);
 export const admissions = (wanted) => json(`/api/v1/admissions?${query(wanted)}`);

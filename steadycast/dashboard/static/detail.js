@@ -28,7 +28,7 @@ export class LobbyDetail {
     this.renditions = new Renditions();
     this.decisions = new LobbyDecisions();
     this.activity = new Activity();
-    this.receipts = new Receipts();
+    this.receipts = new Receipts(store);
     this.whep = new CopyField("WHEP");
     this.rtsp = new CopyField("RTSP");
     this.link = new CopyField("This page");

@@ -14,7 +14,7 @@ export class Overview {
   constructor(store) {
     this.#store = store;
     this.activity = new Activity("Recent events");
-    this.receipts = new Receipts();
+    this.receipts = new Receipts(store);
     const figures = h(
       "dl.figures",
       {},

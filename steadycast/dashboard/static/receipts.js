@@ -7,6 +7,12 @@ import { measuresTable } from "./measures.js";
 import { moment } from "./moment.js";
 
 const WORKER_WORDS = { lobby: "Lobby worker", egress: "Egress worker", display: "Display worker" };
+const SUBJECTS = [
+  ["worker", "Of workers", "No worker has ended yet."],
+  ["rendition", "Of renditions", "No rendition has ended yet."],
+  ["viewer", "Of viewers", "No viewer has left yet."],
+  ["", "All", "Nothing has ended yet."],
+];
 
 // Of something that ended in a worker that goes on.
 const lives = (receipt) => receipt.subject === "rendition" || receipt.subject === "viewer";
@@ -21,14 +27,12 @@ function subjectOf(receipt) {
 export function receiptItem(receipt) {
   const left = residue(receipt);
   const clean = receipt.clean && left.length === 0;
-  const verdict = clean
-    ? "clean"
-    : left.some((text) => !text.includes("could not be looked at"))
-      ? "residue"
-      : "not all could be checked";
+  const stayed = receipt.checks.some((check) => check.residue?.length);
+  const compared = !lives(receipt) || stayed;
+  const verdict = clean ? "clean" : stayed ? "residue" : compared ? "not all could be checked" : "not compared";
   return h(
     "details.receipt",
-    { "data-tone": clean ? "good" : "bad" },
+    { "data-tone": clean ? "good" : compared ? "bad" : "idle" },
     h(
       "summary",
       {},
@@ -114,16 +118,26 @@ export function stopReport(answer) {
 export class Receipts {
   #shown = null;
 
-  constructor() {
+  #store;
+
+  constructor(store) {
+    this.#store = store;
     this.list = h("div.receipts");
-    this.element = h("section.panel", { "aria-label": "Receipts" }, h("h3", {}, "Receipts"), this.list);
+    this.choice = h(
+      "select.subject",
+      { "aria-label": "Receipts of", onchange: () => store.chooseReceipts(this.choice.value) },
+      SUBJECTS.map(([value, text]) => h("option", { value }, text)),
+    );
+    this.element = h("section.panel", { "aria-label": "Receipts" }, h("h3", {}, "Receipts"), this.choice, this.list);
   }
 
   draw(receipts, most) {
     const items = receipts.slice(0, most);
-    const ids = items.map((receipt) => receipt.id).join();
+    const subject = this.#store.receiptsOn;
+    const ids = [subject, ...items.map((receipt) => receipt.id)].join();
     if (ids === this.#shown) return; // a receipt never changes
     this.#shown = ids;
+    this.choice.value = subject;
     const open = new Set([...this.list.querySelectorAll("details[open]")].map((element) => element.dataset.id));
     const elements = items.map((receipt) => {
       const element = receiptItem(receipt);
@@ -131,6 +145,6 @@ export class Receipts {
       element.open = open.has(receipt.id);
       return element;
     });
-    add(clear(this.list), elements.length ? elements : [h("p.faint", {}, "No worker has ended yet.")]);
+    add(clear(this.list), elements.length ? elements : [h("p.faint", {}, SUBJECTS.find(([value]) => value === subject)[2])]);
   }
 }
