@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -30,7 +30,7 @@ from steadycast.serve.folders import Folders, check_room, locked, make_folders, 
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
 from steadycast.serve.reload import ConfigFile, Reload
-from steadycast.serve.rtsp_port import rtsp_socket
+from steadycast.serve.rtsp_port import rtsp_port
 from steadycast.serve.welcome import welcome
 from steadycast.vendors.look import find_gpus
 from steadycast.vendors.simulated.vendor import SimulatedVendor
@@ -108,8 +108,9 @@ class Host:
         http = self._stack.enter_context(listen(self._settings.host, self._settings.port, "port"))
         written = self._written = await self._open_books(folders)
         supervisor = await self._start_supervisor(folders, written)
-        self._adoption = await supervisor.adopt()
-        rtsp = self._stack.enter_context(await rtsp_socket(self._settings, self._adoption.adopted))
+        found = self._adoption = await supervisor.adopt()
+        port = await rtsp_port(self._settings, found.adopted)
+        rtsp = self._stack.enter_context(port.listening)
         settings = self._settings.model_copy(update={"port": port_of(http), "rtsp_port": port_of(rtsp)})
         current = CurrentSettings(settings)
         around = Around(current, folders, supervisor, written.store, written.events)
@@ -120,7 +121,7 @@ class Host:
         parts = LobbiesParts(staging, written.store, written.receipts, written.events, egresses, encoders)
         lobbies = self._lobbies = Lobbies(parts)
         self._stack.push_async_callback(lobbies.close)
-        await lobbies.start(self._adoption)
+        await lobbies.start(replace(found, adopted=port.adopted))
         reload = self.reload = Reload(self._file, self._settings, current, lobbies, written.events)
         await self._serve(Serving(http, folders, lobbies, current, reload, simulated))
         write_host_file(folders, settings.port, settings.rtsp_port, self._file.path if self._file else None)

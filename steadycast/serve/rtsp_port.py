@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -25,20 +25,44 @@ FREE_S = 8.0  # for the port to become free once workers were told to let go of 
 AGAIN_S = 0.1
 
 
-async def rtsp_socket(settings: Settings, adopted: Sequence[Adopted]) -> socket.socket:
-    """The listening socket. Raises ConfigError where the port is in use by others."""
+@dataclass(frozen=True, slots=True)
+class RtspPort:
+    """The listening socket, and the workers that were found: those that listen elsewhere are draining now."""
+
+    listening: socket.socket
+    adopted: tuple[Adopted, ...]
+
+
+async def rtsp_port(settings: Settings, adopted: tuple[Adopted, ...]) -> RtspPort:
+    """Raises ConfigError where the port is in use.
+
+    Where workers themselves have it, at another address, they let go of it first; where others have it nothing changes.
+    """
     held = [one for one in adopted if isinstance(one.stock, EgressStock) and one.stock.order and not one.stock.draining]
+    ports = set()  # that they have
     for one in held:
         listening = await _handed(one)
-        if listening is None:
-            continue
-        if _fits(settings, one, listening):
-            return listening
-        listening.close()
-    if not held:
-        return listen(settings.host, settings.rtsp_port, "rtsp_port")
-    await asyncio.gather(*(_let_go(one) for one in held))
-    return await _listen_soon(settings)
+        if listening is not None:
+            ports.add(port_of(listening))
+        if listening is not None and _fits(settings, one, listening):
+            return RtspPort(listening, adopted)
+        if listening is not None:
+            listening.close()
+    try:
+        listening = listen(settings.host, settings.rtsp_port, "rtsp_port")
+    except ConfigError as error:
+        if error.code != "port.taken" or settings.rtsp_port not in ports:
+            raise
+        await asyncio.gather(*(_let_go(one) for one in held))
+        listening = await _listen_soon(settings)
+    else:
+        await asyncio.gather(*(_let_go(one) for one in held))
+    return RtspPort(listening, tuple(_draining(one) if one in held else one for one in adopted))
+
+
+def _draining(one: Adopted) -> Adopted:
+    assert isinstance(one.stock, EgressStock)
+    return replace(one, stock=replace(one.stock, draining=True))
 
 
 async def _handed(one: Adopted) -> socket.socket | None:
