@@ -91,8 +91,11 @@ def memory() -> list[list[Any]]:
     rows: list[list[Any]] = []
     with running_host("[workers]\nspares = 1\n") as host, chromium() as browser:
         rows.append(["control plane, at start", pss_mib(host.process.pid)])
-        rows += [["egress worker, no viewer", pss_mib(process.pid)] for process in host.workers("egress")]
+        egress = host.egress().pid
+        rows.append(["egress worker, no viewer", pss_mib(egress)])
         time.sleep(2)
+        spares = [process.pid for process in host.workers("egress") if process.pid != egress]
+        rows += [["spare egress worker", pss_mib(pid)] for pid in spares]
         rows += [["spare lobby worker", pss_mib(process.pid)] for process in host.workers("lobby")]
         page = browser.new_page()
         page.goto(host.url)
@@ -100,7 +103,7 @@ def memory() -> list[list[Any]]:
         time.sleep(3)
         pids = host.lobby(times["lobby"])["workers"]
         rows += [["lobby worker, 1280x720 test picture", pss_mib(pid)] for pid in pids]
-        rows += [["egress worker, one viewer", pss_mib(process.pid)] for process in host.workers("egress")]
+        rows.append(["egress worker, one viewer", pss_mib(egress)])
         rows.append(["control plane, one viewer", pss_mib(host.process.pid)])
     return rows
 

@@ -36,7 +36,7 @@ def steadycast(clip: Path) -> Iterator[Server]:
     with running_host(config) as host:
         lobby = host.create("Benchmark", {"kind": "file", "path": str(clip)})["id"]
         view = host.wait_state(lobby, "STREAMING")
-        (egress,) = host.workers("egress")
+        egress = host.egress()
         source = next(process.pid for process in host.workers("lobby") if process.pid in view["workers"])
         pids = {"egress": egress.pid, "lobby": source, "control": host.process.pid}
         yield Server("steadycast", pids, f"{host.url}/whep/{lobby}", None, f"{host.rtsp}/{lobby}")

@@ -80,8 +80,8 @@ def judge_lobbies(statistics: LobbiesStatistics) -> PartHealth:
 
 
 def judge_egress(statistics: LobbiesStatistics, wanted: int) -> PartHealth:
-    """Well if all egress workers run."""
-    running = sum(w.kind == WorkerKind.EGRESS for w in statistics.workers)
+    """Well if all egress workers run. Those that stand by or drain do not count."""
+    running = statistics.egress.running
     why = None if running >= wanted else f"{running} of {wanted} egress workers run."
     return PartHealth(running >= wanted, why, {"running": running, "wanted": wanted})
 

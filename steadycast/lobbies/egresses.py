@@ -19,6 +19,7 @@ from steadycast.lobbies.egress_drains import REPLACED, Drains
 from steadycast.lobbies.egress_listener import EgressListener
 from steadycast.lobbies.egress_order import order_of
 from steadycast.lobbies.egress_place import Place
+from steadycast.lobbies.views import EgressCounts
 from steadycast.model import RecycleCause
 from steadycast.workers.messages.stock import EgressStock
 from steadycast.workers.supervisor import Supervisor
@@ -55,11 +56,6 @@ class Egresses:
         """Workers that died and were started again."""
         return sum(place.restarts for place in self._places)
 
-    @property
-    def spares(self) -> int:
-        """Workers that are started and have no order."""
-        return self._crew.spares
-
     def running(self) -> tuple[Egress, ...]:
         """The workers that take viewers now."""
         return tuple(place.egress for place in self._places if place.egress is not None)
@@ -67,6 +63,11 @@ class Egresses:
     def draining(self) -> tuple[Egress, ...]:
         """Those that only keep the viewers that they have."""
         return self._drains.now()
+
+    def counts(self) -> EgressCounts:
+        """What there is now, and what was replaced."""
+        recycled = {cause.value: count for cause, count in self.recycled.items()}
+        return EgressCounts(len(self.running()), len(self.draining()), self._crew.spares, recycled)
 
     def find(self, worker: str) -> Egress | None:
         """By the id of its process; None where it is none of ours, or gone."""

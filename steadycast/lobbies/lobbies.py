@@ -26,6 +26,7 @@ from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.moving import Moving
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
+from steadycast.lobbies.recycler import Recycler
 from steadycast.lobbies.renewing import Renewing
 from steadycast.lobbies.restoring import restore
 from steadycast.lobbies.seats import Mover
@@ -87,6 +88,9 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         parts.encoders.move_with(self.move)
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
+        self._recycles_of_gone: Counter[tuple[str, str]] = Counter()
+        self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses)
+        parts.receipts.on_residue = self.recycler.residue
 
     async def start(self, adoption: Adoption = NOTHING) -> None:
         """Start the lobbies of store and config, see `restoring`, with what there is of them. Returns before the
@@ -106,6 +110,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         await self._parts.egresses.start(self._reception)
         succession.finish()
         self._say_adopted(succession.view)
+        self.recycler.start()
 
     async def close(self) -> None:
         """End all lobbies, viewers and egress workers (deadlines of the ladder); the lobbies stay in the store.
@@ -120,6 +125,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     async def leave(self) -> None:
         """Begin nothing new and let go of the egress workers; all that lives is left to the next host."""
         self._refuse_new("host.leaving")
+        await self.recycler.close()
         await self._parts.egresses.leave()
 
     def _refuse_new(self, event: str) -> None:
@@ -129,6 +135,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     async def _close(self) -> None:
         async with self._creating:
             pass
+        await self.recycler.close()
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
         await self._parts.egresses.close()
         await self._parts.receipts.flush()
@@ -192,6 +199,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
             viewers=dict(Counter(viewer.protocol.value for viewer in self._viewers.of())),
             renditions_running=sum(lobby.feeds.running for lobby in lobbies),
             workers=tuple(showing.worker(worker) for worker in self._parts.staging.supervisor.workers),
+            recycles_total=self._recycles(),
             restarts_total=restarts + self._parts.egresses.restarts_total,
             viewers_total=self._viewers.total,
             refused_total=dict(self._refused),
@@ -201,6 +209,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
             event_subscribers_dropped_total=self.events.dropped_total,
             receipts=self._parts.receipts.counts.statistics(),
             latched=tuple(latched[:LATCHED]),
+            egress=self._parts.egresses.counts(),
         )
 
     # --- inside
@@ -272,4 +281,5 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         receipts = await lobby.end(cause)
         self._entries.remove(entry)
         self._restarts_of_gone += lobby.restarts
+        self._recycles_of_gone.update(lobby.replacing.done)
         return Deleted(lobby.id, lobby.state, receipts)

@@ -162,6 +162,17 @@ class WorkerView:
 
 
 @dataclass(frozen=True, slots=True)
+class EgressCounts:
+    """Egress workers: `running` take viewers, `draining` only keep theirs, `spares` have no order. `recycled` counts
+    those that were replaced since the start, by cause."""
+
+    running: int = 0
+    draining: int = 0
+    spares: int = 0
+    recycled: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class LobbiesStatistics:
     """Counters of the room, read by API, page, metrics and leak checks. Totals count since the start of the host."""
 
@@ -170,6 +181,7 @@ class LobbiesStatistics:
     renditions_running: int
     workers: tuple[WorkerView, ...]
     restarts_total: int
+    recycles_total: dict[tuple[str, str], int]  # by cause and outcome: `seamless`, `paused`, `failed`, `drained`
     viewers_total: int
     refused_total: dict[str, int]  # by error code, a closed set
     receipts_total: dict[str, int]  # of workers: `clean`, `unclean`
@@ -178,3 +190,4 @@ class LobbiesStatistics:
     event_subscribers_dropped_total: int
     receipts: ReceiptStatistics = field(default_factory=ReceiptStatistics)  # of workers, renditions and viewers
     latched: tuple[str, ...] = ()  # lobbies that were started again too often and wait for a person; not all where many
+    egress: EgressCounts = field(default_factory=EgressCounts)

@@ -80,12 +80,12 @@ def test_egress_worker_killed(host: Host) -> None:
     with RtspViewer(f"{host.rtsp}/{lobby}") as viewer:
         viewer.play()
         viewer.receive_frames(5)
-        (old,) = host.workers("egress")
+        old = host.egress()
         kill(host, "egress", old.pid)
         with pytest.raises(ConnectionResetError):
             viewer.receive_frames(10_000, deadline_s=60)
     wait_for("the viewer to be gone", lambda: not host.get(f"/api/v1/viewers?lobby={lobby}")["items"])
-    wait_for("a new egress worker", lambda: [p for p in host.workers("egress") if p.pid != old.pid])
+    wait_for("a new egress worker", lambda: host.egress().pid != old.pid)
 
     def plays_again() -> bool:
         try:

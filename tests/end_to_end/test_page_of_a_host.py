@@ -24,7 +24,7 @@ def test_page_plays_survives_and_stops(host: Host, page: Page) -> None:
     expect(page.locator(".stat-decoder dd")).to_contain_text("H.264")
     expect(page.locator(".person")).to_contain_text("this page")
     first = page.locator(".person .mono").get_attribute("title")
-    host.workers("egress")[0].kill()
+    host.egress().kill()
     expect(page.locator(".person .mono")).not_to_have_attribute("title", first or "", timeout=DEADLINE_MS)
     expect(screen).to_have_attribute("data-tone", "play", timeout=DEADLINE_MS)
     page.get_by_role("button", name="Stop lobby").click()

@@ -40,7 +40,7 @@ async def test_a_spare_takes_the_place_of_a_worker_that_died(tmp_path: Path) -> 
     async with houses(tmp_path) as plan:
         house = plan(egress={"spares": 1})
         await house.begin()
-        await house.until(lambda: house.egresses.spares == 1)
+        await house.until(lambda: house.egresses.counts().spares == 1)
         first = house.egress
         spare = {worker.pid for worker in house.supervisor.workers} - {first.worker.pid}
         assert house.supervisor.statistics().workers == {"egress": 2}
@@ -49,7 +49,7 @@ async def test_a_spare_takes_the_place_of_a_worker_that_died(tmp_path: Path) -> 
         assert house.egress.worker.pid in spare
         with await watch(house):
             assert house.egresses.restarts_total == 1 and not house.egresses.recycled
-            await house.until(lambda: house.egresses.spares == 1)  # another one stands by
+            await house.until(lambda: house.egresses.counts().spares == 1)  # another one stands by
         await house.end()
 
 
@@ -95,7 +95,7 @@ async def test_who_stays_too_long_is_told_to_connect_again(tmp_path: Path) -> No
     async with houses(tmp_path) as plan:
         house = plan(egress={"spares": 1, "drain_s": 0.5})
         await house.begin()
-        await house.until(lambda: house.egresses.spares == 1)
+        await house.until(lambda: house.egresses.counts().spares == 1)
         with await watch(house) as viewer:
             ((name, _),) = house.desk.viewers.items()
             await house.egresses.recycle(house.egress, RecycleCause.AGE)
@@ -117,7 +117,7 @@ async def test_a_worker_goes_on_under_the_next_control_plane(tmp_path: Path) -> 
     async with houses(tmp_path) as plan:
         first = plan(egress={"spares": 1})
         await first.begin()
-        await first.until(lambda: first.egresses.spares == 1)
+        await first.until(lambda: first.egresses.counts().spares == 1)
         pid, pids = first.egress.worker.pid, {worker.pid for worker in first.supervisor.workers}
         with await watch(first) as viewer:
             await first.leave()
@@ -128,7 +128,7 @@ async def test_a_worker_goes_on_under_the_next_control_plane(tmp_path: Path) -> 
             assert [bus.bus for bus in stock.buses] == [f"{next(iter(first.desk.fed)).id}.bus"]
             assert nothing.order is None and not nothing.viewers
             assert second.egress is egress and egress.worker.pid == pid and egress.viewers == 1
-            assert second.egresses.spares == 1
+            assert second.egresses.counts().spares == 1
             assert {worker.pid for worker in second.supervisor.workers} == pids == {pid, spare.worker.pid}
             with await watch(second):
                 await sees(viewer, 20)

@@ -137,6 +137,18 @@ class Host:
                     found.append(child)
         return found
 
+    def egress(self) -> psutil.Process:
+        """The egress worker that takes viewers, of a host with one: it alone has UDP ports."""
+
+        def look() -> psutil.Process | None:
+            found = []
+            for process in self.workers("egress"):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    found += [process] if process.net_connections("udp") else []
+            return found[0] if len(found) == 1 else None
+
+        return wait_for("one egress worker that takes viewers", look)
+
     def census(self) -> Census:
         root = psutil.Process(self.process.pid)
         tree = []

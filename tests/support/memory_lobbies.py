@@ -18,6 +18,7 @@ from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.store import ReceiptFilter
 from steadycast.lobbies.views import (
     Deleted,
+    EgressCounts,
     LobbiesStatistics,
     LobbyView,
     Page,
@@ -210,12 +211,14 @@ class MemoryLobbies(MemoryDevices, Lobbies):
             renditions_running=0,
             workers=tuple(dataclasses.replace(worker, id=f"w{i}") for i in range(self.egress_workers)),
             restarts_total=0,
+            recycles_total={},
             viewers_total=len(self._watching),
             refused_total={"limit.offers": 0},
             receipts_total={"clean": len(self._written), "unclean": 0},
             events_total=self.events.total,
             event_subscribers=self.events.listeners,
             event_subscribers_dropped_total=self.events.dropped_total,
+            egress=EgressCounts(running=self.egress_workers),
         )
 
 
