@@ -204,6 +204,19 @@ async def test_keyframes_wanted_are_coalesced_and_none_is_lost(house: House) -> 
     bus.close()
 
 
+async def test_a_wish_that_nobody_heard_is_said_again_while_somebody_waits(house: House) -> None:
+    """There may be no control plane for a while."""
+    bus, writer = house.open("a")
+    async with asyncio.timeout(DEADLINE_S):
+        stamp = 0
+        while len(house.wanted) < 3:
+            bus.sendall(writer.picture(stamp, False))
+            stamp += 3000
+            await asyncio.sleep(0.02)
+    assert set(house.wanted) == {KEY}
+    bus.close()
+
+
 async def test_another_codec_is_refused_and_the_socket_closed(house: House) -> None:
     bus, _ = house.open("a")
     ours, theirs = socket.socketpair()
