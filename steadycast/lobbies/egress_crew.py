@@ -43,6 +43,11 @@ class EgressCrew:
         self.stopping = asyncio.Event()
 
     @property
+    def ending(self) -> bool:
+        """Whether nothing is started any more."""
+        return self.stopping.is_set() or self._supervisor.closing
+
+    @property
     def spares(self) -> int:
         """How many are started and have no order."""
         return len(self._spares)

@@ -46,7 +46,7 @@ class Place:
             except Exception:  # the edge of the room: whatever it is, the host needs an egress worker
                 log.exception("egress failed")
                 why = Loss(LossKind.WORKER, "host.fault", "an error of the host itself")
-            if self._crew.stopping.is_set():
+            if self._crew.ending:
                 return
             past = await self._pause(why, past)
 

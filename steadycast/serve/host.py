@@ -30,7 +30,7 @@ from steadycast.serve.folders import Folders, check_room, locked, make_folders, 
 from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
 from steadycast.serve.reload import ConfigFile, Reload
-from steadycast.serve.rtsp_port import rtsp_port
+from steadycast.serve.rtsp_port import RtspPort, free_port, rtsp_port
 from steadycast.serve.welcome import welcome
 from steadycast.vendors.look import find_gpus
 from steadycast.vendors.simulated.vendor import SimulatedVendor
@@ -106,10 +106,12 @@ class Host:
         self._stack.enter_context(locked(folders))
         check_room(folders)
         http = self._stack.enter_context(listen(self._settings.host, self._settings.port, "port"))
+        if (free := free_port(self._settings, folders.runtime)) is not None:
+            self._stack.enter_context(free)
         written = self._written = await self._open_books(folders)
         supervisor = await self._start_supervisor(folders, written)
         found = self._adoption = await supervisor.adopt()
-        port = await rtsp_port(self._settings, found.adopted)
+        port = await rtsp_port(self._settings, found.adopted) if free is None else RtspPort(free, found.adopted)
         rtsp = self._stack.enter_context(port.listening)
         settings = self._settings.model_copy(update={"port": port_of(http), "rtsp_port": port_of(rtsp)})
         current = CurrentSettings(settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 
@@ -17,6 +18,7 @@ from steadycast.serve.ports import listen, port_of
 from steadycast.workers.adoption import Adopted
 from steadycast.workers.messages import DrainEgress, HandListener, RtspListener
 from steadycast.workers.messages.stock import EgressStock
+from steadycast.workers.records import read_all
 
 log = structlog.get_logger("host")
 
@@ -31,6 +33,12 @@ class RtspPort:
 
     listening: socket.socket
     adopted: tuple[Adopted, ...]
+
+
+def free_port(settings: Settings, runtime: Path) -> socket.socket | None:
+    """The listening socket, before anything is started, where no worker is left that may have it; None: one is.
+    Raises ConfigError where the port is in use."""
+    return None if read_all(runtime) else listen(settings.host, settings.rtsp_port, "rtsp_port")
 
 
 async def rtsp_port(settings: Settings, adopted: tuple[Adopted, ...]) -> RtspPort:

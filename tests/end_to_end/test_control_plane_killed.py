@@ -198,6 +198,28 @@ def test_a_host_that_cannot_start_ends_nothing(tmp_path: Path) -> None:
             player.check()
 
 
+def test_told_to_end_it_tells_its_viewers(tmp_path: Path) -> None:
+    """SIGTERM: whoever listens to events hears of it first, viewers are told, and nothing stays."""
+    with hosts(tmp_path) as stack:
+        host = stack.enter_context(running_host(CONFIG, kept=tmp_path))
+        host.create("a", TEST, key="a")
+        host.wait_state("a", "STREAMING")
+        player = stack.enter_context(watching(f"{host.rtsp}/a"))
+        browser = stack.enter_context(whep_watching(host, "a"))
+        player.frames_more(5)
+        browser.frames_more(5)
+        tree = psutil.Process(host.process.pid).children(recursive=True)
+        with urllib.request.urlopen(f"{host.url}/api/v1/events", timeout=30) as stream:
+            host.process.send_signal(signal.SIGTERM)
+            names = [json.loads(line[6:])["name"] for line in stream if line.startswith(b'data: {"id"')]
+        assert host.process.wait(40) == 0
+        assert "host.closing" in names and names.index("host.closing") < names.index("viewer.gone")
+        assert "lobby.DESTROYED" in names
+        wait_for("the goodbyes", lambda: browser.viewer.closed and player.ended is not None)
+        assert not [process for process in tree if _lives(process)]
+        assert not list((tmp_path / "run" / "workers").glob("*"))
+
+
 def _watched(host: Host, keys: list[str], viewers: int) -> dict[str, Any] | None:
     seen = facts(host, keys)
     watching = [one for one in seen["viewers"] if one[3] == "watching"]
