@@ -1,1 +1,2 @@
-"""Looks at processes and files from outside, and writes receipts. Nothing reports to it: it asks."""
+"""Looks at processes and files from outside, judges what stayed of what ended, and writes receipts. It asks drivers and
+/proc; of what is open in a worker it knows only what it is told."""
