@@ -45,6 +45,11 @@ def router(lobbies: Lobbies) -> APIRouter:
         """End a lobby. Answers after everything of it is gone, with the receipts of its workers."""
         return await lobbies.delete(lobby)
 
+    _add_verbs(api, lobbies)
+    return api
+
+
+def _add_verbs(api: APIRouter, lobbies: Lobbies) -> None:
     @api.post("/{lobby}/restart")
     async def restart(lobby: LobbyPath) -> LobbyView:
         """Try a lobby again now that is down, and forgive what was. Answers when it shows, or it is clear again why
@@ -56,5 +61,3 @@ def router(lobbies: Lobbies) -> APIRouter:
         """Replace the lobby's worker by another one; viewers stay, and the program of a desktop runs on. Answers when
         the worker before is gone, with its receipt; an error says why it goes on."""
         return await lobbies.recycle(lobby)
-
-    return api

@@ -11,7 +11,8 @@ import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.errors import SteadycastError
-from steadycast.lobbies.retry import Loss, Past, Retry, RetryPolicy, after_loss
+from steadycast.lobbies.failure import Failure
+from steadycast.lobbies.retry import Loss, Past, RetryPolicy, after_loss
 from steadycast.lobbies.stage import Stage
 from steadycast.workers.messages import ProveKeyframe
 
@@ -31,13 +32,16 @@ class Breaker:
         self._settings = settings
         self._past = Past()
 
-    def lost(self, loss: Loss, now: float) -> Retry:
-        """What to do after a loss; `now` is monotonic."""
+    def lost(self, loss: Loss) -> tuple[Failure, float | None]:
+        """What is to be said of a loss, and in how many seconds it is tried again (None: not by itself)."""
+        now = time.monotonic()
         workers = self._settings.workers
         policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
         retry = after_loss(loss, self._past, policy, now, random.random())
         self._past = retry.past
-        return retry
+        wait = None if retry.at is None else max(0.0, retry.at - now)
+        at = None if wait is None else time.time() + wait
+        return Failure(loss, at, retry.why, self._lobby, retry.latched), wait
 
     def reset(self) -> None:
         """A person takes it on: nothing counts any more."""

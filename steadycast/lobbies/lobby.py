@@ -25,7 +25,7 @@ from steadycast.lobbies.failure import Failure
 from steadycast.lobbies.feed import Failed
 from steadycast.lobbies.feeds import Feeds
 from steadycast.lobbies.replacing import Replacing
-from steadycast.lobbies.retry import Loss, LossKind, Retry
+from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.stage import Display, Stage
 from steadycast.lobbies.staging import Staging, StagingParts
 from steadycast.lobbies.views import Recycled
@@ -219,9 +219,7 @@ class Lobby:
             self.stage = None
             self.feeds.stage_lost()
             self._staging.strike(shown.what)
-            retry = self._degrade(shown)
-            wait = None if retry.at is None else max(0.0, retry.at - time.monotonic())
-            await self._pause(wait)
+            await self._pause(self._degrade(shown))
             self.restarts += 1
 
     async def _stream(self, stage: Stage) -> Loss | None:
@@ -270,20 +268,19 @@ class Lobby:
         if failed and stage.works:
             self._cannot_show(failed)
 
-    def _degrade(self, lost: Loss) -> Retry:
-        now = time.monotonic()
+    def _degrade(self, lost: Loss) -> float | None:
+        """Say why it does not show. Seconds until it is tried again; None: not by itself."""
         self.crashes += lost.kind is LossKind.WORKER
-        retry = self._breaker.lost(lost, now)
-        at = None if retry.at is None else time.time() + max(0.0, retry.at - now)
-        before, self.failure = self.failure, Failure(lost, at, retry.why, self.id, retry.latched)
+        before = self.failure
+        self.failure, wait = self._breaker.lost(lost)
         was_down = self.state is LobbyState.DEGRADED
         self._says.lost(self.failure, was_down and (before is None or before.why() != self.failure.why()))
         if not was_down:
             self._move(LobbyState.DEGRADED, self.failure.why(), lost.code)
-        if retry.latched:
+        if self.failure.latched:
             self._says.latched(self.failure)
         self._wake()
-        return retry
+        return wait
 
     def _refuse_if_down(self) -> None:
         self.refuse_if_leaving()
