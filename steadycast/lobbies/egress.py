@@ -29,7 +29,7 @@ class Egress:
         self.order: ConfigureEgress | None = None
         self.udp_port: int | None = None  # of all WebRTC viewers
         self.draining = False
-        self.since = time.monotonic()  # when it began to take viewers
+        self.since = time.monotonic()  # when it began to take viewers; of one that was found, when its process began
         self._request_s = request_s
         self._worker: Worker | None = None
         self._viewers = 0
@@ -69,9 +69,9 @@ class Egress:
         """Its process was started, or found."""
         self._worker = worker
 
-    def ordered(self, order: ConfigureEgress, udp_port: int | None) -> None:
-        """It has its order, and takes viewers from now on."""
-        self.order, self.udp_port, self.since = order, udp_port, time.monotonic()
+    def ordered(self, order: ConfigureEgress, udp_port: int | None, ran_s: float = 0.0) -> None:
+        """It has its order, and takes viewers from now on; or has for `ran_s` seconds."""
+        self.order, self.udp_port, self.since = order, udp_port, time.monotonic() - ran_s
 
     def viewer_statistics(self, viewer: str) -> dict[str, Any]:
         """Counters of a viewer from the worker's last sign of life; empty where it has none."""

@@ -57,10 +57,6 @@ class EgressCrew:
         """What a worker would be told now."""
         return self._order()
 
-    def find(self, worker: str) -> Egress | None:
-        """By the id of its process."""
-        return self._known.get(worker)
-
     def keep_spares(self) -> None:
         """Start spares from now on."""
         self._spares.begin()

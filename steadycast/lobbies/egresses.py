@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -48,6 +49,7 @@ class Egresses:
         self._adopted: dict[Egress, EgressStock] = {}  # until they are sorted by `start`
         self._places: list[Place] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._recycling: set[asyncio.Task[None]] = set()
         self._drains = Drains(self._crew, settings)
         self.recycled: Counter[RecycleCause] = Counter()
 
@@ -69,10 +71,6 @@ class Egresses:
         recycled = {cause.value: count for cause, count in self.recycled.items()}
         return EgressCounts(len(self.running()), len(self.draining()), self._crew.spares, recycled)
 
-    def find(self, worker: str) -> Egress | None:
-        """By the id of its process; None where it is none of ours, or gone."""
-        return self._crew.find(worker)
-
     # --- start and end
 
     def adopt(self, adopted: Sequence[tuple[Worker, EgressStock]]) -> tuple[tuple[Egress, EgressStock], ...]:
@@ -85,14 +83,13 @@ class Egresses:
         self._adopted.update(pairs)
         return pairs
 
-    async def start(self, listener: EgressListener, adopted: Sequence[tuple[Worker, EgressStock]] = ()) -> None:
+    async def start(self, listener: EgressListener) -> None:
         """Start all; returns when the first takes viewers. Raises RefusedError when none does within its deadlines.
 
         Of the adopted, those with the order that would be given now stay at work, those without one are spares, and
         the others are drained.
         """
         self._crew.listener = listener
-        self.adopt(adopted)
         for egress in self._sorted():
             self._drains.begin(egress, CHANGED)
         free = self._settings.egress.workers - len(self._places)
@@ -112,7 +109,7 @@ class Egresses:
             if stock.order is None:
                 self._crew.keep(egress)
                 continue
-            egress.ordered(stock.order, stock.udp_port)
+            egress.ordered(stock.order, stock.udp_port, max(0.0, time.time() - egress.worker.started))
             if stock.draining:
                 going.append(egress)
             elif stock.order == order and len(self._places) < most:
@@ -151,13 +148,16 @@ class Egresses:
         """End all workers."""
         await self._crew.stop()
         self._changed.set()
+        if self._recycling:
+            await asyncio.wait(self._recycling)
         await asyncio.gather(*self._tasks, self._drains.close(), self._crew.end_spares("host ends"))
 
     async def leave(self) -> None:
         """Do nothing more about them: they go on without this control plane."""
-        for task in self._tasks:
+        tasks = (*self._tasks, *self._recycling)
+        for task in tasks:
             task.cancel()
-        tasks = (*self._tasks, *self._drains.leave())
+        tasks += self._drains.leave()
         await self._crew.stop()
         self._changed.set()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -170,6 +170,12 @@ class Egresses:
         Its viewers stay until they leave, at most `egress.drain_s`. Raises ConflictError where it is replaced already,
         and SteadycastError where no new one starts: then the old one goes on.
         """
+        task = asyncio.create_task(self._recycle(egress, cause))  # not cut off half-way where the caller goes away
+        self._recycling.add(task)
+        task.add_done_callback(self._recycling.discard)
+        await asyncio.shield(task)
+
+    async def _recycle(self, egress: Egress, cause: RecycleCause) -> None:
         place = next((place for place in self._places if place.egress is egress), None)
         if place is None:
             raise ConflictError("egress.replaced", "This egress worker is replaced already, or gone.")
