@@ -229,13 +229,11 @@ class Lobby:
             self._move(LobbyState.STREAMING)
         self.generation += 1
         renewing = asyncio.create_task(self._renew(stage), name=f"tracks of {self.id}")
-        proving = asyncio.create_task(self._breaker.prove(lambda: self.stage), name=f"proof of {self.id}")
         while (lost := await self._staging.until_lost()) is not None and await self.replacing.saved():
             self.crashes += 1
             log.warning("lost, and another one took over", lobby=self.id, code=lost.code, what=lost.what)
-        for task in (renewing, proving):
-            task.cancel()
-        await asyncio.wait({renewing, proving})
+        renewing.cancel()
+        await asyncio.wait({renewing})
         return lost
 
     async def _renew_source(self) -> str:
@@ -267,6 +265,7 @@ class Lobby:
         failed = await self.feeds.stage_shows(stage)
         if failed and stage.works:
             self._cannot_show(failed)
+        await self._breaker.prove(lambda: self.stage)
 
     def _degrade(self, lost: Loss) -> float | None:
         """Say why it does not show. Seconds until it is tried again; None: not by itself."""
