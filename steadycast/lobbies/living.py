@@ -27,7 +27,7 @@ log = structlog.get_logger("receipts")
 LOOKS_S = 0.5  # between looks at one worker, at least
 SHARE = 0.01  # of a core, for looks at one worker
 COUNT_S = 2.0  # for a lobby worker to count its objects
-HEARD_S = 5.0  # for the heartbeat after a look, which says whether the same was open all the time
+HEARD_S = 30.0  # for the heartbeat after a look, which says whether the same was open all the time
 HEARD_POLL_S = 0.05
 # What an egress worker says of itself in its heartbeats that descriptors and threads go with.
 EGRESS = ("tracks", "buses", "webrtc_viewers", "webrtc_connecting", "rtsp_connections", "rtsp_viewers")
