@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from steadycast.errors import ConflictError
+from steadycast.errors import ConflictError, RefusedError
 from steadycast.lobbies.egresses import REPLACED
 from steadycast.model import RecycleCause
 from tests.support.egress_house import DEADLINE_S, House, houses
@@ -143,3 +144,25 @@ async def test_a_worker_goes_on_under_the_next_control_plane(tmp_path: Path) -> 
         await third.until(lambda: len(third.supervisor.workers) == 1)  # the spare is one too many
         assert not first.receipts and not second.receipts
         await third.end()
+
+
+async def test_where_there_is_one_port_the_old_worker_makes_room(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    webrtc = {"udp_ports": [port, port]}
+    async with houses(tmp_path) as plan:
+        first = plan(webrtc=webrtc)
+        await first.begin()
+        with await watch(first) as viewer:
+            with pytest.raises(RefusedError, match="No UDP port"):
+                await first.egresses.recycle(first.egress, RecycleCause.PERSON)
+            assert not first.egresses.recycled and not first.egresses.draining()
+            await sees(viewer)
+            await first.leave()
+            second = plan(webrtc=webrtc, egress={"history_bytes": 100_000, "drain_s": DEADLINE_S})
+            await second.begin()
+            assert second.egress.udp_port == port and not second.egresses.draining()
+            await sees_the_end(viewer)
+            assert set(second.desk.reasons.values()) == {REPLACED}
+        await second.end()
