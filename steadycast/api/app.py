@@ -27,7 +27,7 @@ from steadycast.api import (
 )
 from steadycast.api.guard import Guard
 from steadycast.api.intake import Intake, Outgo
-from steadycast.api.security import rules_from
+from steadycast.api.security import Rules, rules_from
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.lobbies.lobbies import Lobbies
@@ -83,19 +83,24 @@ def create_app(
     app.include_router(metrics.router(rooms, started))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
-    if reloads is not None:
-        app.include_router(reload.router(reloads))
-    if simulated_vendor is not None:
-        app.include_router(simulated.router(simulated_vendor))
-    if files is not None:
-        app.include_router(page.router(files))
+    there = (
+        None if reloads is None else reload.router(reloads),
+        None if simulated_vendor is None else simulated.router(simulated_vendor),
+        None if files is None else page.router(files),
+    )
+    for router in filter(None, there):
+        app.include_router(router)
     errors.install(app, body_schema())
-    # The last one added is the outermost.
+    _add_doors(app, settings, rules)
+    return app
+
+
+def _add_doors(app: FastAPI, settings: HostSettings, rules: Rules) -> None:
+    """The last one added is the outermost."""
     app.add_middleware(errors.Crash)
     app.add_middleware(Intake, body_bytes=settings.http.body_bytes, sdp_bytes=settings.limits.sdp_bytes)
     app.add_middleware(Guard, rules=rules)
     app.add_middleware(Outgo)
-    return app
 
 
 def body_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,7 +28,7 @@ log = structlog.get_logger("lobbies")
 LOOK_S = 0.05  # between looks at a lobby that starts
 
 
-class Declaring:
+class Declaring(ABC):
     """The part of `Lobbies` about lobbies of the config. Its calls answer with what could not be stored, if anything:
     the lobby is shown all the same, and the config is read at the next start."""
 
@@ -123,14 +124,17 @@ class Declaring:
             raise ConflictError("lobby.key", f"There is a lobby of a caller with the key {stored.key!r}.")
         self._begin(stored, request, self._admit(stored.id))
 
+    @abstractmethod
     def _admit(self, id: str) -> Lease:
-        raise NotImplementedError
+        """A place for a lobby. Raises RefusedError."""
 
+    @abstractmethod
     def _begin(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
-        raise NotImplementedError
+        """Make a lobby on its place and start it."""
 
+    @abstractmethod
     async def _begin_end(self, entry: Entry, cause: str) -> Deleted:
-        raise NotImplementedError
+        """End a lobby; answers when it is gone."""
 
 
 def _unstored(id: str, error: SteadycastError) -> str:

@@ -217,7 +217,7 @@ def test_sighup_reads_the_config(host: Host) -> None:
     host.process.send_signal(signal.SIGHUP)
     wait_for("the new name", lambda: host.lobby("named")["name"] == "By signal")
     wait_for("the outcome in the log", lambda: logged(host, "outcome=applied") > applied)
-    write(host, "port = 'many'")
+    write(host, "log_level = 'loud'")
     host.process.send_signal(signal.SIGHUP)
     wait_for("the refusal in the log", lambda: logged(host, "config refused") > refused)
     assert host.lobby("named")["name"] == "By signal"
