@@ -71,6 +71,10 @@ def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:
         ),
     ):
         yield CounterMetricFamily(name, text, value=value)
+    recycles = CounterMetricFamily("steadycast_recycles", "Workers replaced.", labels=["cause", "outcome"])
+    for labels, count in statistics.recycles_total.items():
+        recycles.add_metric(labels, count)
+    yield recycles
     refused = CounterMetricFamily("steadycast_refused", "Requests refused by error code.", labels=["code"])
     yield _labelled(refused, statistics.refused_total)
     receipts = CounterMetricFamily("steadycast_receipts", "Receipts of ended workers.", labels=["result"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("lobbies")
 
+DRAINED = "drained"
+
 
 class Renewing:
     """The part of `Lobbies` about lobbies that go on in another way."""
@@ -28,6 +31,7 @@ class Renewing:
     _entries: Entries
     _viewers: Viewers
     _parts: LobbiesParts
+    _recycles_of_gone: Counter[tuple[str, str]]
 
     async def recycle(self, id_or_key: str, cause: RecycleCause = RecycleCause.PERSON) -> Recycled:
         """Replace a lobby's worker by another one; viewers stay. Answers when the one before is gone, with its receipt.
@@ -58,6 +62,14 @@ class Renewing:
             await self._store_again(replace(stored, request=before.model_dump_json()))
             raise
         return Changed(showing.lobby(lobby, self._viewers.of(lobby)), done)
+
+    def _recycles(self) -> dict[tuple[str, str], int]:
+        """Workers that were replaced, by cause and outcome; those of egress are `drained`."""
+        total = Counter(self._recycles_of_gone)
+        for lobby in self._entries.lobbies():
+            total.update(lobby.replacing.done)
+        total.update({(cause.value, DRAINED): count for cause, count in self._parts.egresses.recycled.items()})
+        return dict(total)
 
     async def _store_again(self, stored: StoredLobby) -> None:
         try:

@@ -143,6 +143,8 @@ class Stage(Holder):
         self.tracks: dict[str, TrackInfo] = {}
         self.picture = Picture()
         self.lost_devices: dict[str, str] = {}  # what their drivers said: this process gets nothing on them any more
+        self.since = time.monotonic()  # when it was made for this lobby, whatever the age of its process
+        self.uses = 0  # renditions that it was told to open
         self.source_failed = False  # by its own words, and not because the worker died
         self.hears: Callable[[RenditionFailed | EncoderReported], None] = lambda message: None
 
@@ -168,6 +170,8 @@ class Stage(Holder):
         """Go on with a worker that was told its source, as `go_on`."""
         assert stock.order is not None
         self.epoch = stock.order.epoch
+        self.since = time.monotonic() - max(0.0, time.time() - worker.started)
+        self.uses = len(stock.instances)
         if stock.ready is not None:
             self.heard(stock.ready, Descriptors())
         self.go_on(worker)
@@ -188,6 +192,7 @@ class Stage(Holder):
         self, rendition: Rendition, instance: str, order: EncoderOrder | None
     ) -> tuple[TrackInfo, EncoderReport | None]:
         """Start an instance of a rendition; answers with its first packet. Raises SteadycastError."""
+        self.uses += 1
         message = OpenRendition(rendition, instance, order)
         body = await self.worker.request(message, deadline=self.settings.workers.request_s)
         try:

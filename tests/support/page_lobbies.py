@@ -241,7 +241,7 @@ class PageLobbies(MemoryDevices):
     def statistics(self) -> LobbiesStatistics:
         states = [view.state.value for view in self.views.values()]
         by_state = {state: states.count(state) for state in states}
-        return LobbiesStatistics(by_state, {}, 0, (), 0, 0, {}, {}, self.events.total, self.events.listeners, 0)
+        return LobbiesStatistics(by_state, {}, 0, (), 0, {}, 0, {}, {}, self.events.total, self.events.listeners, 0)
 
 
 def _page(items: list[T], after: str | None, limit: int) -> Page[T]:

@@ -1,0 +1,157 @@
+"""Looks at lobby and egress workers now and then, and has those replaced that are due. Thin: `recycling` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from steadycast.config.current import HostSettings
+from steadycast.errors import SteadycastError
+from steadycast.lobbies.egress import Egress
+from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
+from steadycast.model import LobbyState, RecycleCause, WorkerKind
+from steadycast.tracking import proc
+
+log = structlog.get_logger("recycler")
+
+SUGGESTIONS = 256  # the oldest goes
+
+
+class Recyclable(Protocol):
+    """The egress workers."""
+
+    def running(self) -> tuple[Egress, ...]:
+        """Those that take viewers."""
+
+    async def recycle(self, egress: Egress, cause: RecycleCause) -> None:
+        """Replace one by draining; returns when another one takes viewers. Raises SteadycastError."""
+
+
+class Recycler:
+    """`start` it when the lobbies are there, `close` it before they end. `lobbies` gives all of them."""
+
+    def __init__(self, settings: HostSettings, lobbies: Callable[[], Iterable[Lobby]], egresses: Recyclable) -> None:
+        self._settings = settings
+        self._lobbies = lobbies
+        self._egresses = egresses
+        self._policy = Recycling()
+        self._suggestions: dict[str, Suggestion] = {}  # by worker
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="recycler")
+        self._looking.add_done_callback(_ended)
+
+    async def close(self) -> None:
+        """Begin nothing any more; what is under way goes on, or ends with its lobby."""
+        tasks = {task for task in (self._looking, *self._tasks) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def suggest(self, worker: str, cause: RecycleCause, why: str) -> None:
+        """Something was found of a worker (by id): it is replaced when it is its turn. Its first suggestion counts."""
+        if worker not in self._suggestions:
+            self._suggestions[worker] = Suggestion(cause, why)
+            if len(self._suggestions) > SUGGESTIONS:
+                del self._suggestions[next(iter(self._suggestions))]
+
+    def residue(self, worker: str) -> None:
+        """Something stayed in a worker of what ended there."""
+        self.suggest(worker, RecycleCause.RESIDUE, "something stayed of what ended in it")
+
+    async def look(self) -> None:
+        """Look now, and begin what is due."""
+        lobbies = {lobby.stage.worker.id: lobby for lobby in self._lobbies() if lobby.stage is not None}
+        egresses = {egress.worker.id: egress for egress in self._egresses.running()}
+        facts = [await self._of_lobby(worker, lobby) for worker, lobby in lobbies.items()]
+        facts += [await self._of_egress(worker, egress) for worker, egress in egresses.items()]
+        known = {one.worker for one in facts}
+        self._suggestions = {worker: why for worker, why in self._suggestions.items() if worker in known}
+        for due in self._policy.due(facts, self._settings.recycle, time.monotonic()):
+            if due.kind is WorkerKind.LOBBY:
+                self._begin(due, lobbies[due.worker].recycle(due.cause))
+            else:
+                self._begin(due, self._egresses.recycle(egresses[due.worker], due.cause))
+
+    async def _of_lobby(self, worker: str, lobby: Lobby) -> WorkerFacts:
+        stage, seats = lobby.stage, [feed.seat for feed in lobby.feeds.all()]
+        memory, descriptors = await asyncio.to_thread(_measured, None if stage is None else stage.pid)
+        return WorkerFacts(
+            worker,
+            WorkerKind.LOBBY,
+            lobby.id,
+            0.0 if stage is None else time.monotonic() - stage.since,
+            None if stage is None else stage.uses,
+            memory,
+            descriptors,
+            frozenset(seat.device for seat in seats if seat is not None and seat.hardware),
+            self._suggestions.get(worker),
+            _busy(worker, lobby),
+        )
+
+    async def _of_egress(self, worker: str, egress: Egress) -> WorkerFacts:
+        memory, descriptors = await asyncio.to_thread(_measured, egress.worker.pid)
+        age = time.monotonic() - egress.since
+        busy = "it drains" if egress.draining or not egress.works else None
+        found = self._suggestions.get(worker)
+        return WorkerFacts(
+            worker, WorkerKind.EGRESS, worker, age, None, memory, descriptors, suggestion=found, busy=busy
+        )
+
+    def _begin(self, due: Due, work: Awaitable[object]) -> None:
+        log.info("worker is due", worker=due.worker, subject=due.subject, cause=due.cause.value, why=due.why)
+        self._policy.begun(due)
+        task = asyncio.get_running_loop().create_task(self._recycle(due, work), name=f"recycling of {due.worker}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _recycle(self, due: Due, work: Awaitable[object]) -> None:
+        worked = False
+        try:
+            await work
+            worked = True
+        except SteadycastError as error:
+            log.warning("worker not replaced", worker=due.worker, code=error.code, what=error.what, why=error.why)
+        finally:
+            self._policy.ended(due, worked, time.monotonic())
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.recycle.look_s)
+            try:
+                await self.look()
+            except Exception:
+                log.critical("a look at the workers failed; the next one follows", exc_info=True)
+
+
+def _measured(pid: int | None) -> tuple[int | None, int | None]:
+    """Private bytes and open descriptors of a process."""
+    if pid is None:
+        return None, None
+    memory, descriptors = proc.memory(pid), proc.descriptors(pid)
+    return None if memory is None else memory.uss, None if descriptors is None else len(descriptors)
+
+
+def _busy(worker: str, lobby: Lobby) -> str | None:
+    """Why it is not its time, at the moment when that is decided."""
+    if lobby.state is not LobbyState.STREAMING or lobby.stage is None or not lobby.stage.works:
+        return "the lobby does not stream"
+    if lobby.stage.worker.id != worker or lobby.replacing.running:
+        return "it is being replaced"
+    if any(egress.draining for feed in lobby.feeds.all() for egress in feed.holds.values()):
+        return "its viewers are about to choose another egress worker"
+    return None
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("workers are not looked at any more", exc_info=error)
