@@ -123,8 +123,9 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         await asyncio.shield(self._closed)
 
     async def leave(self) -> None:
-        """Begin nothing new and let go of the egress workers; all that lives is left to the next host."""
+        """Begin nothing new and let go of all workers: what lives is left to the next host."""
         self._refuse_new("host.leaving")
+        await self._parts.staging.supervisor.leave()  # first: what is only just starting is not given up
         await self.recycler.close()
         await self._parts.egresses.leave()
 

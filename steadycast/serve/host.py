@@ -163,7 +163,7 @@ class Host:
     async def _let_go(self) -> None:
         if self._lobbies is not None:
             await self._lobbies.leave()
-        if self._supervisor is not None:
+        elif self._supervisor is not None:
             await self._supervisor.leave()
 
     async def _within(self, seconds: float, work: Coroutine[None, None, None]) -> None:

@@ -20,8 +20,8 @@ import pytest
 from tests.end_to_end.conftest import BUNNY, CONFIG
 from tests.support.host import ROOT, Host, running_host, wait_for
 from tests.support.rtsp_viewer import RtspViewer
-from tests.support.watching import watching
-from tests.support.whep_watcher import whep_watching
+from tests.support.watching import Watcher, watching
+from tests.support.whep_watcher import WhepWatcher, whep_watching
 
 pytestmark = pytest.mark.process
 
@@ -62,14 +62,15 @@ def test_nobody_notices(tmp_path: Path) -> None:
     keys = ["test", "desktop", "file"]
     with hosts(tmp_path) as stack:
         host = stack.enter_context(running_host(CONFIG, kept=tmp_path))
-        sources = dict(zip(keys, (TEST, DESKTOP, FILE), strict=True))
+        sources: dict[str, dict[str, Any]] = dict(zip(keys, (TEST, DESKTOP, FILE), strict=True))
         ids = [host.create(key, sources[key], key=key)["id"] for key in keys]
         for key in keys:
             host.wait_state(key, "STREAMING")
         players = [stack.enter_context(watching(f"{host.rtsp}/{key}")) for key in keys]
         browser = stack.enter_context(whep_watching(host, "test"))
-        for player in (*players, browser):
-            player.frames_more(20)
+        everybody: list[Watcher | WhepWatcher] = [*players, browser]
+        for one in everybody:
+            one.frames_more(20)
         before = wait_for("all to watch", lambda: _watched(host, keys, 4))
         for _ in range(2):
             host.kill()
@@ -77,8 +78,8 @@ def test_nobody_notices(tmp_path: Path) -> None:
             assert facts(host, keys) == before
             told = host.get("/api/v1/system")["adoption"]
             assert told["viewers"] == 4 and told["ended"] == 0 and told["adopted"]["display"] == 1
-            for player in (*players, browser):
-                player.frames_more(20)
+            for one in everybody:
+                one.frames_more(20)
         again = [host.create(key, sources[key], key=key)["id"] for key in keys]
         assert again == ids and len(host.get("/api/v1/lobbies")["items"]) == 3
         browser.restart(host)
