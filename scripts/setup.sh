@@ -13,7 +13,7 @@ RUNTIME_PACKAGES=(
 # What the tests need on top.
 TEST_PACKAGES=(ffmpeg gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools x11-utils xauth procps iproute2 vlc-bin vlc-plugin-base)
 # Taken where the distribution has them; tests that need one say so where it is missing.
-TEST_PACKAGES_WHERE_THERE=(chromium livemedia-utils coturn)
+TEST_PACKAGES_WHERE_THERE=(chromium livemedia-utils coturn faketime)
 
 say() { printf '\033[2m[set-up]\033[0m %s\n' "$*" >&2; }
 fail() {
