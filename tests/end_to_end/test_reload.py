@@ -69,7 +69,7 @@ def told(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
         env={**env, "STEADYCAST_URL": host.url} if words[0] == "reload" else env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
