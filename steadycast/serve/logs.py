@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from steadycast.config.settings import Settings
 
@@ -35,9 +36,10 @@ def set_up_logs(settings: Settings) -> None:
     )
     last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        last += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        last += [structlog.processors.ExceptionRenderer(_frames()), structlog.processors.JSONRenderer()]
     else:
-        last += [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        last += [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
@@ -49,6 +51,11 @@ def set_up_logs(settings: Settings) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # A reader of the log that went away, or a full disk, is no reason to fail.
     logging.raiseExceptions = False
+
+
+def _frames() -> ExceptionDictTransformer:
+    """Where it happened, without the values of variables: those may be addresses of cameras, and tokens."""
+    return ExceptionDictTransformer(show_locals=False)
 
 
 def set_level(level: str) -> None:

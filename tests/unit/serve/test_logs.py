@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -46,3 +47,20 @@ def test_json_lines_stay_lines(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs(Settings(log_format="json"))
     structlog.get_logger("api").info("request", path="/\x1b\n")
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_error_shows_no_values(form: Literal["text", "json"], capsys: pytest.CaptureFixture[str]) -> None:
+    """Variables of the frames may hold tokens and addresses of cameras."""
+
+    def fail(address: str) -> None:
+        raise ValueError(len(address))
+
+    set_up_logs(Settings(log_format=form))
+    try:
+        fail("rtsp://anna:" + "secret".upper() + "@camera")
+    except ValueError:
+        structlog.get_logger("api").exception("failed")
+    text = capsys.readouterr().err
+    assert "ValueError" in text and "in fail" in text.replace('"name": "', "in ")
+    assert "SECRET" not in text
