@@ -68,7 +68,8 @@ class LightViewer:
         """Connect as the answer says; raises TimeoutError."""
         self._loop = asyncio.get_running_loop()
         self.learn(answer)
-        self.video_ssrc, self.audio_ssrc = (int(value) for value in re.findall(r"a=ssrc:(\d+) cname", answer))
+        ssrcs = [int(value) for value in re.findall(r"a=ssrc:(\d+) cname", answer)]
+        self.video_ssrc, self.audio_ssrc = ssrcs[0], ssrcs[-1]  # the same where there is no sound
         (fingerprint,) = set(re.findall(r"a=fingerprint:sha-256 (\S+)", answer))
         active = "a=setup:passive" in answer
         self._dtls = DtlsSession(IDENTITY, active=active, fingerprints=(("sha-256", fingerprint),))

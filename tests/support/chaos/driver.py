@@ -1,0 +1,114 @@
+"""One run of chaos: all lobbies and viewers are there, waves of strikes with a calm after each, and the end of all."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.support.chaos import config, host_strikes, people_strikes, process_strikes
+from tests.support.chaos.ending import Ending
+from tests.support.chaos.processes import census
+from tests.support.chaos.schedule import KINDS, Strike
+from tests.support.chaos.watch import SETTLE_S, Watch
+from tests.support.chaos.world import FIRST, World
+
+START_S = 60.0
+CALM_S = 40.0  # at most, until everybody sees and the books are true; each has its own shorter deadline
+DESK = {"kind": "desktop", "application": "ico", "width": 320, "height": 240, "fps": 15}
+SMALL = [{"name": "main", "width": 320, "height": 180, "fps": 15}]
+
+Act = Callable[[World, Strike], Awaitable[None]]
+ACTS: dict[str, Act] = {
+    name: getattr(room, name)
+    for name in KINDS
+    for room in (process_strikes, host_strikes, people_strikes)
+    if hasattr(room, name)
+}
+
+
+class Driver:
+    """`world` holds what was found."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.watch = Watch(world)
+        self.ending = Ending(world, self.watch)
+        self._pss: list[tuple[int, int]] = []
+
+    async def set_up(self) -> None:
+        """A host with all lobbies, each watched over WHEP and RTSP."""
+        world = self.world
+        world.plane.config.write_text(config.config(world.media.parent))
+        await asyncio.gather(world.camera.start(), world.plane.start())
+        await self.ending.note_idle()
+        for key, request in self._requests().items():
+            if await world.book.create(key, request) is None:
+                raise AssertionError(f"lobby {key} could not be created: {world.log[-1]}")
+        for key in FIRST:
+            world.view("whep", key)
+            world.view("rtsp", key)
+        await self._until("everybody sees a picture", self._dark, START_S)
+
+    def _requests(self) -> dict[str, dict[str, Any]]:
+        test = {"kind": "test", "width": 320, "height": 180, "fps": 15}
+        return {
+            "hard": {"source": test, "encoders": {"hardware": "prefer", "when_full": "fallback"}},
+            "soft": {"source": test, "encoders": {"hardware": "forbid"}},
+            "desk": {"source": DESK},
+            "film": {"source": {"kind": "file", "path": str(self.world.media)}, "renditions": SMALL},
+            "cam": {"source": {"kind": "rtsp", "url": self.world.camera.url}, "renditions": SMALL},
+        }
+
+    async def wave(self, strikes: tuple[Strike, ...]) -> None:
+        """Strikes at their times, then a calm."""
+        world, began = self.world, time.monotonic()
+        for strike in strikes:
+            await asyncio.sleep(began + strike.at - time.monotonic())
+            world.note(f"{strike}")
+            world.struck[strike.kind] += 1
+            await ACTS[strike.kind](world, strike)
+        await self.calm()
+
+    async def calm(self) -> None:
+        """What was begun ends, faults go: then everybody has a picture and the books are true."""
+        world = self.world
+        await world.rest()
+        await world.plane.ask("PUT", "/api/v1/system/simulated/faults", people_strikes.CALM)
+        await world.plane.ask("POST", "/api/v1/devices/simulated:0/retry", {})
+        world.note("calm")
+        await self._until("everybody sees a picture", self._dark, CALM_S)
+        await world.book.settle()
+        await self._until("the books are true", self.ending.untrue, SETTLE_S)
+        await world.rest()
+        self.ending.measure()
+        world.note(f"calm is over, {census(world.plane.pid)}")
+
+    async def tear_down(self) -> None:
+        """Everybody leaves, all lobbies are deleted, and what is left is as it was before them."""
+        world = self.world
+        for viewer in world.viewers:
+            await viewer.stop()
+        for key in list(world.book.entries):
+            await world.book.delete(key)
+        await self._until("nothing is left", self.ending.left, SETTLE_S)
+        code = await world.plane.kill(signal.SIGINT, 30.0)
+        if code != 0:
+            world.finding(f"the control plane ended by SIGINT with {code}")
+        await self._until("nobody is left", self.ending.alive, SETTLE_S)
+
+    async def _dark(self) -> list[str]:
+        """Viewers who see nothing now; the watch says who sees nothing for too long."""
+        return [f"{one.name}: {one.doing}" for one in self.world.viewers if one.dark_s > 1.5]
+
+    async def _until(self, what: str, look: Callable[[], Awaitable[list[str]]], deadline_s: float) -> None:
+        """A state that must come; else it is a finding."""
+        began = time.monotonic()
+        while wrong := await look():
+            if time.monotonic() - began > deadline_s * self.world.lag.slowness:
+                for one in wrong:
+                    self.world.late(f"not so after {time.monotonic() - began:.0f} s: {what}: {one}")
+                return
+            await asyncio.sleep(0.2)
