@@ -130,5 +130,8 @@ def test_ice_servers_are_read_from_links(opened: Page) -> None:
     ],
 )
 def test_events_have_words_and_steps_are_known(opened: Page, event: dict[str, Any], text: str, step: bool) -> None:
-    words = "async (event) => { const f = await import('/static/format.js'); return [f.eventText(event), f.isStep(event)] }"
+    words = """async (event) => {
+      const { eventText, isStep } = await import('/static/format.js');
+      return [eventText(event), isStep(event)];
+    }"""
     assert opened.evaluate(words, event) == [text, step]
