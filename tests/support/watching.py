@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from tests.support.host import wait_for
 from tests.support.rtsp_viewer import RtspViewer, TrackCount
 
+ALIVE_S = 10.0  # between signs of life to the server
+
 
 class Watcher:
     """`track` and `sound` count what came; `arrived` has the time of each frame of the picture (monotonic seconds)."""
@@ -59,9 +61,13 @@ class Watcher:
         self._thread.join(10)
 
     def _watch(self) -> None:
+        said = time.monotonic()
         try:
             while not self._stop.is_set():
                 seen = self.track.frames
+                if time.monotonic() - said > ALIVE_S:
+                    self.viewer.ask("OPTIONS", self.viewer.url)
+                    said = time.monotonic()
                 self.viewer._fill()
                 while self.viewer.buffer[:1] == b"$" and self.viewer._take_packet():
                     pass
