@@ -202,8 +202,7 @@ class Lobby:
             log.exception("lobby failed", lobby=self.id)
             if not self.leaving:
                 self.stage = None
-                hint = "The host's log has the details."
-                self._degrade(Loss(LossKind.FINAL, "host.fault", "an error of the host itself", hint=hint))
+                self._degrade(Loss(LossKind.FINAL, "host.fault", "an error of the host itself", hint="See its log."))
 
     async def _live(self) -> None:
         while not self._stopping.done():
