@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import BUNNY, CONFIG
+from tests.end_to_end.conftest import BUNNY
+from tests.end_to_end.conftest import CONFIG as COMMON
 from tests.support.host import ROOT, Host, running_host, wait_for
 from tests.support.rtsp_viewer import RtspViewer
 from tests.support.watching import Watcher, watching
@@ -25,6 +26,8 @@ from tests.support.whep_watcher import WhepWatcher, whep_watching
 
 pytestmark = pytest.mark.process
 
+# These viewers give no sign of life, and a busy machine needs its time to start a host.
+CONFIG = COMMON + "[egress]\nviewer_silence_s = 300\n"
 TEST = {"kind": "test", "width": 320, "height": 240}
 DESKTOP = {"kind": "desktop", "application": "ico", "width": 320, "height": 240}
 FILE = {"kind": "file", "path": str(BUNNY)}
@@ -190,7 +193,7 @@ def test_a_host_that_cannot_start_ends_nothing(tmp_path: Path) -> None:
             host.kill()
             words = [sys.executable, "-m", "steadycast", "serve", "--port", "0", "--state", str(tmp_path)]
             words += ["--rtsp-port", str(other.getsockname()[1]), "--config", str(tmp_path / "config.toml")]
-            failed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+            failed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
             assert failed.returncode == 2 and "is in use" in failed.stderr, failed
             assert all(psutil.pid_exists(pid) for pid in workers)
             host = stack.enter_context(running_host(CONFIG, kept=tmp_path))
