@@ -14,6 +14,7 @@ from steadycast.errors import CallerError, NotFoundError, RefusedError
 from steadycast.lifecycle import ViewerState
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.store import ReceiptFilter
+from steadycast.lobbies.survival_views import AdoptionView
 from steadycast.lobbies.views import (
     Deleted,
     LobbiesStatistics,
@@ -68,6 +69,7 @@ class PageLobbies(MemoryDevices):
     def __init__(self) -> None:
         super().__init__()
         self.events = EventLog()
+        self.adoption: AdoptionView | None = None
         self.views: dict[str, LobbyView] = {}
         self.viewers: dict[str, ViewerView] = {}
         self.peers: dict[str, RTCPeerConnection] = {}
