@@ -15,6 +15,7 @@ import structlog
 
 from steadycast.errors import ConflictError, SteadycastError
 from steadycast.lobbies.carrying import Carrier
+from steadycast.lobbies.choose import COPY
 from steadycast.lobbies.feed import NO_TRACK, Failed, Feed, Swap
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.mending import Mender
@@ -148,7 +149,7 @@ class Crossing:
             self._instances.close(instance)
             way.swap = None
             return
-        seconds = TAKEN_S if feed.encode is not None else self._copy_s()
+        seconds = self._copy_s() if feed.track == COPY else TAKEN_S
         way.why = await self._swapper.switch(feed, way.swap, seconds)
 
     async def _beside(self, way: _Way, new: Stage) -> Instance | None:

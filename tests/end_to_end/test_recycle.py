@@ -68,11 +68,12 @@ def source(request: pytest.FixtureRequest, bunny: Path) -> Iterator[dict[str, An
         with camera("--codec", "h264", "--audio", "opus") as url:
             yield {"kind": "rtsp", "url": url}
         return
-    yield {
+    sources: dict[str, dict[str, Any]] = {
         "test": SMALL,
         "desktop": {"kind": "desktop", "application": "ico", "width": 320, "height": 240},
         "file": {"kind": "file", "path": str(bunny)},
-    }[request.param]
+    }
+    yield sources[request.param]
 
 
 def test_nobody_notices(host: Host, source: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,9 +27,9 @@ from steadycast.model import RecycleCause, WorkerKind
 PLAIN = RecycleSettings(age_s=1000, egress_age_s=2000, uses=100, memory_bytes=1 << 30, descriptors=500, jitter=0.1)
 
 
-def lobby(name: str = "w", **changes: object) -> WorkerFacts:
+def lobby(name: str = "w", **changes: Any) -> WorkerFacts:
     facts = WorkerFacts(name, WorkerKind.LOBBY, f"lobby of {name}", 10.0, 1, 1 << 20, 20)
-    return replace(facts, **changes)  # type: ignore[arg-type]
+    return replace(facts, **changes)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def lobby(name: str = "w", **changes: object) -> WorkerFacts:
         ({"suggestion": Suggestion(RecycleCause.FINDING, "it copies"), "memory": 1 << 31}, RecycleCause.FINDING),
     ],
 )
-def test_each_limit_is_a_cause(changes: dict[str, object], cause: RecycleCause | None) -> None:
+def test_each_limit_is_a_cause(changes: dict[str, Any], cause: RecycleCause | None) -> None:
     found = reason(lobby(**changes), PLAIN)
     assert (None if found is None else found[0]) is cause
 

@@ -1,0 +1,210 @@
+"""A lobby's worker is replaced: whatever fails on the way the one before goes on, and every seat ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from steadycast.config.lobby_change import LobbyChange
+from steadycast.errors import ConflictError, EncoderError, SourceError, SteadycastError, WorkerError
+from steadycast.lobbies import crossing, swap
+from steadycast.model import EncoderFault, RecycleCause, Rendition, WorkerKind
+from steadycast.workers.messages import AttachReader, BusTaken, CloseRendition, OpenBus, OpenRendition, ShowSource
+from tests.support.lobby_room import OFFER, OpenRoom, Room
+from tests.support.memory_encoding import SOFTWARE, MemoryEncoding
+from tests.support.stand_in_workers import StandIn
+from tests.unit.lobbies.test_lobby_moves import Scene, Weather, descriptors
+
+
+async def watched(open_room: OpenRoom, encoding: MemoryEncoding, **create: Any) -> Room:
+    room = await open_room(encoding=encoding)
+    await room.create(key="k", **create)
+    await room.state("k", "STREAMING")
+    await room.lobbies.whep_offer("k", OFFER)
+    return room
+
+
+def alive(room: Room) -> list[StandIn]:
+    return [worker for worker in room.workers() if worker.ready]
+
+
+def told(room: Room, name: str) -> list[dict[str, Any]]:
+    return [event.data for event in room.lobbies.events._ring if event.name == name]
+
+
+async def test_make_before_break(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding)
+    (old,) = alive(room)
+    done = await room.lobbies.recycle("k")
+    assert done.made_before_break and done.old_worker == old.id and done.receipt is not None
+    (new,) = alive(room)
+    assert new is not old and done.new_worker == new.id
+    assert [seat.pid for seat in encoding.seats.values()] == [new.pid]
+    assert old.told(CloseRendition), "what it encoded is closed before it ends"
+    view = room.lobbies.get("k")
+    assert (view.recycles, view.crashes, view.generation, view.viewers) == (1, 0, 2, 1)
+    assert [data["how"] for data in told(room, "lobby.recycled")] == ["seamless"]
+    epochs = {bus.epoch for bus in room.egress.told(OpenBus)}
+    assert len(epochs) == 2
+    assert room.lobbies.statistics().recycles_total == {("person", "seamless"): 1}
+
+
+async def test_the_only_seat_goes_over_and_is_never_two(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=1)
+    room = await watched(open_room, encoding, encoders={"hardware": "require", "when_full": "refuse"})
+    done = await room.lobbies.recycle("k")
+    assert not done.made_before_break and done.why is not None and "main" in done.why
+    assert encoding.ends["renewed"] == 1 and len(encoding.on("gpu")) == 1
+    assert room.lobbies.get("k").viewers == 1
+    assert [data["how"] for data in told(room, "lobby.recycled")] == ["paused"]
+
+
+async def test_software_is_beside_where_hardware_is_full(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=1)
+    room = await watched(open_room, encoding)
+    assert (await room.lobbies.recycle("k")).made_before_break
+    assert [seat.device for seat in encoding.seats.values()] == [SOFTWARE]
+
+
+async def test_a_source_that_does_not_show_changes_nothing(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding)
+    (old,) = alive(room)
+
+    def refuse(worker: StandIn, message: Any) -> None:
+        if isinstance(message, ShowSource):
+            raise SourceError("source.busy", "The camera is busy.")
+
+    room.supervisor.prepare = lambda worker: setattr(worker, "script", refuse)
+    with pytest.raises(SteadycastError, match="busy"):
+        await room.lobbies.recycle("k")
+    assert alive(room) == [old] and len(encoding.seats) == 1
+    assert room.lobbies.get("k").recycles == 0
+    assert [data["how"] for data in told(room, "lobby.recycled")] == ["failed"]
+
+
+async def test_a_bus_that_is_not_taken_brings_all_back(open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossing, "TAKEN_S", 0.1)
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding)
+    (old,) = alive(room)
+    room.egress.holds_back = True
+    with pytest.raises(WorkerError) as failed:
+        await room.lobbies.recycle("k")
+    assert failed.value.code == "recycle.failed" and "keyframe" in (failed.value.why or "")
+    room.egress.holds_back = False
+    await room.until(lambda: alive(room) == [old] and len(encoding.seats) == 1)
+    assert [seat.pid for seat in encoding.seats.values()] == [old.pid]
+    assert room.lobbies.get("k").viewers == 1
+    assert (await room.lobbies.recycle("k")).made_before_break
+
+
+async def test_delete_wins(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding)
+    room.egress.holds_back = True
+    running = asyncio.create_task(room.lobbies.recycle("k"))
+    await room.until(lambda: len(alive(room)) == 2)
+    await room.until(lambda: len([one for one in room.egress.told(OpenBus) if one.track.endswith("/main")]) == 2)
+    deleted = await room.lobbies.delete("k")
+    assert deleted.state == "DESTROYED" and not alive(room) and not encoding.seats
+    with pytest.raises(SteadycastError):
+        await running
+
+
+async def test_the_other_one_takes_over_where_the_first_dies(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding)
+    (old,) = alive(room)
+    room.egress.holds_back = True
+    running = asyncio.create_task(room.lobbies.recycle("k"))
+    await room.until(lambda: len([one for one in room.egress.told(OpenBus) if one.track.endswith("/main")]) == 2)
+    old.die()
+    for one in room.egress.told(OpenBus):
+        room.egress.say(BusTaken(one.track, one.bus))
+    assert (await running).new_worker != old.id
+    view = room.lobbies.get("k")
+    assert (view.state, view.viewers, view.crashes, view.restarts) == ("STREAMING", 1, 1, 0)
+
+
+async def test_a_lobby_that_starts_is_not_replaced(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1))
+    await room.create(key="k")
+    with pytest.raises(ConflictError):
+        await room.lobbies.recycle("k")
+
+
+async def test_a_change_that_no_encoder_takes_is_taken_back(open_room: OpenRoom) -> None:
+    encoding = MemoryEncoding(gpu=2)
+    room = await watched(open_room, encoding, renditions=[{"name": "main", "bitrate_kbps": 300}])
+    (worker,) = alive(room)
+    worker.script = _refuses_above(500)
+    changed = LobbyChange(renditions=(Rendition("main", bitrate_kbps=400),))
+    assert (await room.lobbies.change("k", changed)).done == ("main opened anew",)
+    (stored,) = await room.store.lobbies()
+    assert "400" in stored.request
+    assert len(worker.told(AttachReader)) >= 2 and len(encoding.seats) == 1
+
+
+def _refuses_above(kbps: int) -> Any:
+    def script(worker: StandIn, message: Any) -> None:
+        if isinstance(message, OpenRendition) and (message.rendition.bitrate_kbps or 0) > kbps:
+            raise EncoderError(EncoderFault.OPEN, "too much")
+
+    return script
+
+
+class Storm(Weather):
+    """The same, and workers are replaced and renditions changed meanwhile."""
+
+    async def step(self) -> None:
+        if self.dice.random() < 0.15:
+            self.tasks.append(asyncio.create_task(self._recycle()))
+        elif self.dice.random() < 0.1:
+            self.tasks.append(asyncio.create_task(self._change(self.dice.randrange(100, 900))))
+        await super().step()
+
+    async def _recycle(self) -> None:
+        await self.room.lobbies.recycle("k", RecycleCause.AGE)
+
+    async def _change(self, kbps: int) -> None:
+        change = LobbyChange(renditions=(Rendition("main", bitrate_kbps=kbps),))
+        await self.room.lobbies.change("k", change)
+
+
+@pytest.mark.parametrize("seed", range(16))
+async def test_whatever_comes_every_seat_ends_once(
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(swap, "TAKEN_S", 0.02)
+    monkeypatch.setattr(crossing, "TAKEN_S", 0.02)
+    encoding = MemoryEncoding(gpu=1, other=1)
+    room = await open_room(encoding=encoding, workers={"restarts": 1000}, egress={"workers": 2})
+    lobby = await room.create(key="k")
+    await room.state("k", "STREAMING")
+    storm = Storm(Scene(room, lobby.id), seed)
+    before = descriptors()
+    for _ in range(150):
+        await storm.step()
+    for worker in room.supervisor.workers:
+        worker.script = lambda worker, message: None
+    results = await asyncio.gather(*storm.tasks, return_exceptions=True)
+    for result in results:
+        assert not isinstance(result, Exception) or isinstance(result, SteadycastError), repr(result)
+    for egress in room.workers(WorkerKind.EGRESS):
+        egress.holds_back = False
+    for one in room.lobbies.list_viewers(limit=1000).items:
+        await room.lobbies.end_viewer(one.id, "left")
+    await room.until(lambda: not encoding.seats)
+    feeds = next(room.lobbies._entries.lobbies()).feeds
+    await room.until(lambda: not feeds._shelf._feeds and not feeds._carrier._tasks and not feeds._instances._tasks)
+    await room.until(lambda: len(alive(room)) == 1)
+    assert not feeds._instances._early and not feeds._coming
+    for stand_in in room.supervisor.started:
+        while stand_in.fds:
+            os.close(stand_in.fds.pop())
+    assert descriptors() <= before
