@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steadycast.errors import NotFoundError, RefusedError
 from steadycast.leases.quota import Lease, Quota
@@ -15,11 +15,13 @@ from steadycast.lobbies.views import Deleted
 
 @dataclass(eq=False)
 class Entry:
-    """A lobby, its place in the quota, and its end once somebody asked for it."""
+    """A lobby, its place in the quota, and its end once somebody asked for it; `changing` is held while its request
+    changes."""
 
     lobby: Lobby
     lease: Lease
     ending: asyncio.Task[Deleted] | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Entries:
@@ -63,6 +65,10 @@ class Entries:
             hint = "Delete one, or raise the limit."
             raise RefusedError("limit.lobbies", "Too many lobbies.", why=why, hint=hint, retry_after=30)
         return lease
+
+    def bear(self, id: str) -> Lease:
+        """The place of one that was there before this host, however many there are."""
+        return self._quota.bear(id, time.time())
 
     def resize(self, limit: int) -> None:
         """Another limit; those that are there stay."""

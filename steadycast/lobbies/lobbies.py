@@ -245,11 +245,9 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     def _brought_back(self, stored: StoredLobby) -> Lobby | None:
         try:
             request = LobbySettings.model_validate_json(stored.request)
-            return self._made(stored, request, self._admit(stored.id))
+            return self._made(stored, request, self._entries.bear(stored.id))
         except ValidationError as error:
             log.error("a stored lobby is left out: it cannot be read", lobby=stored.id, problems=error.error_count())
-        except SteadycastError as error:
-            log.error("a stored lobby is left out", lobby=stored.id, code=error.code, what=error.what)
         return None
 
     def _begin(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from steadycast.config.lobby_change import LobbyChange
+from steadycast.config.settings import LobbySettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies import showing
 from steadycast.lobbies.entries import Entries
-from steadycast.lobbies.store import StoredLobby
+from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.viewers import Viewers
 from steadycast.lobbies.views import Changed, Recycled
 from steadycast.model import RecycleCause
@@ -47,19 +47,19 @@ class Renewing:
         Raises NotFoundError `lobby.unknown`, CallerError as `create`, ConflictError where it ends, RefusedError
         (`store.*`, no encoder), WorkerError and SourceError where the new one does not show: all is as it was then.
         """
-        lobby = self._entries.lobby(id_or_key)
+        entry = self._entries.find(id_or_key)
+        async with entry.changing:  # the next one changes what this one makes of it
+            return await self._change(entry.lobby, change)
+
+    async def _change(self, lobby: Lobby, change: LobbyChange) -> Changed:
         lobby.refuse_if_leaving()
-        before = lobby.request
-        request = change.of(before)
+        before, request = lobby.request, change.of(lobby.request)
         await self._parts.staging.vet(request)
-        stored = next((one for one in await self._parts.store.lobbies() if one.id == lobby.id), None)
-        if stored is None:  # of the config, which could not be stored
-            stored = StoredLobby(lobby.id, before.key, lobby.created, "", True)
-        await self._parts.store.put_lobby(replace(stored, request=request.model_dump_json()))
+        await self._parts.store.change_lobby(lobby.id, request.model_dump_json())
         try:
             done = await lobby.change(request)
         except BaseException:
-            await self._store_again(replace(stored, request=before.model_dump_json()))
+            await self._store_again(lobby.id, before)
             raise
         return Changed(showing.lobby(lobby, self._viewers.of(lobby)), done)
 
@@ -71,8 +71,8 @@ class Renewing:
         total.update({(cause.value, DRAINED): count for cause, count in self._parts.egresses.recycled.items()})
         return dict(total)
 
-    async def _store_again(self, stored: StoredLobby) -> None:
+    async def _store_again(self, lobby: str, before: LobbySettings) -> None:
         try:
-            await self._parts.store.put_lobby(stored)
+            await self._parts.store.change_lobby(lobby, before.model_dump_json())
         except SteadycastError as error:
-            log.error("a lobby is not stored as it is", lobby=stored.id, code=error.code, what=error.what)
+            log.error("a lobby is not stored as it is", lobby=lobby, code=error.code, what=error.what)

@@ -68,6 +68,10 @@ class Store:
         """Keep a lobby, in place of the one with the same id. Raises as `add_lobby`."""
         await self._db.write("INSERT OR REPLACE INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby))
 
+    async def change_lobby(self, id: str, request: str) -> None:
+        """Keep another request of a lobby; one that was forgotten meanwhile stays so. Raises as `add_lobby`."""
+        await self._db.write("UPDATE lobbies SET request = ? WHERE id = ?", (request, id))
+
     async def remove_lobby(self, id: str) -> None:
         """Forget a lobby."""
         await self._db.write("DELETE FROM lobbies WHERE id = ?", (id,))
