@@ -22,8 +22,9 @@ from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.ladder import LOOK_S
 from steadycast.workers.launch import Launched, at_socket
-from steadycast.workers.leftovers import Leftover, end_leftover, find_leftovers
+from steadycast.workers.leftovers import Leftover, Leftovers, end_leftover, find_leftovers
 from steadycast.workers.messages import TakeStock
 from steadycast.workers.messages.stock import DisplayStock, EgressStock, LobbyStock, Stock
 from steadycast.workers.process import Process
@@ -84,8 +85,7 @@ class Muster:
         """All at once, because nobody should wait behind one that hangs; each within `adopt_s`. Those that are not
         adopted are gone when this returns."""
         began = time.monotonic()
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._around.looks, find_leftovers, self._around.runtime)
+        found = await self._find()
         self._swept += found.swept
         answers = await asyncio.gather(*(self._one(leftover) for leftover in found.leftovers))
         adopted = tuple(one for one in answers if isinstance(one, Adopted))
@@ -93,6 +93,16 @@ class Muster:
         for receipt in ended:
             log.warning(NOT_ADOPTED, worker=receipt.worker, pid=receipt.pid, cause=receipt.cause, clean=receipt.clean)
         return Adoption(adopted, ended, tuple(self._swept[:SWEPT]), time.monotonic() - began)
+
+    async def _find(self) -> Leftovers:
+        """Where the kernel does not answer in time, those that are written down: the others end by themselves."""
+        looking = asyncio.get_running_loop().run_in_executor(self._around.looks, find_leftovers, self._around.runtime)
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await looking
+        except TimeoutError:
+            log.error("not all that was left can be looked for", within_s=LOOK_S)
+            return Leftovers(tuple(Leftover(record) for record in records.read_all(self._around.runtime)), ())
 
     async def _one(self, leftover: Leftover) -> Adopted | Receipt:
         record = leftover.record

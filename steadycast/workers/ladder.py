@@ -65,7 +65,7 @@ class Ladder:
         `ask` says End to the worker and returns False where nobody hears it.
         """
         if self.process is not None and not self.process.exited.done():
-            await asyncio.gather(self._remember(), self._measure())
+            await asyncio.gather(self._note_family(), self._measure())
             await self._end_process(self.process, ask)
         if self.process is not None and self.process.popen is None:
             await self._wait_until_reaped()
@@ -81,9 +81,16 @@ class Ladder:
                 await process.wait(self.settings.term_s)
         if not process.exited.done():
             with self._rung("kill"):
-                await self._remember()
+                await self._note_family()
                 process.send(signal.SIGKILL)
                 await process.wait(self.settings.kill_s)
+
+    async def _note_family(self) -> None:
+        """Before it ends, as descendants can be known by it. Where the kernel does not answer it ends all the same."""
+        try:
+            await self._remember()
+        except (TimeoutError, OSError) as error:
+            self.rungs.append(Rung("family", time.time(), LOOK_S, f"it could not be looked at: {error!r}"))
 
     async def _measure(self) -> None:
         now = await self.gauge.measure(self.record.pid)
