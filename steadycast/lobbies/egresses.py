@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -109,7 +108,7 @@ class Egresses:
             if stock.order is None:
                 self._crew.keep(egress)
                 continue
-            egress.ordered(stock.order, stock.udp_port, max(0.0, time.time() - egress.worker.started))
+            egress.ordered(stock.order, stock.udp_port, egress.worker.age_s)
             if stock.draining:
                 going.append(egress)
             elif stock.order == order and len(self._places) < most:

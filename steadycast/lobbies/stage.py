@@ -170,7 +170,7 @@ class Stage(Holder):
         """Go on with a worker that was told its source, as `go_on`."""
         assert stock.order is not None
         self.epoch = stock.order.epoch
-        self.since = time.monotonic() - max(0.0, time.time() - worker.started)
+        self.since = time.monotonic() - worker.age_s
         self.uses = len(stock.instances)
         if stock.ready is not None:
             self.heard(stock.ready, Descriptors())

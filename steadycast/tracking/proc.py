@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,11 @@ def start_time(pid: int) -> int | None:
     """With the pid it names a process for good: a recycled pid has another start time."""
     found = stat(pid)
     return found.start_time if found else None
+
+
+def age(started: int) -> float:
+    """Seconds since a start time of this boot, whatever the wall clock said meanwhile."""
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK"))
 
 
 def is_same(pid: int, started: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steadycast.model import WorkerKind
+from steadycast.tracking import proc
 from steadycast.workers.records import WorkerRecord
 
 
@@ -36,3 +37,8 @@ class Recorded:
     def started(self) -> float:
         """Unix seconds."""
         return self._record.started
+
+    @property
+    def age_s(self) -> float:
+        """Since its process began; the wall clock may have jumped meanwhile."""
+        return proc.age(self._record.start_time)

@@ -121,3 +121,11 @@ def test_a_pidfd_names_its_process(sleeper: subprocess.Popen[bytes]) -> None:
         assert proc.pidfd_target(0) is None
     finally:
         os.close(pidfd)
+
+
+def test_the_age_of_a_process_is_of_no_wall_clock(sleeper: subprocess.Popen[bytes]) -> None:
+    started = proc.start_time(sleeper.pid)
+    assert started is not None
+    assert 0 <= proc.age(started) < 600
+    first = proc.start_time(1)
+    assert first is not None and abs(proc.age(first) - (time.time() - psutil.Process(1).create_time())) < 60
