@@ -18,9 +18,7 @@ SHOWN = 200  # characters of one value
 _SECRET_NAME = re.compile(r"(?i)(^|[._-])(pass|password|pwd|token|token_hash|secret|credential|api_?key)$")
 _ANY_USERINFO = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/?#\s]*@")
 _USERINFO = re.compile(r"(?i)\b(rtsps?://)[^/?#\s]*@")
-
 _ADDRESS = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>]+")
-_ANY_USERINFO = re.compile(r"(?i)^([a-z][a-z0-9+.-]*://)[^/?#]*@")
 
 
 def masked_url(url: str) -> str:

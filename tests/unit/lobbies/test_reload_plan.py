@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from steadycast.config.effects import When
 from steadycast.config.settings import LobbySettings, Settings
+from steadycast.lobbies.mask import shown_value
 from steadycast.lobbies.reload_views import Step
 from steadycast.lobbies.reloading import ReloadPlan, RunningLobby, plan_reload
 from steadycast.model import DesktopSource, EncodePolicy, HardwareUse, Rendition, RtspSource, TestSource
@@ -178,3 +179,8 @@ def test_secrets_of_settings_are_masked() -> None:
     assert "secret-0000" not in repr(found.settings)
     assert len(found.settings) == 4
     assert all(step.new and step.new.endswith("(another)") for step in found.settings)
+
+
+def test_addresses_within_a_value_are_masked() -> None:
+    shown = shown_value("play --from https://u:hunter2@example/x --to srt://a:hunter2@b and ftp://c:hunter2@d")
+    assert "hunter2" not in shown and shown.count("***") == 3
