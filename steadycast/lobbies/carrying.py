@@ -105,13 +105,22 @@ class Carrier:
         finally:
             if feed.opening is me:
                 feed.opening = None
+        there = feed.instance
+        if there is not None and there.stage is stage:  # a move was quicker
+            self._instances.close(instance)
+            return there
         feed.instance = instance
         return instance
 
     async def lay(self, feed: Feed, instance: Instance, egress: Egress, name: str) -> Bus:
-        """A connected pair of sockets: the egress worker reads one end, the lobby worker writes into the other."""
+        """A connected pair of sockets: the egress worker reads one end, the lobby worker writes into the other. Raises
+        SteadycastError."""
         key, epoch = self.key(feed.track), instance.stage.epoch
-        reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # descriptors or memory, of this process or of all
+            what = f"No bus can be laid for {feed.track}."
+            raise WorkerError("bus.open", what, why=error.strerror, hint="ulimit -n", retry_after=1) from None
         with reading, writing:
             await egress.open_bus(key, epoch, instance.info, name, reading.detach())
             await instance.stage.attach(instance.name, name, writing.detach())

@@ -16,7 +16,7 @@ import structlog
 from steadycast.errors import ConflictError, SteadycastError
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.choose import COPY
-from steadycast.lobbies.feed import NO_TRACK, Failed, Feed, Swap
+from steadycast.lobbies.feed import NO_TRACK, Failed, Feed, Swap, after
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
@@ -114,8 +114,7 @@ class Crossing:
     ) -> bool:
         feed = way.feed
         try:
-            if earlier is not None:
-                await asyncio.wait({earlier})
+            await after(set() if earlier is None else {earlier})
             try:
                 await self._begin(way, new)
             except SteadycastError as error:
@@ -123,8 +122,10 @@ class Crossing:
             way.begun.set()
             goes = await asyncio.shield(decided)
             if way.swap is None:
+                if goes:
+                    self._leave(feed, new, waits=way.waits)
                 return goes
-            if goes and not way.swap.instance.dead:
+            if goes and not way.swap.instance.dead and not feed.ends:
                 self._swapper.take_over(feed, way.swap)
                 return True
             await self._swapper.go_back(feed, way.swap)
@@ -165,23 +166,28 @@ class Crossing:
 
     async def _arrive(self, ways: list[_Way], old: Stage, new: Stage, decided: asyncio.Future[bool]) -> Crossed:
         decided.set_result(True)
-        await self._all_done(ways)
-        waiting = [way.feed for way in ways if way.waits]
-        for feed in self._shelf:
-            instance = feed.instance
-            if instance is None or instance.stage is not old:
-                continue
-            feed.instance = None
-            if not feed.holds:
-                self._shelf.close_soon(feed)
-            elif feed in waiting and feed.encode is not None:
-                feed.legacy = self._instances.pass_on(instance, self._opener.request(feed, feed.encode, new))
-        told = [failed for way in ways for failed in way.told()]
-        lost = {failed.track for failed in told}
-        told += await self._carrier.renew_all(feed for feed in self._shelf if feed.track not in lost)
-        await self._instances.settle(CLOSE_S)
-        self._instances.stage_lost(old)
-        return Crossed(True, None, tuple(feed.track for feed in waiting), tuple(told))
+        try:
+            await self._all_done(ways)
+            for feed in self._shelf:
+                self._leave(feed, new)
+            told = [failed for way in ways for failed in way.told()]
+            lost = {failed.track for failed in told}
+            told += await self._carrier.renew_all(feed for feed in self._shelf if feed.track not in lost)
+            await self._instances.settle(CLOSE_S)
+        finally:
+            self._instances.stage_lost(old)
+        return Crossed(True, None, tuple(way.feed.track for way in ways if way.waits), tuple(told))
+
+    def _leave(self, feed: Feed, new: Stage, *, waits: bool = False) -> None:
+        """What is still elsewhere is let go of; who waits for a seat gets its own. At once, before anybody opens it."""
+        instance = feed.instance
+        if instance is None or instance.stage is new:
+            return
+        feed.instance = None
+        if not feed.holds:
+            self._shelf.close_soon(feed)
+        elif waits and feed.encode is not None:
+            feed.inherit(self._instances.pass_on(instance, self._opener.request(feed, feed.encode, new)))
 
     async def _return(self, ways: list[_Way], old: Stage, new: Stage, decided: asyncio.Future[bool]) -> None:
         """All as it was, as far as the old stage lives."""
@@ -191,11 +197,13 @@ class Crossing:
             feed.stop_opening()
         await self._all_done(ways)
         for feed in self._shelf:
-            if feed.instance is not None and feed.instance.stage is new:  # it was opened meanwhile
-                instance, feed.instance = feed.instance, None
+            instance = feed.instance
+            if instance is not None and (instance.stage is new or not old.works):  # new: it was opened meanwhile
+                feed.instance = None
                 self._instances.close(instance)
             self._mender.recover_soon(feed)
-        self._instances.stage_lost(new)
+        for stage in (new,) if old.works else (new, old):
+            self._instances.stage_lost(stage)
 
     async def _all_done(self, ways: list[_Way]) -> None:
         tasks = [way.task for way in ways if way.task is not None]

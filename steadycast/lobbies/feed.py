@@ -25,6 +25,17 @@ REPLACED_AT_ONCE = 5.0
 FACTS = frozenset({"instance", "moving", "closing", "closed"})  # fields of a feed that its state follows from
 
 
+async def after(tasks: set[asyncio.Task[Any]]) -> None:
+    """Wait for what moves a track already. Cut off it takes that along: who gives a track up knows only the last."""
+    try:
+        if tasks:
+            await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+
+
 def replacements(now: float) -> Budget:
     """How often something may be replaced."""
     return Budget(REPLACED_PER_S, REPLACED_AT_ONCE, now)
@@ -116,6 +127,11 @@ class Feed:
         return self.instance
 
     @property
+    def ends(self) -> bool:
+        """Whether it is closed, or about to be: nothing takes over any more."""
+        return self.closing or self.closed
+
+    @property
     def can_move(self) -> bool:
         """Whether another encoder may take over now: it is encoded, is watched, and does not move."""
         return self.seat is not None and self.moving is None and bool(self.holds)
@@ -143,10 +159,19 @@ class Feed:
         for task in busy:
             task.cancel()
         self.opening = None
+        self.refuse_legacy()
+        return busy
+
+    def inherit(self, legacy: Legacy) -> None:
+        """What is opened next gets this seat."""
+        self.refuse_legacy()
+        self.legacy = legacy
+
+    def refuse_legacy(self) -> None:
+        """Nothing is opened on the seat of the one before."""
         if self.legacy is not None:
             self.legacy.refuse()
             self.legacy = None
-        return busy
 
     def stop_waiting(self, egress: Egress) -> None:
         """This egress worker goes on with nothing of a swap: its bus is gone, or the worker is."""

@@ -8,7 +8,7 @@ from typing import Any
 from steadycast.errors import RefusedError, WorkerError
 from steadycast.lobbies.becoming import suits
 from steadycast.lobbies.carrying import Carrier
-from steadycast.lobbies.feed import Failed, Feed
+from steadycast.lobbies.feed import Failed, Feed, after
 from steadycast.lobbies.instances import Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
@@ -38,6 +38,10 @@ class Reopener:
     async def reopen(self, feed: Feed, encode: Rendition) -> tuple[Failed, ...]:
         """Make the track as `encode` from now on; answers with whom it cannot be brought to. Raises SteadycastError:
         it goes on as it was."""
+        if not feed.holds:  # nobody watches: whoever comes opens it like this
+            feed.encode = encode
+            await self._shelf.close(feed)
+            return ()
         earlier: set[asyncio.Task[Any]] = {task for task in (feed.moving, feed.opening) if task is not None}
         task = feed.moving = self._carrier.spawn(self._reopen(feed, encode, earlier))
         task.add_done_callback(lambda _: self._done(feed, task))
@@ -49,8 +53,7 @@ class Reopener:
         return await self._carrier.renew_all((feed,)) if feed.holds and self._carrier.stage is not None else ()
 
     async def _reopen(self, feed: Feed, encode: Rendition, earlier: set[asyncio.Task[Any]]) -> bool:
-        if earlier:
-            await asyncio.wait(earlier)
+        await after(earlier)
         stage, before, old = self._carrier.stage, feed.encode, feed.instance
         feed.encode = encode
         if stage is None or old is None or old.seat is None:
@@ -66,9 +69,11 @@ class Reopener:
         except BaseException:
             feed.encode = before
             raise
-        if new is None and feed.instance is old:
+        if new is None and feed.instance is old and not feed.holds:  # they left: it closes as it is
+            self._shelf.close_soon(feed)
+        elif new is None and feed.instance is old:
             feed.instance = None
-            feed.legacy = self._instances.pass_on(old, self._opener.request(feed, encode, stage))
+            feed.inherit(self._instances.pass_on(old, self._opener.request(feed, encode, stage)))
         return True
 
     def _done(self, feed: Feed, task: asyncio.Task[bool]) -> None:

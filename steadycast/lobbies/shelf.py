@@ -113,6 +113,7 @@ class Shelf:
             if busy:
                 await asyncio.wait(busy)
             if not feed.holds:  # else somebody came meanwhile and opens it again after us
+                feed.refuse_legacy()  # one that came while it waited for the lock
                 self._feeds.pop(feed.track, None)
                 feed.closed = True
                 if feed.tried.worth_keeping(time.monotonic()):

@@ -53,6 +53,8 @@ class Swapper:
         swap = Swap(new)
         try:
             why = await self.switch(feed, swap, TAKEN_S)
+            if feed.ends:
+                return "it was closed meanwhile"
             if why is None or (feed.instance is None and not new.dead):  # else nothing would be left
                 self.take_over(feed, swap)
                 return None
