@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import statistics
 import subprocess
@@ -15,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP_S = 20
 GOODBYE_S = 10.0
+WIDE = 300  # columns of a terminal that no table needs
 
 
 def make_clip(folder: Path) -> Path:
@@ -113,13 +114,19 @@ def load_of(pids: dict[str, int], receivers: Receivers, seconds: float) -> Load:
     )
 
 
+def cpu_exact(pid: int) -> float:
+    """Seconds of CPU that the threads of a process have used that it has now, to the nanosecond (schedstat)."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(title=title, title_justify="left")
+    """As Markdown, each row on one line."""
+    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:
         table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console(width=shutil.get_terminal_size((120, 20)).columns).print(table)
+    Console(width=WIDE).print(table)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -216,14 +216,15 @@ def running_host(
     kept: Path | None = None,
     before: Sequence[str] = (),
     more_env: Mapping[str, str] | None = None,
+    port: int = 0,
 ) -> Iterator[Host]:
-    """A host with this config (TOML), on free ports; stopped at the end. Its state folder is its own, or `kept`, which
-    stays. `before`: a program that becomes the host, like prlimit."""
+    """A host with this config (TOML), on free ports (or this HTTP `port`); stopped at the end. Its state folder is its
+    own, or `kept`, which stays. `before`: a program that becomes the host, like prlimit."""
     with contextlib.ExitStack() as ending:
         folder = str(kept or ending.enter_context(tempfile.TemporaryDirectory(prefix="sc-")))
         state = Path(folder)
-        words = [*before, sys.executable, "-m", "steadycast", "serve", "--port", "0", "--rtsp-port", "0"]
-        words += ["--state", folder]
+        words = [*before, sys.executable, "-m", "steadycast", "serve", "--port", str(port)]
+        words += ["--rtsp-port", "0", "--state", folder]
         if not lobbies:
             (state / "config.toml").write_text(config)
             words += ["--config", str(state / "config.toml")]
