@@ -89,7 +89,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         self._refused: Counter[str] = Counter()
         self._restarts_of_gone = 0
         self._recycles_of_gone: Counter[tuple[str, str]] = Counter()
-        self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses)
+        self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, parts.staging.supervisor.gauge)
         parts.receipts.on_residue = self.recycler.residue
 
     async def start(self, adoption: Adoption = NOTHING) -> None:

@@ -15,7 +15,7 @@ from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
 from steadycast.model import LobbyState, RecycleCause, WorkerKind
-from steadycast.tracking import proc
+from steadycast.tracking.gauge import Gauge
 
 log = structlog.get_logger("recycler")
 
@@ -35,8 +35,11 @@ class Recyclable(Protocol):
 class Recycler:
     """`start` it when the lobbies are there, `close` it before they end. `lobbies` gives all of them."""
 
-    def __init__(self, settings: HostSettings, lobbies: Callable[[], Iterable[Lobby]], egresses: Recyclable) -> None:
+    def __init__(
+        self, settings: HostSettings, lobbies: Callable[[], Iterable[Lobby]], egresses: Recyclable, gauge: Gauge
+    ) -> None:
         self._settings = settings
+        self._gauge = gauge
         self._lobbies = lobbies
         self._egresses = egresses
         self._policy = Recycling()
@@ -84,7 +87,7 @@ class Recycler:
 
     async def _of_lobby(self, worker: str, lobby: Lobby) -> WorkerFacts:
         stage, seats = lobby.stage, [feed.seat for feed in lobby.feeds.all()]
-        memory, descriptors = await asyncio.to_thread(_measured, None if stage is None else stage.pid)
+        memory, descriptors = await self._measured(None if stage is None else stage.pid)
         return WorkerFacts(
             worker,
             WorkerKind.LOBBY,
@@ -99,13 +102,20 @@ class Recycler:
         )
 
     async def _of_egress(self, worker: str, egress: Egress) -> WorkerFacts:
-        memory, descriptors = await asyncio.to_thread(_measured, egress.worker.pid)
+        memory, descriptors = await self._measured(egress.worker.pid)
         age = time.monotonic() - egress.since
         busy = "it drains" if egress.draining or not egress.works else None
         found = self._suggestions.get(worker)
         return WorkerFacts(
             worker, WorkerKind.EGRESS, worker, age, None, memory, descriptors, suggestion=found, busy=busy
         )
+
+    async def _measured(self, pid: int | None) -> tuple[int | None, int | None]:
+        """Private bytes and open descriptors of a process; what cannot be measured is no reason to recycle."""
+        found = None if pid is None else await self._gauge.measure(pid)
+        if found is None:
+            return None, None
+        return found.private_dirty, None if found.descriptors is None else sum(found.descriptors.values())
 
     def _begin(self, due: Due, work: Awaitable[object]) -> None:
         log.info("worker is due", worker=due.worker, subject=due.subject, cause=due.cause.value, why=due.why)
@@ -131,14 +141,6 @@ class Recycler:
                 await self.look()
             except Exception:
                 log.critical("a look at the workers failed; the next one follows", exc_info=True)
-
-
-def _measured(pid: int | None) -> tuple[int | None, int | None]:
-    """Private bytes and open descriptors of a process."""
-    if pid is None:
-        return None, None
-    memory, descriptors = proc.memory(pid), proc.descriptors(pid)
-    return None if memory is None else memory.uss, None if descriptors is None else len(descriptors)
 
 
 def _busy(worker: str, lobby: Lobby) -> str | None:

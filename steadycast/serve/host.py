@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -15,9 +16,9 @@ from steadycast.config.addresses import needed_token
 from steadycast.config.current import CurrentSettings
 from steadycast.config.settings import Settings
 from steadycast.dashboard.files import page_files
-from steadycast.errors import SteadycastError
+from steadycast.errors import ConfigError, SteadycastError
 from steadycast.lobbies.egresses import Egresses
-from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.events import EventLog, first_id
 from steadycast.lobbies.lobbies import Lobbies, LobbiesParts
 from steadycast.lobbies.mask import masked_text
 from steadycast.lobbies.receipts import ReceiptBook
@@ -37,6 +38,7 @@ from steadycast.vendors.simulated.vendor import SimulatedVendor
 from steadycast.workers.adoption import Adoption
 from steadycast.workers.canary import Canary
 from steadycast.workers.evidence import EvidenceFolder
+from steadycast.workers.records import read_all
 from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("host")
@@ -104,7 +106,7 @@ class Host:
         check_declared(self._settings)
         folders = make_folders(self._settings.state, self._environment)
         self._stack.enter_context(locked(folders))
-        check_room(folders)
+        self._check_room(folders)
         http = self._stack.enter_context(listen(self._settings.host, self._settings.port, "port"))
         if (free := free_port(self._settings, folders.runtime)) is not None:
             self._stack.enter_context(free)
@@ -126,12 +128,27 @@ class Host:
         await lobbies.start(replace(found, adopted=port.adopted))
         reload = self.reload = Reload(self._file, self._settings, current, lobbies, written.events)
         await self._serve(Serving(http, folders, lobbies, current, reload, simulated))
-        write_host_file(folders, settings.port, settings.rtsp_port, self._file.path if self._file else None)
+        self._write_host_file(folders, settings)
         self._stack.callback(folders.host_file.unlink, missing_ok=True)
         names = [view.key or view.id for view in lobbies.list().items]
         say(welcome(settings, folders, find_gpus(), names, socket.gethostname(), lobbies.adoption))
         self._started = True
         log.info("host started", port=settings.port, rtsp_port=settings.rtsp_port, state=str(folders.state))
+
+    def _check_room(self, folders: Folders) -> None:
+        """A full disk is a reason not to start, but none to let workers of a former control plane end."""
+        try:
+            check_room(folders)
+        except ConfigError as error:
+            if not read_all(folders.runtime):
+                raise
+            log.error("nothing new can be started", what=error.what, hint=error.hint)
+
+    def _write_host_file(self, folders: Folders, settings: Settings) -> None:
+        try:
+            write_host_file(folders, settings.port, settings.rtsp_port, self._file.path if self._file else None)
+        except ConfigError as error:
+            log.error("other programs do not find this host", what=error.what)
 
     async def stop(self) -> None:
         """End everything that was started, in reverse order, each within its deadline. Nothing new is begun, viewers
@@ -176,7 +193,7 @@ class Host:
             log.warning("not all was done before the host left", what=error.what)
 
     async def _open_books(self, folders: Folders) -> Written:
-        events, store = EventLog(), Store(folders.database)
+        events, store = EventLog(first=first_id(time.time())), Store(folders.database)
         await store.open()
         self._stack.push_async_callback(store.close)
         receipts = ReceiptBook(store, events)

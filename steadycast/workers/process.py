@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -31,11 +32,13 @@ class Process:
 
     @classmethod
     def find(cls, identity: Identity) -> Process | None:
-        """None where the process is gone, even if its pid was given to another."""
+        """None where the process is gone, even if its pid was given to another. Raises OSError where it cannot tell."""
         try:
             pidfd = os.pidfd_open(identity.pid)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.ESRCH, errno.EINVAL):  # EINVAL: the number is a thread's by now
+                return None
+            raise  # no descriptor is left, say: that it lives is not known to be false
         if not proc.is_same(identity.pid, identity.start_time):  # asked after opening: from here on it cannot change
             os.close(pidfd)
             return None

@@ -188,7 +188,7 @@ class Supervisor:
             self._sweep.cancel()
             await asyncio.wait({self._sweep})
             resign_as_subreaper()  # nobody would reap any more
-        self._looks.shutdown()
+        self._looks.shutdown(wait=False, cancel_futures=True)  # a look that hangs must not hold up the end
         self.gauge.close()
 
     def hasten(self) -> None:

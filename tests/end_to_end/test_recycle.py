@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,11 +131,11 @@ def test_the_old_one_is_killed_meanwhile(host: Host) -> None:
     """At any moment of it: the other one takes over, or a third one is started."""
     lobby = streaming(host, SMALL)
     with watching(f"{host.rtsp}/{lobby}") as viewer, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        for wait_s in (0.0, 0.05, 0.1, 0.2, 0.3):
+        for frames in (0, 2, 3, 6, 9):
             viewer.frames_more(10)
             old = lobby_pid(host, lobby)
             running = pool.submit(recycle, host, lobby)
-            time.sleep(wait_s)
+            viewer.frames_more(frames)
             with contextlib.suppress(psutil.NoSuchProcess):  # it was over before
                 psutil.Process(old).send_signal(signal.SIGKILL)
             try:
@@ -151,12 +150,12 @@ def test_the_old_one_is_killed_meanwhile(host: Host) -> None:
 
 
 def test_delete_wins(host: Host) -> None:
-    for wait_s in (0.0, 0.1, 0.2, 0.4):
+    for frames in (0, 3, 6, 12):
         lobby = streaming(host, SMALL)
         with watching(f"{host.rtsp}/{lobby}") as viewer, concurrent.futures.ThreadPoolExecutor(1) as pool:
             viewer.frames_more(10)
             running = pool.submit(recycle, host, lobby)
-            time.sleep(wait_s)
+            viewer.frames_more(frames)
             deleted = host.delete(lobby)
             assert deleted["state"] == "DESTROYED", deleted
             try:

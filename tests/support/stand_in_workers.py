@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from steadycast.errors import SteadycastError, WorkerError
 from steadycast.model import Codec, EncoderReport, Receipt, TrackInfo, TrackKind, WorkerKind
+from steadycast.tracking.gauge import Gauge
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
 from steadycast.workers.messages import (
@@ -155,6 +156,7 @@ class StandInSupervisor:
     """Starts stand-ins. `prepare` is called with each new one before anybody talks to it; it may raise."""
 
     def __init__(self, on_receipt: Callable[[Receipt], None] = lambda receipt: None) -> None:
+        self.gauge = Gauge()
         self.closing = False
         self.started: list[StandIn] = []
         self.prepare: Callable[[StandIn], None] = lambda worker: None
