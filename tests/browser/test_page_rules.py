@@ -121,7 +121,10 @@ def test_ice_servers_are_read_from_links(opened: Page) -> None:
         ),
         ({"kind": "worker", "name": "worker.READY", "data": {"worker": "lobby-1"}}, "Worker ready · lobby-1", True),
         ({"kind": "worker", "name": "worker.ENDING", "why": "deleted"}, "Worker ends", True),
-        ({"kind": "worker", "name": "worker.ENDING", "why": "died"}, "Worker ends", False),
+        ({"kind": "worker", "name": "worker.ENDING", "why": "died"}, "Worker lost", False),
+        ({"kind": "lobby", "name": "lobby.CREATED"}, "Created", True),
+        ({"kind": "lobby", "name": "lobby.recycled", "data": {"how": "seamless"}}, "Its worker was replaced", False),
+        ({"kind": "lobby", "name": "lobby.recycled", "data": {"how": "failed"}}, "Its worker was not replaced", False),
         ({"kind": "worker", "name": "worker.ADOPTED"}, "Worker found alive", False),
         ({"kind": "viewer", "name": "viewer.connecting"}, "Viewer connects", True),
         ({"kind": "viewer", "name": "viewer.joined"}, "Viewer joined", False),
@@ -131,7 +134,7 @@ def test_ice_servers_are_read_from_links(opened: Page) -> None:
 )
 def test_events_have_words_and_steps_are_known(opened: Page, event: dict[str, Any], text: str, step: bool) -> None:
     words = """async (event) => {
-      const { eventText, isStep } = await import('/static/format.js');
+      const { eventText, isStep } = await import('/static/happenings.js');
       return [eventText(event), isStep(event)];
     }"""
     assert opened.evaluate(words, event) == [text, step]

@@ -1,22 +1,19 @@
 // What happened lately, newest first. Steps on the way (a rendition that opens, a worker that starts) are there on demand.
 import { h, keyed, setText, show } from "./dom.js";
-import { eventText, eventTone, isStep, stateLook, took } from "./format.js";
+import { took } from "./format.js";
+import { eventMark, eventNote, eventText, eventTone, isStep } from "./happenings.js";
 import { icon } from "./icons.js";
 import { moment } from "./moment.js";
 
 class EventRow {
   constructor({ event }) {
-    const state = event.name.split(".")[1] ?? "";
-    const entered = event.kind === "lobby" && state === state.toUpperCase();
-    const mark = entered
-      ? stateLook(state).icon
-      : ({ viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker", rendition: "copy" }[event.kind] ?? "host");
     this.name = h("span.faint");
     const text = h("span.person-text", {}, h("span", {}, h("span.strong", {}, eventText(event)), this.name));
     const before = event.data?.took_s;
     if (isStep(event) && before > 0) text.append(h("span.faint", {}, `after ${took(before)}`));
-    if (event.why) text.append(h("span.faint.wrap", {}, event.why));
-    this.element = h("li.happening", { "data-tone": eventTone(event) }, icon(mark), text, moment(event.at));
+    const note = eventNote(event);
+    if (note) text.append(h("span.faint.wrap", {}, note));
+    this.element = h("li.happening", { "data-tone": eventTone(event) }, icon(eventMark(event)), text, moment(event.at));
   }
 
   // An event never changes; what its lobby is called may be known later.

@@ -5,12 +5,14 @@ import { LobbyDetail } from "./detail.js";
 import { Devices } from "./devices.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
 import { count } from "./format.js";
+import { eventNote, eventText, eventTone } from "./happenings.js";
 import { icon } from "./icons.js";
 import { LobbyList } from "./list.js";
 import { Login } from "./login.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Store } from "./store.js";
+import { toast } from "./toast.js";
 
 const byId = (id) => document.getElementById(id);
 const LATE_MS = 700; // a line that is back sooner is not worth a banner
@@ -45,6 +47,7 @@ class App {
   start() {
     onTokenWanted((problem) => this.login.ask(problem));
     this.store.subscribe(() => this.draw());
+    this.store.onEvent((event) => this.tell(event));
     addEventListener("hashchange", () => this.route(true));
     addEventListener("keydown", (event) => this.key(event));
     this.route(false);
@@ -75,6 +78,12 @@ class App {
     scrollTo(0, 0);
     if (this.pane.focus) this.pane.focus();
     else this.pane.element.querySelector("h1").focus({ preventScroll: true });
+  }
+
+  // What became of the host itself, to whoever looks at something else. What was before the page is not news.
+  tell(event) {
+    if (event.kind !== "host" || !this.store.loaded) return;
+    toast(eventText(event), eventNote(event), eventTone(event));
   }
 
   created(lobby) {
@@ -109,7 +118,9 @@ class App {
       show(this.frame.banner, false);
       return;
     }
-    const what = loaded ? "Not connected: what you see is the last that was known." : "Not connected.";
+    // Pictures do not come from who answers here: they may go on while it is away, and mostly do.
+    const rest = this.player.playing ? "The picture plays on; the rest" : "What you see";
+    const what = loaded ? `Not connected. ${rest} is the last that was known.` : "Not connected.";
     setText(this.bannerText, `${what} ${problem?.why ?? "The line to the host was lost."} Trying again.`);
     this.late ??= setTimeout(() => show(this.frame.banner, !this.store.connected), LATE_MS);
   }

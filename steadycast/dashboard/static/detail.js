@@ -3,7 +3,7 @@ import { Activity } from "./activity.js";
 import { LobbyDecisions } from "./decisions.js";
 import { CopyField } from "./copy.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
-import { count, soon, sourceSummary } from "./format.js";
+import { count, soon, sourceSummary, staysDown } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
 import { Viewers } from "./people.js";
@@ -109,7 +109,8 @@ export class LobbyDetail {
     show(this.columns, true);
     this.last = lobby;
     this.stop.lobby = lobby;
-    this.recycle.draw(lobby);
+    this.recycle.draw(lobby, this.#store.connected);
+    this.stop.button.disabled = !this.#store.connected;
     setText(this.title, lobby.name);
     this.chip.set(lobby.state);
     setMoment(this.since, lobby.since);
@@ -150,7 +151,7 @@ export class LobbyDetail {
     if (!known) return;
     setAttr(this.trouble, "data-tone", lobby.state === "CLEANUP_INCOMPLETE" ? "bad" : "warn");
     setText(this.why, lobby.why);
-    setText(this.hint, lobby.hint);
+    setText(this.hint, staysDown(lobby) ? `${lobby.hint} Or press “Try again now”.` : lobby.hint);
     show(this.hint, Boolean(lobby.hint));
     setMoment(this.retry, lobby.retry_at, soon);
     show(this.retryText, Number.isFinite(lobby.retry_at));

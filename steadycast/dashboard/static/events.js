@@ -118,7 +118,7 @@ export class EventStream {
     }
     if (message.type === "missed") return this.#handlers.missed(); // more happened than the host keeps
     if (!Number.isFinite(event.id)) return undefined;
-    // Ids rise by one. A jump forward means that events were lost; a step back, that the host started anew.
+    // Ids rise by one. A jump means that events were lost, or that the host was started anew.
     const gap = this.#lastId > 0 && event.id !== this.#lastId + 1;
     this.#lastId = event.id;
     return this.#handlers.event(event, gap);

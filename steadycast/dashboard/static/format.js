@@ -17,6 +17,11 @@ export function stateLook(state) {
   return STATES[state] ?? { word: String(state ?? "Unknown"), tone: "idle", icon: "created" };
 }
 
+// Nothing happens to it by itself any more: somebody has to act.
+export function staysDown(lobby) {
+  return lobby?.state === "DEGRADED" && !Number.isFinite(lobby.retry_at) && Boolean(lobby.hint);
+}
+
 export function isEnding(state) {
   return ["DRAINING", "ENDING", "DESTROYED", "CLEANUP_INCOMPLETE"].includes(state);
 }
@@ -125,99 +130,14 @@ export function codecName(codec) {
   return { h264: "H.264", h265: "H.265", opus: "Opus" }[codec] ?? codec?.toUpperCase() ?? null;
 }
 
-const ENCODER_EVENTS = {
-  granted: "Encoder granted",
-  fallback: "Software instead of hardware",
-  queued: "In the line for an encoder",
-  refused: "No encoder given",
-  failed: "Encoder failed",
-  promoted: "Moved to hardware",
-  learned: "Session cap learned",
-  copies: "Pictures go through the memory of the CPU",
-  drift: "Books and driver differ",
-};
-
-const OTHER_EVENTS = {
-  "lobby.recycling": "Its worker is being replaced",
-  "lobby.recycled": "Its worker was replaced",
-  "lobby.latched": "Stays down until a person acts",
-  "host.adopted": "The host was started again and took over its workers",
-  "host.reloaded": "The config was read again",
-  "host.reload_failed": "The config was not taken",
-  "host.closing": "The host ends",
-};
-
-const RENDITION_EVENTS = {
-  OPENING: "Rendition opens",
-  OPEN: "Rendition open",
-  MOVING: "Rendition moves to another encoder",
-  IDLE: "Nobody watches the rendition",
-  CLOSING: "Rendition closes",
-  CLOSED: "Rendition closed",
-};
-
-const WORKER_EVENTS = {
-  STARTING: "Worker starts",
-  ADOPTED: "Worker found alive",
-  READY: "Worker ready",
-  ENDING: "Worker ends",
-  GONE: "Worker gone",
-  CLEANUP_INCOMPLETE: "Worker gone, something of it stays",
-};
-
-const VIEWER_EVENTS = {
-  connecting: "Viewer connects",
-  joined: "Viewer joined",
-  leaving: "Viewer is told to go",
-  gone: "Viewer gone",
-};
-
-// A worker that ends and was not asked to.
-function isLoss(event) {
-  return event.name === "worker.ENDING" && /died|silent|stands still|connection lost/.test(event.why ?? "");
-}
-
-// A step on the way, which is left out where only what matters is shown: nobody asked for it, nothing is wrong.
-export function isStep(event) {
-  const what = String(event.name).split(".")[1] ?? "";
-  if (event.kind === "rendition") return !(what === "OPENING" && event.why); // opened anew, because something failed
-  if (event.kind === "worker") return ["STARTING", "READY", "ENDING", "GONE"].includes(what) && !isLoss(event);
-  return event.kind === "viewer" && (what === "connecting" || what === "leaving");
-}
-
-// `lobby.STREAMING` → "Streaming", `viewer.joined` → "Viewer joined", with the reason if there is one.
-export function eventText(event) {
-  const [kind, what] = String(event.name).split(".");
-  if (kind === "lobby" && what && what === what.toUpperCase()) return stateLook(what).word;
-  const words = { encoder: ENCODER_EVENTS, rendition: RENDITION_EVENTS, worker: WORKER_EVENTS, viewer: VIEWER_EVENTS };
-  if (words[event.kind]?.[what]) return words[event.kind][what] + subject(event);
-  if (event.kind === "receipt" && typeof event.data?.clean === "boolean")
-    return event.data.clean ? "Receipt, clean" : "Receipt, not clean";
-  if (OTHER_EVENTS[event.name]) return OTHER_EVENTS[event.name];
-  const name = String(event.name).replaceAll(/[._]/g, " ").trim();
-  return name ? name[0].toUpperCase() + name.slice(1).toLowerCase() : event.kind;
-}
-
-function subject(event) {
-  const named = { rendition: event.data?.track, worker: event.data?.worker }[event.kind];
-  return named ? ` · ${named}` : "";
-}
-
-export function eventTone(event) {
-  const what = String(event.name).split(".")[1] ?? "";
-  if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
-  if (event.data?.clean === false || isLoss(event) || /died|refused|failed|latched|hung|fallback|copies|drift/.test(event.name)) return "warn";
-  return "idle";
-}
-
 const SIGNALS = { 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
 
-// How a process ended, in words.
+// How a process ended, in words; null where nobody could see it: it was not started by this run of the host.
 export function exitText(receipt) {
   if (Number.isFinite(receipt.signal)) return `ended by ${SIGNALS[receipt.signal] ?? `signal ${receipt.signal}`}`;
   if (Number.isFinite(receipt.exit_code))
     return receipt.exit_code === 0 ? "exited by itself" : `exit code ${receipt.exit_code}`;
-  return "end unknown";
+  return null;
 }
 
 // What stayed behind, one text a thing; empty if clean. A check that could not be made is named too.

@@ -8,14 +8,17 @@ const TABLES = { descriptors: "descriptors", threads: "threads", objects: "GStre
 const MOST = 24; // lines of one table; the rest is summed up in its head
 
 function sum(table) {
+  if (table === undefined) return undefined;
   return table ? Object.values(table).reduce((all, one) => all + one, 0) : null;
 }
 
+// `after` is undefined where the process is gone and there is only what it held before.
 function line(name, before, after, shown = (value) => String(value)) {
-  if (before === null && after === null) return null;
-  const cell = (value) => h("td.num", {}, value === null || value === undefined ? "unknown" : shown(value));
-  const more = after !== null && before !== null && after > before;
-  return h("tr", { "data-tone": more ? "warn" : null }, h("th", { scope: "row" }, name), cell(before), cell(after));
+  if (before === null && (after ?? null) === null) return null;
+  const cell = (value) => h("td.num", {}, value === null ? "unknown" : shown(value));
+  const more = after !== undefined && after !== null && before !== null && after > before;
+  const cells = [cell(before), after === undefined ? null : cell(after)];
+  return h("tr", { "data-tone": more ? "warn" : null }, h("th", { scope: "row" }, name), cells);
 }
 
 // The names of which the number changed; those that stayed are in the sum.
@@ -23,13 +26,13 @@ function changes(before, after) {
   if (!before || !after) return [];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   const changed = names.filter((name) => (before[name] ?? 0) !== (after[name] ?? 0));
-  return changed.slice(0, MOST).map((name) => line(`  ${name}`, before[name] ?? 0, after[name] ?? 0));
+  return changed.slice(0, MOST).map((name) => line(`   ${name}`, before[name] ?? 0, after[name] ?? 0));
 }
 
 // Null where nothing was measured. Of a worker that is gone there is no after: nothing can hold anything.
 export function measuresTable(before, after) {
   if (!before && !after) return null;
-  const of = (measures, key) => measures?.[key] ?? null;
+  const of = (measures, key) => (measures ? (measures[key] ?? null) : after ? null : undefined);
   const rows = [
     ...Object.entries(COUNTS).map(([key, name]) => line(name, of(before, key), of(after, key))),
     ...Object.entries(TABLES).flatMap(([key, name]) => [
@@ -38,7 +41,8 @@ export function measuresTable(before, after) {
     ]),
     ...Object.entries(BYTES).map(([key, name]) => line(name, of(before, key), of(after, key), bytes)),
   ].filter(Boolean);
-  const head = h("tr", {}, h("th", {}, "held"), h("th.num", {}, "before"), h("th.num", {}, after ? "after" : "gone"));
-  const gone = after ? null : h("p.faint", {}, "The process is gone, and all that it held with it.");
+  const heads = after ? ["before", "after"] : ["before its end"];
+  const head = h("tr", {}, h("th", {}, "Held"), heads.map((text) => h("th.num", {}, text)));
+  const gone = after ? null : h("p.faint", {}, "The process is gone, and what it held went with it.");
   return h("div.measures", {}, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)), gone);
 }

@@ -1,6 +1,6 @@
 // Plays one lobby over WHEP and keeps it playing: a session that ends is followed by a new one, with bounded back-off.
 import { isDenial, softwareText, waitingFor } from "./encoders.js";
-import { isEnding, stateLook } from "./format.js";
+import { isEnding, stateLook, staysDown } from "./format.js";
 import { ATTEMPTS, backoff, isFinal, judge, refusal } from "./recovery.js";
 import { Screen } from "./screen.js";
 import { figures, packets, snapshot } from "./stats.js";
@@ -41,6 +41,10 @@ export class Player {
 
   get viewer() {
     return this.#session?.viewer ?? null;
+  }
+
+  get playing() {
+    return this.screen.tone === "play";
   }
 
   // Shows this lobby; null leaves the one that is shown.
@@ -266,6 +270,6 @@ export class Player {
   #sayWaiting(why) {
     const lobby = this.#store.lobbies.get(this.#lobby);
     const title = lobby && lobby.state !== "STREAMING" ? stateLook(lobby.state).word : "Waiting for the picture";
-    this.screen.say({ tone: "wait", title, why: lobby?.why ?? why });
+    this.screen.say({ tone: "wait", title, why: lobby?.why ?? why, still: staysDown(lobby) });
   }
 }

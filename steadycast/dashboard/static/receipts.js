@@ -2,11 +2,25 @@
 import * as api from "./api.js";
 import { add, clear, h } from "./dom.js";
 import { count, exitText, residue, took } from "./format.js";
+import { causeText } from "./happenings.js";
 import { icon } from "./icons.js";
 import { measuresTable } from "./measures.js";
 import { moment } from "./moment.js";
 
 const WORKER_WORDS = { lobby: "Lobby worker", egress: "Egress worker", display: "Display worker" };
+// The steps of an end.
+const RUNGS = {
+  evidence: "looked into",
+  end: "asked to end",
+  term: "SIGTERM",
+  kill: "SIGKILL",
+  reaped: "gone",
+  "family term": "descendants, SIGTERM",
+  "family kill": "descendants, SIGKILL",
+  looked: "looked at from outside",
+  drivers: "drivers asked",
+};
+
 const SUBJECTS = [
   ["worker", "Of workers", "No worker has ended yet."],
   ["rendition", "Of renditions", "No rendition has ended yet."],
@@ -29,6 +43,7 @@ export function receiptItem(receipt) {
   const clean = receipt.clean && left.length === 0;
   const stayed = receipt.checks.some((check) => check.residue?.length);
   const compared = !lives(receipt) || stayed;
+  const ended = lives(receipt) ? null : exitText(receipt);
   const verdict = clean ? "clean" : stayed ? "residue" : compared ? "not all could be checked" : "not compared";
   return h(
     "details.receipt",
@@ -47,7 +62,7 @@ export function receiptItem(receipt) {
           h("span.mono.faint", {}, String(receipt.pid)),
           ` · ${verdict}`,
         ),
-        h("span.faint", {}, [receipt.cause, lives(receipt) ? null : exitText(receipt)].filter(Boolean).join(" · ")),
+        h("span.faint", {}, [causeText(receipt.cause), ended].filter(Boolean).join(" · ")),
       ),
       moment(receipt.ended),
     ),
@@ -60,6 +75,7 @@ export function receiptItem(receipt) {
         )
       : null,
     h("p.faint", {}, `Looked at: ${receipt.checks.map((check) => check.name).join(", ") || "nothing"}.`),
+    ended || lives(receipt) ? null : h("p.faint", {}, "How it ended is not known: a former run of the host had started it."),
     receipt.rungs.length
       ? h(
           "ol.rungs",
@@ -68,7 +84,7 @@ export function receiptItem(receipt) {
             h(
               "li",
               {},
-              h("span", {}, rung.name),
+              h("span", {}, RUNGS[rung.name] ?? rung.name),
               h("span.num", {}, took(rung.took)),
               rung.note ? h("span.faint", {}, rung.note) : null,
             ),
@@ -128,7 +144,8 @@ export class Receipts {
       { "aria-label": "Receipts of", onchange: () => store.chooseReceipts(this.choice.value) },
       SUBJECTS.map(([value, text]) => h("option", { value }, text)),
     );
-    this.element = h("section.panel", { "aria-label": "Receipts" }, h("h3", {}, "Receipts"), this.choice, this.list);
+    const head = h("div.happenings-head", {}, h("h3", {}, "Receipts"), this.choice);
+    this.element = h("section.panel", { "aria-label": "Receipts" }, head, this.list);
   }
 
   draw(receipts, most) {

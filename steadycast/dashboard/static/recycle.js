@@ -1,12 +1,13 @@
 // Replacing the worker of a lobby behind its viewers' backs, or trying one again that stays down.
 import * as api from "./api.js";
-import { add, clear, h, show } from "./dom.js";
-import { took } from "./format.js";
+import { add, clear, h, setAttr, show } from "./dom.js";
+import { staysDown, took } from "./format.js";
 import { icon } from "./icons.js";
 import { receiptItem } from "./receipts.js";
 
 export class RecycleControl {
   busy = false;
+  unreached = false; // the last try did not reach the host
 
   // `changed()` when something was done.
   constructor(lobby, changed) {
@@ -18,9 +19,13 @@ export class RecycleControl {
     this.place = h("div.stop-place", { role: "group", "aria-live": "polite" });
   }
 
-  draw(lobby) {
+  // `connected`: whether the host answers now; a word that it did not is out of date when it does again.
+  draw(lobby, connected) {
     this.lobby = lobby;
+    this.button.disabled = this.again.disabled = !connected;
+    if (connected && this.unreached && !this.busy) this.#forget();
     const down = lobby.state === "DEGRADED";
+    setAttr(this.again, "class", staysDown(lobby) ? "button primary" : "button");
     show(this.button, lobby.state === "STREAMING" && !this.busy);
     show(this.again, down && !this.busy);
   }
@@ -44,7 +49,9 @@ export class RecycleControl {
 
   async #do(doing, work) {
     this.busy = true;
-    this.draw(this.lobby);
+    this.unreached = false;
+    show(this.button, false);
+    show(this.again, false);
     this.#say(null, h("p.ending", {}, h("span.spinner", { "aria-hidden": "true" }), doing));
     try {
       const [title, text, receipt] = await work();
@@ -52,17 +59,22 @@ export class RecycleControl {
     } catch (problem) {
       const words = [problem.why, problem.hint].filter(Boolean).map((text) => h("p.faint", {}, text));
       this.#say("bad", h("p.strong", {}, problem.message), ...words);
+      this.unreached = problem.status === 0;
     } finally {
       this.busy = false;
-      this.draw(this.lobby);
       this.changed();
     }
   }
 
+  #forget() {
+    this.unreached = false;
+    clear(this.place);
+  }
+
   #say(tone, ...parts) {
     const close = h("button.quiet.icon-only", { type: "button", "aria-label": "Dismiss" }, icon("close"));
-    close.addEventListener("click", () => clear(this.place));
-    const box = h("div.confirm", {}, h("div", {}, parts.filter(Boolean)), tone ? close : null);
+    close.addEventListener("click", () => this.#forget());
+    const box = h("div.confirm.told", {}, h("div", {}, parts.filter(Boolean)), tone ? close : null);
     if (tone) box.dataset.tone = tone;
     add(clear(this.place), [box]);
   }

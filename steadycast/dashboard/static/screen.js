@@ -120,7 +120,9 @@ export class Screen {
 
   // {tone: "play" | "busy" | "wait" | "off" | "bad", title, why, hint, code, badge}; only the sentences that are known.
   // `again`: {text, ready} of the button that tries again, where it is not the usual one.
-  say({ tone, title = "", why = "", hint = "", code = "", badge = "", again = null }) {
+  // `still`: it waits, but nothing is under way.
+  say({ tone, title = "", why = "", hint = "", code = "", badge = "", again = null, still = false }) {
+    this.tone = tone;
     setAttr(this.box, "data-tone", tone);
     setText(this.title, title);
     setText(this.why, why);
@@ -129,7 +131,7 @@ export class Screen {
     setText(this.badge, badge);
     show(this.cover, tone !== "play");
     setAttr(this.box, "data-refused", again !== null);
-    show(this.spin, again === null && (tone === "busy" || tone === "wait"));
+    show(this.spin, again === null && !still && (tone === "busy" || tone === "wait"));
     show(this.again, again !== null || tone === "off" || tone === "bad");
     setText(this.againText, again?.text ?? "Play");
     this.again.disabled = again?.ready === false;

@@ -1,7 +1,8 @@
 // What the page knows of the host: lobbies, viewers, events, receipts. Filled by the API, kept true by the events.
 import * as api from "./api.js";
 import { EventStream } from "./events.js";
-import { isEnding, isStep } from "./format.js";
+import { isEnding } from "./format.js";
+import { isStep } from "./happenings.js";
 
 const EVENTS_KEPT = 300; // and as many steps besides, which so push out nothing that matters
 const RECEIPTS_KEPT = 100;
@@ -70,8 +71,9 @@ export class Store {
     return [...this.viewers.values()].filter((viewer) => viewer.lobby === id);
   }
 
+  // Of one lobby, and of the host below it.
   eventsOf(id) {
-    return this.events.filter((event) => event.lobby === id);
+    return this.events.filter((event) => event.lobby === id || event.kind === "host");
   }
 
   receiptsOf(id) {
@@ -124,10 +126,7 @@ export class Store {
   }
 
   #take(event, gap) {
-    if (gap) {
-      this.events = this.events.filter((known) => known.id < event.id);
-      this.#allDirty = true;
-    }
+    if (gap) this.#allDirty = true; // what was seen of a former run of the host stays: it happened
     this.events.unshift(event);
     const kept = { true: 0, false: 0 };
     this.events = this.events.filter((known) => ++kept[isStep(known)] <= EVENTS_KEPT);

@@ -17,7 +17,7 @@ from steadycast.vendors.protocol import VendorState
 from steadycast.vendors.simulated.faults import FAULTS
 
 WORDS = page_files()["encoders.js"].path.read_text()
-FORMAT = page_files()["format.js"].path.read_text()
+HAPPENINGS = page_files()["happenings.js"].path.read_text()
 LIMITS = (Path(__file__).parents[3] / "docs" / "limits.md").read_text()
 
 
@@ -33,9 +33,9 @@ def test_the_document_explains_it(word: str) -> None:
 
 @pytest.mark.parametrize("state", [*RenditionState, *WorkerState])
 def test_each_move_has_words(state: str) -> None:
-    assert re.search(rf'^  {state}: "', FORMAT, re.MULTILINE)
+    assert re.search(rf'^  {state}: "', HAPPENINGS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("state", ViewerState)
 def test_each_move_of_a_viewer_has_words(state: ViewerState) -> None:
-    assert re.search(rf'^  {EVENTS[state].partition(".")[2]}: "', FORMAT, re.MULTILINE)
+    assert re.search(rf'^  {EVENTS[state].partition(".")[2]}: "', HAPPENINGS, re.MULTILINE)
