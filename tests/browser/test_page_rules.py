@@ -138,3 +138,63 @@ def test_events_have_words_and_steps_are_known(opened: Page, event: dict[str, An
       return [eventText(event), isStep(event)];
     }"""
     assert opened.evaluate(words, event) == [text, step]
+
+
+@pytest.mark.parametrize(
+    ("event", "note"),
+    [
+        ({"kind": "lobby", "name": "lobby.DEGRADED", "why": "no picture"}, "no picture"),
+        ({"kind": "lobby", "name": "lobby.STREAMING", "why": None}, None),
+        (
+            {"kind": "lobby", "name": "lobby.recycled", "data": {"cause": "age", "how": "seamless", "took_s": 1.25}},
+            "because of its age · nobody was disconnected · took 1.3 s",
+        ),
+        (
+            {
+                "kind": "lobby",
+                "name": "lobby.recycled",
+                "why": "no picture came",
+                "data": {"cause": "person", "how": "failed"},
+            },
+            "by a person · the one before goes on · no picture came",
+        ),
+        (
+            {
+                "kind": "host",
+                "name": "host.adopted",
+                "data": {"adopted": {"lobby": 2, "egress": 1}, "viewers": 1, "ended": 2, "took_s": 0.25},
+            },
+            "3 workers · 1 viewer went on · 2 others ended · took 250 ms",
+        ),
+        (
+            {"kind": "host", "name": "host.reloaded", "data": {"outcome": "applied", "added": 1, "untouched": 2}},
+            "1 lobby added · 2 lobbies untouched",
+        ),
+        ({"kind": "receipt", "name": "receipt", "why": "recycled: uses"}, "recycled because of how often it was used"),
+    ],
+)
+def test_events_say_what_else_is_known(opened: Page, event: dict[str, Any], note: str | None) -> None:
+    words = "async (event) => (await import('/static/happenings.js')).eventNote(event)"
+    assert opened.evaluate(words, event) == note
+
+
+MEASURES = """async ([before, after]) => {
+  const { measuresTable } = await import('/static/measures.js');
+  const table = measuresTable(before, after);
+  const cells = (row) => [...row.children].map((cell) => cell.textContent.trim());
+  return table && [...table.querySelectorAll('tr')].map(cells);
+}"""
+HELD = {"processes": 1, "descriptors": {"socket": 4, "pipe": 2}, "threads": None, "pss": 3 << 20}
+
+
+def test_what_was_held_before_and_after(opened: Page) -> None:
+    after = {**HELD, "descriptors": {"socket": 5, "pipe": 2}, "pss": None}
+    assert opened.evaluate(MEASURES, [HELD, after]) == [
+        ["Held", "before", "after"],
+        ["processes", "1", "1"],
+        ["descriptors", "6", "7"],
+        ["socket", "4", "5"],
+        ["memory (PSS)", "3.0 MiB", "unknown"],
+    ]
+    assert opened.evaluate(MEASURES, [HELD, None])[:2] == [["Held", "before its end"], ["processes", "1"]]
+    assert opened.evaluate(MEASURES, [None, None]) is None

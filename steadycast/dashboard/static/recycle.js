@@ -25,6 +25,7 @@ export class RecycleControl {
     this.button.disabled = this.again.disabled = !connected;
     if (connected && this.unreached && !this.busy) this.#forget();
     const down = lobby.state === "DEGRADED";
+    if (down && !this.busy && this.place.firstElementChild?.dataset.tone === "good") this.#forget(); // that was before
     setAttr(this.again, "class", staysDown(lobby) ? "button primary" : "button");
     show(this.button, lobby.state === "STREAMING" && !this.busy);
     show(this.again, down && !this.busy);

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadycast.errors import RefusedError
-from steadycast.lobbies.events import QUEUE, RING, SUBSCRIBERS, EventLog
+from steadycast.lobbies.events import QUEUE, RING, SUBSCRIBERS, EventLog, first_id
 from steadycast.lobbies.views import Event
 
 
@@ -48,6 +48,19 @@ def test_resuming_misses_nothing_or_says_so(count: int, after: int) -> None:
         assert subscription.missed == (len(got) < count - start)
 
     asyncio.run(check())
+
+
+async def test_a_listener_of_the_run_before_hears_all_of_this_one() -> None:
+    """It had seen few events, so that ids which began at 1 again would have passed for those that it knows."""
+    former, present = EventLog(first=first_id(1000.0)), EventLog(first=first_id(1000.5))
+    last = [former.publish("host", str(number)).id for number in range(3)][-1]
+    for number in range(9):
+        present.publish("host", str(number))
+    assert (former.total, present.total) == (3, 9)
+    async with present.subscribe(last) as subscription:
+        present.close()
+        names = [event.name async for event in subscription]
+    assert names == [str(number) for number in range(9)] and not subscription.missed
 
 
 async def test_a_slow_listener_is_dropped_and_the_others_go_on() -> None:
