@@ -27,7 +27,9 @@ def kill(host: Host, kind: str, pid: int) -> None:
 
 
 def receipts_of(host: Host, pid: int) -> list[dict[str, Any]]:
-    return [receipt for receipt in host.get("/api/v1/receipts?limit=100")["items"] if receipt["pid"] == pid]
+    return [
+        receipt for receipt in host.get("/api/v1/receipts?limit=100&subject=worker")["items"] if receipt["pid"] == pid
+    ]
 
 
 def wait_new_worker(host: Host, lobby: str, old: int) -> None:

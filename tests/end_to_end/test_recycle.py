@@ -107,13 +107,20 @@ def test_twenty_in_a_row_leave_nothing(host: Host) -> None:
         viewer.frames_more(30)
         viewer.check()
 
-        def same() -> bool:
+        def more() -> dict[str, object] | None:
+            """What is more than before, or None where nothing is."""
             now = host.census()
-            return (now.descriptors, now.sockets, now.workers, len(now.files)) == (
-                before.descriptors, before.sockets, before.workers, len(before.files)
-            )  # fmt: skip
+            pairs = {name: (getattr(before, name), getattr(now, name)) for name in ("descriptors", "sockets")}
+            pairs |= {name: (len(getattr(before, name)), len(getattr(now, name))) for name in ("workers", "files")}
+            last.clear()
+            last.update({name: pair for name, pair in pairs.items() if pair[1] > pair[0]})
+            return None if last else {"nothing": True}
 
-        wait_for("all as before", same)
+        last: dict[str, object] = {}
+        try:
+            wait_for("all as before", more)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {last}") from None
     assert host.lobby(lobby)["recycles"] == ROUNDS + 1
     host.delete(lobby)
 

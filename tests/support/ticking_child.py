@@ -64,7 +64,8 @@ class Ticking:
 
     async def _ask_the_next(self) -> None:
         """Once this control plane is gone: ask the one that comes."""
-        while self._parent.channel is not None:
+        asked_by = self._parent.channel
+        while self._parent.channel is asked_by:  # the next one may be there within a tick
             await asyncio.sleep(TICK_S)
         await self._parent.reached(60)
         answer = await self._parent.request(RtspDescribe("/one", "hold", "127.0.0.1:9"), deadline=60)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from tests.support.chaos.ground import Ground
 from tests.support.chaos.plane import free_port
@@ -18,7 +19,8 @@ UP_S = 60.0  # until it serves; it decodes a file first
 class Camera:
     """`url` is the same for all its lives."""
 
-    def __init__(self, ground: Ground, processes: Processes) -> None:
+    def __init__(self, ground: Ground, processes: Processes, media: Path) -> None:
+        self._media = media
         self._ground = ground
         self._processes = processes
         self._port = free_port()
@@ -32,6 +34,7 @@ class Camera:
     async def start(self) -> None:
         """Returns once it takes connections."""
         words = [sys.executable, "-m", "tests.support.camera", "--codec", "h264", "--port", str(self._port)]
+        words += ["--file", str(self._media)]
         self.pid = await self._ground.start(words, dict(os.environ), self._ground.folder / "camera.log")
         self._processes.strangers.add(self.pid)
         end = time.monotonic() + UP_S

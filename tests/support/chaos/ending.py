@@ -98,8 +98,8 @@ class Ending:
         full = self._world.full
         return [
             f"worker {worker} of {self._watch.workers[worker]['kind']} is gone without a receipt"
-            for worker, at in self._watch.left.items()
-            if worker not in have and not any(since - 2 <= at <= until + 2 for since, until in full)
+            for worker, (there, missing) in self._watch.left.items()
+            if worker not in have and not any(since < missing and there < until + 2 for since, until in full)
         ]
 
     async def left(self) -> list[str]:

@@ -13,7 +13,7 @@ from tests.support.browser import CHROMIUM, SWITCHES
 from tests.support.chaos.viewers import Viewer
 
 LOOK_S = 0.25
-FIRST_S = 60.0
+FIRST_S = 90.0  # until the page is there, on a busy machine
 SPREAD = 20  # of brightness; a picture of one colour has none
 
 # Frames shown so far by the element of now, spread of brightness of the picture, and what the player says of itself.
@@ -66,7 +66,7 @@ async def person(url: str, lobby: str) -> AsyncIterator[PageViewer]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = await browser.new_page()
-        await page.goto(f"{url}/#/lobby/{lobby}")
+        await page.goto(f"{url}/#/lobby/{lobby}", timeout=FIRST_S * 1000, wait_until="commit")
         viewer = PageViewer(page, lobby)
         try:
             yield viewer

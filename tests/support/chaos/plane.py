@@ -42,7 +42,9 @@ def free_port() -> int:
 class Plane:
     """At most one runs. `lock` is held by whoever does something to it."""
 
-    def __init__(self, ground: Ground, touches: Touches, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, ground: Ground, touches: Touches, note: Callable[[str], None], finding: Callable[[str], None]
+    ) -> None:
         self.pid = 0
         self.started = 0.0  # monotonic, of the present one
         self.lock = asyncio.Lock()
@@ -59,7 +61,9 @@ class Plane:
         self._ground = ground
         self._touches = touches
         self._note = note
+        self._finding = finding
         self._outage: Outage | None = None
+        self._away()  # until the first one is up
         self._hour = ground.folder / "clock"
         self._hour.write_text("+0")
 
@@ -135,9 +139,13 @@ class Plane:
     async def ask(self, method: str, path: str, body: Any = None, timeout_s: float = 40.0) -> httpx.Response | None:
         """None where there is no answer."""
         try:
-            return await self.http.request(method, path, json=body, timeout=timeout_s)
+            sent = None if method in ("GET", "DELETE") else body or {}
+            answer = await self.http.request(method, path, json=sent, timeout=timeout_s)
         except httpx.TransportError:
             return None
+        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            self._finding(f"{method} {path}: {answer.text[:300]}")
+        return answer
 
     async def get(self, path: str, timeout_s: float = 40.0) -> Any:
         """The JSON of an answer; None where there is none."""

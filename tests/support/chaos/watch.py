@@ -34,7 +34,8 @@ class Watch:
         self._odd: dict[str, float] = {}
         self._told: set[str] = set()
         self.workers: dict[str, dict[str, Any]] = {}  # all that the host ever named, by id
-        self.left: dict[str, float] = {}  # when those were missing first
+        self.left: dict[str, tuple[float, float]] = {}  # when those were there last, and were missing first
+        self._there: dict[str, float] = {}
         self.displays: set[int] = set()
         self._cared: set[str] = set()
         self.answers: list[float] = []
@@ -54,6 +55,8 @@ class Watch:
             self._world.lag.look()
             for viewer in self._world.viewers:
                 self._judge(viewer)
+                for refusal in [one for one in viewer.refusals if one.startswith("500")]:
+                    self._world.finding(f"{viewer.name} was refused: {refusal}")
             await asyncio.sleep(EVERY_S)
 
     def _judge(self, viewer: Viewer) -> None:
@@ -149,8 +152,9 @@ class Watch:
         self._world.lobby_of = {one["id"]: one["lobby"] for one in workers if one["lobby"] is not None}
         there = {one["id"]: one for one in workers}
         self.workers |= there
+        self._there |= dict.fromkeys(there, now)
         for gone in self.workers.keys() - there.keys():
-            self.left.setdefault(gone, now)
+            self.left.setdefault(gone, (self._there[gone], now))
 
     def _strangers(self, processes: list[Seen], workers: list[dict[str, Any]]) -> dict[str, float]:
         known = {one["id"] for one in workers}

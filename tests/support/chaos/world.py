@@ -35,10 +35,10 @@ class World:
         self.struck: Counter[str] = Counter()
         self.undecided = 0
         self.skipped: dict[str, str] = {}
-        self.plane = Plane(ground, self.touches, self.note)
+        self.plane = Plane(ground, self.touches, self.note, self.finding)
         self.processes = Processes(ground, self.plane.strangers)
         self.book = Book(self.plane, self.note, self.finding)
-        self.camera = Camera(ground, self.processes)
+        self.camera = Camera(ground, self.processes, media)
         self.lag = Lag()
         self.plane.slowness = lambda: self.lag.slowness
         self.viewers: list[Viewer] = []
