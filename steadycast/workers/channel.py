@@ -264,6 +264,7 @@ class Channel:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
+        self._buffer = bytearray()  # the channel itself may wait for the garbage collector, with many others
         self.closed.set_result(reason)
         while self._queue:
             self._queue.popleft()[1].close()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -177,6 +178,21 @@ async def test_a_peer_that_closes_fails_what_waits() -> None:
         with pytest.raises(WorkerError, match="worker a is gone"):
             a.channel.post(ForceKeyframe("x"))
         await until(lambda: b.channel.statistics().handled == 0)
+
+
+async def test_channels_that_are_closed_hold_no_buffers() -> None:
+    """Whoever still knows one (a worker that is gone, until the garbage collector comes) holds nothing large by it."""
+    kept = []
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            async with pair() as ends:
+                kept += [end.channel for end in ends]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(channel.closed.done() for channel in kept)
+    assert held < 3 * MAX_BYTES
 
 
 async def test_a_descriptor_travels_and_is_ours_no_more() -> None:
