@@ -24,6 +24,7 @@ class Place:
     """`changed` is set whenever `egress`, the worker that takes viewers here now, became another one.
 
     A worker that died is started again as a lobby worker is; once its budget of restarts is used up, once a window.
+    Only restarts within the window count: a worker that took its order has proved what a lobby proves by a keyframe.
     """
 
     def __init__(
@@ -104,8 +105,11 @@ class Place:
     async def _pause(self, why: Loss, past: Past) -> Past:
         workers = self._settings.workers
         policy = RetryPolicy(self._settings.sources.rtsp_backoff_s, workers.restarts, workers.restart_window_s)
-        retry = after_loss(why, past, policy, time.monotonic(), random.random())
-        wait = workers.restart_window_s if retry.at is None else max(0.0, retry.at - time.monotonic())
+        now = time.monotonic()
+        if why.streamed_s > 0:
+            past = past.proved(now)
+        retry = after_loss(why, past, policy, now, random.random())
+        wait = workers.restart_window_s if retry.at is None else max(0.0, retry.at - now)
         log.error("egress worker lost", what=why.what, why=why.why, again_in_s=round(wait, 1))
         self.restarts += 1
         with contextlib.suppress(TimeoutError):

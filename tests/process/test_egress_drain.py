@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from steadycast.errors import ConflictError, RefusedError
 from steadycast.lobbies.egresses import REPLACED
@@ -51,6 +52,20 @@ async def test_a_spare_takes_the_place_of_a_worker_that_died(tmp_path: Path) -> 
         with await watch(house):
             assert house.egresses.restarts_total == 1 and not house.egresses.recycled
             await house.until(lambda: house.egresses.counts().spares == 1)  # another one stands by
+        await house.end()
+
+
+async def test_deaths_of_long_ago_do_not_make_the_next_one_wait(tmp_path: Path) -> None:
+    async with houses(tmp_path) as plan:
+        house = plan(workers={"restarts": 2, "restart_window_s": 0.01})
+        await house.begin()
+        with structlog.testing.capture_logs() as lines:
+            for deaths in range(1, 5):  # more than the budget, but never within a window
+                dying = house.egress
+                os.kill(dying.worker.pid, signal.SIGKILL)
+                await house.until(lambda dying=dying: house.egresses.running() not in ((), (dying,)))
+                assert house.egresses.restarts_total == deaths
+        assert [line["again_in_s"] for line in lines if line["event"] == "egress worker lost"] == [0.0] * 4
         await house.end()
 
 
