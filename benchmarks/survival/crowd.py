@@ -1,14 +1,18 @@
 """Many workers that nobody watches: what their heartbeats cost the control plane, and how long it takes to adopt them.
 
-The workers are lobbies with a small test picture and no viewer, so nothing is encoded, and one egress worker.
+The workers are lobbies that nobody watches, with a tiny film without sound that would be passed on as it is, so that
+fifty of them leave room on two cores (a test picture encodes its tone all the time); and one egress worker.
 """
 
 from __future__ import annotations
 
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measuring import cpu_exact, free_port, show_table
@@ -16,7 +20,6 @@ from benchmarks.survival.audience import DEADLINE_S, kept_state, workers_of
 from benchmarks.survival.away import started_again
 from tests.support.host import Host, running_host, wait_for
 
-SOURCE = {"kind": "test", "width": 160, "height": 120, "fps": 5}
 CONFIG = """
 [workers]
 spares = 0
@@ -34,11 +37,20 @@ SETTLE_S = 2.0
 KILLS = 5  # at most
 
 
-class Crowd:
-    """A host with so many lobbies as it is asked for."""
+def film(folder: Path) -> Path:
+    """64x64, 2 frames a second, a keyframe each 2 s."""
+    path = folder / "film.mp4"
+    words = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=2:duration=30", "-g", "4"]
+    subprocess.run([*words, "-c:v", "libx264", "-profile:v", "baseline", "-pix_fmt", "yuv420p", str(path)], check=True)
+    return path
 
-    def __init__(self, host: Host) -> None:
+
+class Crowd:
+    """A host with so many lobbies of a film as it is asked for."""
+
+    def __init__(self, host: Host, shown: Path) -> None:
         self._host = host
+        self._source = {"kind": "file", "path": str(shown)}
         self._lobbies: list[str] = []
 
     def grow(self, lobbies: int) -> None:
@@ -58,7 +70,17 @@ class Crowd:
         return (cpu_exact(pid) - before) / (time.monotonic() - began)
 
     def _create(self, _: int) -> str:
-        return str(self._host.create("Crowd", SOURCE)["id"])
+        return str(self._host.create("Crowd", self._source)["id"])
+
+
+@dataclass(frozen=True)
+class Next:
+    """How the next control plane is started."""
+
+    config: str
+    state: Path
+    port: int
+    stack: ExitStack
 
 
 def living(host: Host) -> list[dict[str, Any]]:
@@ -69,9 +91,16 @@ def living(host: Host) -> list[dict[str, Any]]:
 def crowd(rounds: int, workers: int) -> None:
     """Heartbeats first, then this many workers are adopted again and again."""
     port = free_port()
-    with kept_state(CONFIG) as (state, stack):
-        host = stack.enter_context(running_host(CONFIG, kept=state, port=port))
-        lobbies = Crowd(host)
+    with TemporaryDirectory(prefix="sc-film-") as folder:
+        shown = film(Path(folder))
+        _measure(rounds, workers, port, shown)
+
+
+def _measure(rounds: int, workers: int, port: int, shown: Path) -> None:
+    config = CONFIG + f"[sources]\nfile_folders = ['{shown.parent}']\n"
+    with kept_state(config) as (state, stack):
+        host = stack.enter_context(running_host(config, kept=state, port=port))
+        lobbies = Crowd(host, shown)
         costs = []
         for count in COUNTS:
             lobbies.grow(count)
@@ -83,16 +112,15 @@ def crowd(rounds: int, workers: int) -> None:
         columns = ["lobby workers, a heartbeat a second", "control plane, of a core", "ms of CPU a worker a second"]
         show_table("Cost of heartbeats", columns, rows)
         lobbies.grow(workers - 1)
-        _adopted(host, workers, min(rounds, KILLS), (state, port, stack))
+        _adopted(host, workers, min(rounds, KILLS), Next(config, state, port, stack))
 
 
-def _adopted(host: Host, workers: int, kills: int, again: tuple[Path, int, ExitStack]) -> None:
-    state, port, stack = again
+def _adopted(host: Host, workers: int, kills: int, again: Next) -> None:
     pids = {worker["pid"] for worker in workers_of(host)}
     rows: list[list[Any]] = []
     for number in range(kills):
         host.kill()
-        host, answered = started_again(CONFIG, state, port, stack)
+        host, answered = started_again(again.config, again.state, again.port, again.stack)
         adoption = host.get("/api/v1/system")["adoption"]
         adopted = sum(adoption["adopted"].values())
         assert {worker["pid"] for worker in workers_of(host)} == pids

@@ -17,10 +17,11 @@ import uvloop
 from benchmarks.measuring import show_table
 from steadycast.config.settings import WorkerSettings
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.living import Living
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.store import Store
 from steadycast.model import Subject, WorkerKind
-from steadycast.tracking.quiet import Lent
+from steadycast.tracking.quiet import Lent, Pace
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
@@ -28,7 +29,7 @@ WORKERS = 8
 IDLE_S = 3.0
 DEADLINE_S = 60.0
 POLL_S = 0.1
-POLLED = POLL_S * 2  # at most this long is waited for nothing
+PACE = Pace(settle=2.5)  # nothing here leaves threads that go later
 numbers = itertools.count()
 
 
@@ -107,7 +108,7 @@ async def office() -> AsyncIterator[Office]:
         supervisor = Supervisor(folder / "run", WorkerSettings(spares=0, start_s=DEADLINE_S), book.add)
         stack.push_async_callback(supervisor.close)
         await supervisor.open()
-        book.watch(supervisor)
+        book.living = Living(supervisor, book.add, PACE)
         yield Office(supervisor, book)
 
 
@@ -116,7 +117,7 @@ async def _measure(rounds: int) -> None:
     async with office() as one:
         for _ in range(rounds):
             workers = await one.workers()
-            await asyncio.sleep(1)  # their first heartbeats
+            await one.looked(workers)  # the first in a worker has nothing to be compared with
             cost, number = await one.looked(workers)
             looks.append(cost)
             looks_each.append(number)

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from steadycast.errors import ConflictError, RefusedError
+from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.egresses import REPLACED
 from steadycast.model import RecycleCause
 from tests.support.egress_house import DEADLINE_S, House, houses
@@ -31,6 +32,10 @@ async def watch(house: House) -> RtspViewer:
 async def sees(viewer: RtspViewer, frames: int = 5) -> None:
     count = await asyncio.to_thread(viewer.receive_frames, frames, 0, DEADLINE_S)
     assert count.gaps == 0
+
+
+async def replaced(house: House, gone: Egress) -> None:
+    await house.until(lambda: house.egresses.running() not in ((), (gone,)))
 
 
 async def sees_the_end(viewer: RtspViewer) -> None:
@@ -63,7 +68,7 @@ async def test_deaths_of_long_ago_do_not_make_the_next_one_wait(tmp_path: Path) 
             for deaths in range(1, 5):  # more than the budget, but never within a window
                 dying = house.egress
                 os.kill(dying.worker.pid, signal.SIGKILL)
-                await house.until(lambda dying=dying: house.egresses.running() not in ((), (dying,)))
+                await replaced(house, dying)
                 assert house.egresses.restarts_total == deaths
         assert [line["again_in_s"] for line in lines if line["event"] == "egress worker lost"] == [0.0] * 4
         await house.end()
