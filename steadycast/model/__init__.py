@@ -1,5 +1,18 @@
 """Shared nouns as frozen dataclasses and enums; no behaviour beyond names and tags, and nothing heavy is imported."""
 
+from steadycast.model.findings import (
+    ActionTaken,
+    Exhaustion,
+    Finding,
+    FindingChange,
+    FindingEvent,
+    FindingState,
+    ProbeOutcome,
+    Rate,
+    Remedy,
+    Shape,
+    Suspicion,
+)
 from steadycast.model.receipts import (
     Check,
     Measures,
@@ -8,6 +21,16 @@ from steadycast.model.receipts import (
     Rung,
     Subject,
     WorkerKind,
+)
+from steadycast.model.series import (
+    About,
+    Bound,
+    Look,
+    Measured,
+    Owner,
+    Resource,
+    Unit,
+    unit_of,
 )
 from steadycast.model.streams import (
     Codec,
@@ -35,6 +58,9 @@ from steadycast.model.streams import (
 )
 
 __all__ = [
+    "About",
+    "ActionTaken",
+    "Bound",
     "Check",
     "Codec",
     "DesktopSource",
@@ -42,26 +68,42 @@ __all__ = [
     "EncoderFault",
     "EncoderOrder",
     "EncoderReport",
+    "Exhaustion",
     "FileSource",
+    "Finding",
+    "FindingChange",
+    "FindingEvent",
+    "FindingState",
     "Fps",
     "HardwareUse",
     "Height",
     "Kbps",
     "LobbyState",
+    "Look",
+    "Measured",
     "Measures",
     "Name",
+    "Owner",
+    "ProbeOutcome",
     "Protocol",
+    "Rate",
     "Receipt",
     "RecycleCause",
+    "Remedy",
     "Rendition",
+    "Resource",
     "RtspSource",
     "Rung",
+    "Shape",
     "Source",
     "Subject",
+    "Suspicion",
     "TestSource",
     "TrackInfo",
     "TrackKind",
+    "Unit",
     "WhenFull",
     "Width",
     "WorkerKind",
+    "unit_of",
 ]
