@@ -50,7 +50,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Exhaustion:
-    """When a limit is met at this rate: seconds from `updated` of the finding, earliest and likely; `at` Unix seconds."""
+    """When a limit is met at this rate: seconds from the time of the finding, likely and at the earliest.
+
+    `at` is the likely moment in Unix seconds.
+    """
 
     limit: str
     of: float
