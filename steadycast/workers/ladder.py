@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.02  # while a family is ending
 LOOK_S = 10  # one look at all processes
+LOOKS = 2  # that may come late before the ladder goes on with what is known
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Ladder:
         try:
             await self._remember()
         except (TimeoutError, OSError) as error:
-            self.rungs.append(Rung("family", time.time(), LOOK_S, f"it could not be looked at: {error!r}"))
+            self._not_looked(error)
 
     async def _measure(self) -> None:
         now = await self.gauge.measure(self.record.pid)
@@ -106,7 +107,7 @@ class Ladder:
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _end_family(self) -> None:
-        left = await self._remember()
+        left = await self._left()
         if not left:
             return
         with self._rung("family term", f"{len(left)} left"):  # an X server takes its files with it
@@ -119,7 +120,7 @@ class Ladder:
         """Signal each of the family once (those that are forked meanwhile too) until none is left."""
         signalled: set[Identity] = set()
         until = time.monotonic() + seconds
-        while left := await self._remember():
+        while left := await self._left():
             for identity in left - signalled:
                 kill(identity, number)
                 kill(identity, signal.SIGCONT)  # a stopped process would not hear a SIGTERM
@@ -128,6 +129,26 @@ class Ladder:
                 break
             await asyncio.sleep(LOOK_EVERY_S)
         return left
+
+    async def _left(self) -> set[Identity]:
+        """The family now. Where the kernel does not answer in time, those of it that are known and not yet reaped: the
+        ladder goes on with them, and looks again."""
+        with suppress(TimeoutError, OSError):
+            return await self._again(self._remember)
+        return {one for one in self.known if one != self.identity and not reap(one)}
+
+    async def _again(self, look: Callable[[], Awaitable[T]]) -> T:
+        """A look that may come late on a busy machine. Raises TimeoutError, OSError after `LOOKS` of them."""
+        for _ in range(LOOKS - 1):
+            try:
+                return await look()
+            except (TimeoutError, OSError) as error:
+                self._not_looked(error)
+        return await look()
+
+    def _not_looked(self, error: Exception) -> None:
+        if not any(rung.name == "family" for rung in self.rungs):  # once is enough to say that
+            self.rungs.append(Rung("family", time.time(), LOOK_S, f"it could not be looked at: {error!r}"))
 
     async def _remember(self) -> set[Identity]:
         """The family now, reaped where it is ours to reap; the ladder keeps knowing them."""
@@ -144,7 +165,8 @@ class Ladder:
         return members
 
     async def look(self, cause: str, descriptors: tuple[Descriptor, ...]) -> Receipt:
-        """Remove what files it left, look at everything from outside, and write the receipt."""
+        """Remove what files it left, look at everything from outside, and write the receipt. Raises TimeoutError,
+        OSError where the kernel does not answer."""
         began, at = time.monotonic(), time.time()
         held = Held(
             worker=self.record.id,
@@ -158,7 +180,7 @@ class Ladder:
             by_session=self.process is not None,
             descriptors=descriptors,
         )
-        checks = await self._look_with(partial(_clear_and_look, self.runtime, held))
+        checks = await self._again(lambda: self._look_with(partial(_clear_and_look, self.runtime, held)))
         checks += await self._ask_drivers()
         self.rungs.append(Rung("looked", at, time.monotonic() - began))
         code = self.process.exit_code if self.process else None

@@ -14,6 +14,8 @@ import pytest
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.model import WorkerKind
+from steadycast.tracking import proc
+from steadycast.tracking.families import Identity
 from steadycast.tracking.gauge import Gauge
 from steadycast.workers import ladder
 from steadycast.workers.adoption import Muster
@@ -21,6 +23,7 @@ from steadycast.workers.ladder import Ladder
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord, folder, write
 from steadycast.workers.worker import Surroundings
+from tests.support import killed_plane
 
 
 @pytest.fixture
@@ -49,10 +52,15 @@ async def test_it_is_ended_all_the_same(
     record = WorkerRecord("lobby-00000000", WorkerKind.LOBBY, sleeper.pid, 0, None, "", None, time.time())
     gauge = Gauge()
     way_down = Ladder(tmp_path, record, process, WorkerSettings(term_s=20), blind, gauge)
-    with pytest.raises(TimeoutError):  # of its family nothing is known
+    with killed_plane.sleeper() as child:  # it was seen before, and is in a session of its own
+        way_down.known = {Identity(child.pid, proc.start_time(child.pid) or 0)}
         await way_down.climb_down(lambda: False)
+        assert child.wait(20) in (-signal.SIGTERM, 0)  # 0: it was our child, and who ended it reaped it before us
     assert sleeper.returncode == -signal.SIGTERM
-    assert [rung.name for rung in way_down.rungs] == ["family", "term"]
+    assert [rung.name for rung in way_down.rungs if not rung.name.startswith("family ")] == ["family", "term"]
+    assert "family term" in [rung.name for rung in way_down.rungs]
+    with pytest.raises(TimeoutError):
+        await way_down.look("test", ())
     gauge.close()
 
 
