@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 
@@ -19,7 +20,32 @@ from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("receipts")
 
-UNWRITTEN = 4000  # receipts that wait for the disk; the oldest are dropped with a line in the log
+SAY_EVERY_S = 10.0
+UNWRITTEN = 4000  # receipts that wait for the disk; the oldest are dropped
+
+
+class Lost:
+    """Receipts that are not written down: one line in the log at once, and the others by their number, at most one line
+    every `SAY_EVERY_S`, whatever the disk does."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.unsaid = 0
+        self._clock = clock
+        self._said: float | None = None  # when
+        self._last: tuple[str, str] | None = None  # id, and why
+
+    def add(self, receipt: Receipt, why: str) -> None:
+        """One more."""
+        self.unsaid += 1
+        self._last = receipt.id, why
+        if self._said is None or self._clock() - self._said >= SAY_EVERY_S:
+            self.say()
+
+    def say(self) -> None:
+        """What was not said yet; nothing where there is nothing."""
+        if self._last is not None and self.unsaid:
+            log.error("receipts are lost", count=self.unsaid, last=self._last[0], why=self._last[1])
+            self.unsaid, self._said = 0, self._clock()
 
 
 class ReceiptBook:
@@ -38,6 +64,7 @@ class ReceiptBook:
         self._events = events
         self._unwritten: deque[Receipt] = deque()
         self._writing: asyncio.Task[None] | None = None
+        self._lost = Lost(time.monotonic)
 
     def watch(self, supervisor: Supervisor) -> None:
         """Look at workers that live on when something in them ends."""
@@ -55,7 +82,7 @@ class ReceiptBook:
         if receipt.subject is Subject.WORKER or stayed:
             self._publish(receipt)
         if len(self._unwritten) >= UNWRITTEN:
-            log.error("a receipt is lost: the disk does not keep up", id=self._unwritten.popleft().id)
+            self._lost.add(self._unwritten.popleft(), "the disk does not keep up")
         self._unwritten.append(receipt)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write(), name="write receipts")
@@ -88,6 +115,7 @@ class ReceiptBook:
         if self.living is not None:
             await self.living.close()
         await self.flush()
+        self._lost.say()
 
     def _publish(self, receipt: Receipt) -> None:
         data = {
@@ -112,4 +140,4 @@ class ReceiptBook:
             try:
                 await self._store.add_receipt(receipt)
             except SteadycastError as error:
-                log.error("a receipt could not be written", id=receipt.id, code=error.code, what=error.what)
+                self._lost.add(receipt, error.what)

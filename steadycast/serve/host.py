@@ -203,6 +203,7 @@ class Host:
     async def _start_supervisor(self, folders: Folders, written: Written) -> Supervisor:
         workers = self._settings.workers
         evidence = EvidenceFolder(folders.state / "evidence", workers.evidence, masked_text)
+        evidence.sweep()
         told = telling(written.events)
         supervisor = Supervisor(folders.runtime, workers, written.receipts.add, on_worker=told, evidence=evidence)
         self._supervisor = supervisor

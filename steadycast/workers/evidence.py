@@ -8,6 +8,7 @@ deadline, whatever hangs; what could not be had is said. The environment is neve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -102,6 +103,12 @@ class EvidenceFolder:
         failed = await self._written(case)
         note = failed or "; ".join(f"no {name}: {part.why}" for name, part in _missing(case)) or None
         return None if failed else case.id, Rung("evidence", at, time.monotonic() - began, note)
+
+    def sweep(self) -> None:
+        """Remove what a host that died had only begun to write; before anything is kept. Blocking."""
+        for path in self._path.glob("*.new"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A case as it was kept; None where there is none (any more). Blocking: a read of one file."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from steadycast.errors import NotFoundError
 from steadycast.lobbies import store as store_module
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.receipt_counts import END_SECONDS, ReceiptCounts
-from steadycast.lobbies.receipts import ReceiptBook
+from steadycast.lobbies.receipts import SAY_EVERY_S, Lost, ReceiptBook
 from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
 from steadycast.model import Check, Measures, Receipt, Rung, Subject, WorkerKind
 from steadycast.workers.codec import to_plain
@@ -145,3 +146,19 @@ def test_checks_that_are_told_apart_are_bounded() -> None:
     for number in range(100):
         counts.add(receipt(1, clean=False, checks=(Check(f"check {number}", ("one", "two")),)))
     assert len(counts.statistics().residue) == 33 and sum(counts.statistics().residue.values()) == 200
+
+
+def test_receipts_that_are_lost_make_few_lines() -> None:
+    now = 100.0
+    lost = Lost(lambda: now)
+    with capture_logs() as lines:
+        for number in range(1000):
+            lost.add(receipt(number), "the disk is full")
+        assert [line["count"] for line in lines] == [1]
+        now += SAY_EVERY_S
+        lost.add(receipt(1000), "the disk is full")
+        lost.say()
+        lost.add(receipt(1001), "the disk is full")
+        lost.say()
+        lost.say()
+    assert [(line["count"], line["last"]) for line in lines] == [(1, "r0"), (1000, "r1000"), (1, "r1001")]

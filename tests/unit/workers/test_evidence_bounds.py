@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from steadycast.lobbies.mask import masked_text
 from steadycast.model import WorkerKind
 from steadycast.tracking.facts import ProcessFacts, ThreadFacts
 from steadycast.workers.codec import from_plain
-from steadycast.workers.evidence import CASE_BYTES, CUT, Evidence, cut, is_hang, within
+from steadycast.workers.evidence import CASE_BYTES, CUT, Evidence, EvidenceFolder, cut, is_hang, within
 from steadycast.workers.inquiry import Part
 
 
@@ -39,6 +40,14 @@ def test_what_is_cut_says_so(text: str, most: int) -> None:
 
 def test_even_facts_alone_are_bounded() -> None:
     assert len(within(case("", threads=5000))) <= CASE_BYTES
+
+
+def test_what_was_only_begun_is_swept(tmp_path: Path) -> None:
+    EvidenceFolder(tmp_path / "none", 3, str).sweep()
+    for name in ("lobby-00000000.new", "lobby-00000001.json"):
+        (tmp_path / name).write_text("{}")
+    EvidenceFolder(tmp_path, 3, str).sweep()
+    assert [path.name for path in tmp_path.iterdir()] == ["lobby-00000001.json"]
 
 
 @pytest.mark.parametrize("cause", ["silent", "stands still: main, for 12 s", "did not start in time"])
