@@ -22,6 +22,7 @@ log = structlog.get_logger("receipts")
 
 SAY_EVERY_S = 10.0
 UNWRITTEN = 4000  # receipts that wait for the disk; the oldest are dropped
+AGAIN_S = (1.0, 30.0)  # first and longest pause after the disk took none
 
 
 class Lost:
@@ -49,13 +50,16 @@ class Lost:
 
 
 class ReceiptBook:
-    """Takes every receipt with `add`; `close` writes what is left.
+    """Takes every receipt with `add`; `close` writes what is left. What the disk does not take waits in memory and is
+    tried again, so that a disk that was full loses none. `on_settled` hears each that is written, or dropped for good.
 
     `living` is there after `watch`: it makes the receipts of renditions and viewers. `on_residue` hears the id of a
     worker that lives on and holds what one of them left.
     """
 
-    def __init__(self, store: Store, events: EventLog) -> None:
+    def __init__(
+        self, store: Store, events: EventLog, on_settled: Callable[[Receipt], None] = lambda receipt: None
+    ) -> None:
         self.totals: Counter[str] = Counter(clean=0, unclean=0)  # of workers
         self.counts = ReceiptCounts()
         self.living: Living | None = None
@@ -65,6 +69,9 @@ class ReceiptBook:
         self._unwritten: deque[Receipt] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._lost = Lost(time.monotonic)
+        self._on_settled = on_settled
+        self._pause = AGAIN_S[0]
+        self._again: asyncio.TimerHandle | None = None  # there while the disk takes none
 
     def watch(self, supervisor: Supervisor) -> None:
         """Look at workers that live on when something in them ends."""
@@ -82,10 +89,10 @@ class ReceiptBook:
         if receipt.subject is Subject.WORKER or stayed:
             self._publish(receipt)
         if len(self._unwritten) >= UNWRITTEN:
-            self._lost.add(self._unwritten.popleft(), "the disk does not keep up")
+            self._drop("the disk does not keep up")
         self._unwritten.append(receipt)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write(), name="write receipts")
+        if self._again is None:
+            self._begin()
 
     async def page(self, after: str | None, limit: int, wanted: ReceiptFilter | None = None) -> Page[Receipt]:
         """Newest first. Raises CallerError for an `after` that is none, RefusedError where the disk fails."""
@@ -106,7 +113,9 @@ class ReceiptBook:
         return found
 
     async def flush(self) -> None:
-        """Wait until what was added is written, or could not be."""
+        """Wait until what was added is written, or cannot be now."""
+        if self._unwritten:
+            self._begin()
         if self._writing is not None:
             await asyncio.shield(self._writing)
 
@@ -115,6 +124,10 @@ class ReceiptBook:
         if self.living is not None:
             await self.living.close()
         await self.flush()
+        if self._again is not None:
+            self._again.cancel()
+        for receipt in self._unwritten:  # of workers the next host writes them
+            self._lost.add(receipt, "the disk took none until the end")
         self._lost.say()
 
     def _publish(self, receipt: Receipt) -> None:
@@ -134,10 +147,37 @@ class ReceiptBook:
         if self.on_residue is not None:
             self.on_residue(receipt.worker)
 
+    def _begin(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write(), name="write receipts")
+
     async def _write(self) -> None:
+        """All that waits, the oldest first, until the disk takes no more."""
         while self._unwritten:
             receipt = self._unwritten.popleft()
             try:
                 await self._store.add_receipt(receipt)
             except SteadycastError as error:
-                self._lost.add(receipt, error.what)
+                self._unwritten.appendleft(receipt)
+                if len(self._unwritten) > UNWRITTEN:
+                    self._drop(error.what)
+                self._wait(error)
+                return
+            if self._pause != AGAIN_S[0]:
+                log.info("receipts are written again")
+                self._pause = AGAIN_S[0]
+            self._on_settled(receipt)
+
+    def _wait(self, error: SteadycastError) -> None:
+        if self._pause == AGAIN_S[0]:
+            log.error("receipts wait for the disk", code=error.code, what=error.what)
+        self._again = asyncio.get_running_loop().call_later(self._pause, self._begin)
+        self._pause = min(AGAIN_S[1], self._pause * 2)
+
+    def _drop(self, why: str) -> None:
+        receipt = self._unwritten.popleft()
+        self._lost.add(receipt, why)
+        self._on_settled(receipt)

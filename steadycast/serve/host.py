@@ -26,6 +26,7 @@ from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import Store
 from steadycast.lobbies.vetting import Vetting, check_declared
 from steadycast.lobbies.worker_events import telling
+from steadycast.model import Receipt, Subject
 from steadycast.serve.encoding import Around, start_encoders
 from steadycast.serve.folders import Folders, check_room, locked, make_folders, write_host_file
 from steadycast.serve.http import HttpServer
@@ -38,7 +39,7 @@ from steadycast.vendors.simulated.vendor import SimulatedVendor
 from steadycast.workers.adoption import Adoption
 from steadycast.workers.canary import Canary
 from steadycast.workers.evidence import EvidenceFolder
-from steadycast.workers.records import read_all
+from steadycast.workers.records import forget, keep_ended, read_all
 from steadycast.workers.supervisor import Supervisor
 
 log = structlog.get_logger("host")
@@ -196,7 +197,13 @@ class Host:
         events, store = EventLog(first=first_id(time.time())), Store(folders.database)
         await store.open()
         self._stack.push_async_callback(store.close)
-        receipts = ReceiptBook(store, events)
+        keep_ended(folders.runtime)
+
+        def settled(receipt: Receipt) -> None:
+            if receipt.subject is Subject.WORKER:
+                forget(folders.runtime, receipt.worker)
+
+        receipts = ReceiptBook(store, events, settled)
         self._stack.push_async_callback(receipts.close)
         return Written(events, store, receipts)
 

@@ -15,6 +15,8 @@ from steadycast.tracking.families import Identity, family
 from steadycast.tracking.proc import ProcessStat
 from steadycast.tracking.quiet import Judged
 
+WORKERS = uuid.UUID("5d8f0f0e-3c55-4b0a-9c58-5a4d86c0a9c1")  # made up once: the name space of their receipts
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -165,9 +167,13 @@ def _check(name: str, residue: tuple[str, ...] | None, why: str) -> Check:
 
 
 def write(held: Held, outcome: Outcome, found: tuple[Check, ...]) -> Receipt:
-    """The receipt of a worker that ended now. Clean only where all was looked at and nothing stayed."""
+    """The receipt of a worker that ended now. Clean only where all was looked at and nothing stayed.
+
+    Its id is the worker's: who looks again, because nobody knows whether it was written down, writes the same.
+    """
+    who = f"{held.worker} {held.identity.pid} {held.identity.start_time} {held.started}"
     return Receipt(
-        id=uuid.uuid4().hex,
+        id=uuid.uuid5(WORKERS, who).hex,
         worker=held.worker,
         kind=held.kind,
         pid=held.identity.pid,

@@ -24,7 +24,7 @@ from steadycast.workers import records
 from steadycast.workers.codec import CodecError, from_plain
 from steadycast.workers.ladder import LOOK_S
 from steadycast.workers.launch import Launched, at_socket
-from steadycast.workers.leftovers import Leftover, Leftovers, end_leftover, find_leftovers
+from steadycast.workers.leftovers import Leftover, Leftovers, end_leftover, find_leftovers, written_down
 from steadycast.workers.messages import TakeStock
 from steadycast.workers.messages.stock import DisplayStock, EgressStock, LobbyStock, Stock
 from steadycast.workers.process import Process
@@ -102,7 +102,7 @@ class Muster:
                 return await looking
         except TimeoutError:
             log.error("not all that was left can be looked for", within_s=LOOK_S)
-            return Leftovers(tuple(Leftover(record) for record in records.read_all(self._around.runtime)), ())
+            return Leftovers(tuple(written_down(self._around.runtime)), ())
 
     async def _one(self, leftover: Leftover) -> Adopted | Receipt:
         record = leftover.record

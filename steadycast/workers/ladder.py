@@ -214,6 +214,7 @@ def _clear_and_look(runtime: Path, held: Held) -> tuple[Check, ...]:
     numbers, servers = records.claims(runtime, held.worker, tuple(one.pid for one in held.known))
     for number in numbers:
         displays.remove(number, servers)
+    records.retire(runtime, held.worker)
     records.remove_files(runtime, held.worker)
     held = replace(held, displays=numbers, servers=servers)
     return receipts.checks(held, receipts.look(held))

@@ -25,6 +25,7 @@ log = structlog.get_logger("workers")
 
 NO_RECORD = "not adopted: it was not written down"
 WORKER_GONE = "left by a worker that ended"
+NO_RECEIPT = "it ended just before its control plane did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,21 @@ def find_leftovers(runtime: Path) -> Leftovers:
 
     Reads all processes; not for the event loop.
     """
-    recorded = records.read_all(runtime)
     strays = set(records.stray_workers(runtime))
-    found = [Leftover(record) for record in recorded]
-    known = {record.id for record in recorded}
+    found = written_down(runtime)
+    known = {leftover.record.id for leftover in found}
     marked = _marked(runtime, strays, known)
     found += [_without_record(worker, members) for worker, members in marked.items()]
     swept: list[str] = []
     for worker in sorted(strays - set(marked)):
         swept += _remove(runtime, worker)
     return Leftovers(tuple(found), tuple(swept))
+
+
+def written_down(runtime: Path) -> list[Leftover]:
+    """Workers with a record, also those that ended without a receipt."""
+    found = [Leftover(record) for record in records.read_all(runtime)]
+    return found + [Leftover(record, NO_RECEIPT) for record in records.read_ended(runtime)]
 
 
 async def end_leftover(

@@ -1,4 +1,8 @@
-"""What a control plane writes down of each worker, so that the next one finds it: `<runtime>/workers/<id>.json`."""
+"""What a control plane writes down of each worker, so that the next one finds it: `<runtime>/workers/<id>.json`.
+
+The record of a worker that ended goes to `<runtime>/ended` and stays there until its receipt is written down: no receipt
+is lost where the control plane is killed meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +61,39 @@ def write(path: Path, value: WorkerRecord | DisplayClaim) -> None:
 
 def read_all(runtime: Path) -> tuple[WorkerRecord, ...]:
     """All records in the folder; files that are none (cut off, of another version) are left out."""
+    return _read(folder(runtime))
+
+
+def keep_ended(runtime: Path) -> None:
+    """From now on `retire` keeps records, for who calls `forget`. On a full disk it may go on keeping none."""
+    with contextlib.suppress(OSError):
+        _ended(runtime).mkdir(mode=0o700, exist_ok=True)
+
+
+def retire(runtime: Path, worker: str) -> None:
+    """A worker ended, and its receipt is not written down yet. Nothing where nobody keeps such records."""
+    with contextlib.suppress(OSError):
+        (folder(runtime) / f"{worker}.json").replace(_ended(runtime) / f"{worker}.json")
+
+
+def forget(runtime: Path, worker: str) -> None:
+    """The receipt of a worker that ended is written down."""
+    with contextlib.suppress(OSError):
+        (_ended(runtime) / f"{worker}.json").unlink()
+
+
+def read_ended(runtime: Path) -> tuple[WorkerRecord, ...]:
+    """Records of workers that ended and may have no receipt."""
+    return _read(_ended(runtime))
+
+
+def _ended(runtime: Path) -> Path:
+    return runtime / "ended"
+
+
+def _read(place: Path) -> tuple[WorkerRecord, ...]:
     found = []
-    for path in sorted(folder(runtime).glob("*.json")):
+    for path in sorted(place.glob("*.json")):
         with contextlib.suppress(OSError, ValueError, CodecError):
             found.append(from_plain(WorkerRecord, json.loads(path.read_text())))
     return tuple(found)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from steadycast.config.settings import WorkerSettings
-from steadycast.model import WorkerKind
+from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import proc
 from steadycast.workers import records
 from steadycast.workers.adoption import Adoption
@@ -130,6 +130,29 @@ async def test_a_recycled_pid_is_not_adopted_nor_killed(tmp_path: Path, what: st
             assert adoption.adopted == ()
         assert innocent.poll() is None
     assert list((tmp_path / "workers").iterdir()) == []
+
+
+async def test_a_control_plane_killed_before_the_receipt_was_written(tmp_path: Path) -> None:
+    """The next one writes it, however often it is killed before, and it is the same one."""
+    told: list[Receipt] = []
+    records.folder(tmp_path).mkdir()
+    records.keep_ended(tmp_path)
+    settings = WorkerSettings(spares=0)
+    modules = dict.fromkeys(WorkerKind, "tests.support.ticking_child")
+    supervisor = Supervisor(tmp_path, settings, told.append, modules=modules, gstreamer=False)
+    await supervisor.open()
+    worker = await supervisor.start(WorkerKind.LOBBY, lobby="one", on_message=lambda message, fds: None)
+    await worker.end("asked")
+    await supervisor.close()
+    assert list(records.folder(tmp_path).iterdir()) == []
+    for _ in range(2):
+        async with adopted(tmp_path) as adoption:
+            told += adoption.ended
+    assert [one.cause for one in told] == ["asked", *2 * ["it ended just before its control plane did"]]
+    assert {one.id for one in told} == {told[0].id} and all(one.clean for one in told)
+    records.forget(tmp_path, worker.id)
+    async with adopted(tmp_path) as adoption:
+        assert adoption.ended == ()
 
 
 async def test_files_that_are_no_records(tmp_path: Path) -> None:

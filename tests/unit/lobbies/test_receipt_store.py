@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import sqlite3
@@ -126,6 +127,28 @@ async def test_the_book_tells_what_stays(tmp_path: Path) -> None:
     assert counts.outcomes["viewer"] == {"clean": 1, "residue": 1, "unknown": 0}
     assert counts.outcomes["rendition"] == {"clean": 1, "residue": 0, "unknown": 1}
     assert counts.residue == {"process": 2}
+    await book.close()
+    await store.close()
+
+
+async def test_receipts_wait_for_a_disk_that_takes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written in their order once it does; what cannot wait is told as settled, too."""
+    monkeypatch.setattr("steadycast.lobbies.receipts.UNWRITTEN", 3)
+    monkeypatch.setattr("steadycast.lobbies.receipts.AGAIN_S", (0.01, 0.02))
+    store, settled = await opened(tmp_path), list[str]()
+    book = ReceiptBook(store, EventLog(), lambda one: settled.append(one.id))
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON receipts BEGIN SELECT RAISE(ABORT, 'full'); END")
+    for number in range(4):
+        book.add(receipt(number))
+    await book.flush()
+    assert settled == ["r0"] and await found(store) == []
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        db.execute("DROP TRIGGER full")
+    async with asyncio.timeout(60):
+        while len(settled) < 4:  # nobody has to ask for it
+            await asyncio.sleep(0.01)
+    assert settled == ["r0", "r1", "r2", "r3"] and await found(store) == ["r3", "r2", "r1"]
     await book.close()
     await store.close()
 
