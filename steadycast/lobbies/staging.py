@@ -84,6 +84,8 @@ class Staging:
             self._stage = stage
             await stage.start(*(() if display is None else (display.name, display.xauthority)))
         except SteadycastError as error:
+            if error.code == "worker.gone":  # how it ended says more, and is told when its receipt is there
+                await self._wait(set(), self._parts.settings.workers.kill_s)
             return await self._display_words(self._lost() or loss.of_error(error, source))
         return await self._shown(stage)
 

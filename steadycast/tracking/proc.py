@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+EXITING = 0x4  # PF_EXITING of include/linux/sched.h: it is on its way out, and runs nothing of its own any more
 LISTINGS = 10  # of all processes in one look, at most
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStat:
-    """Fields of /proc/<pid>/stat (proc(5)). `start_time` is in clock ticks since boot; `state` is one letter."""
+    """Fields of /proc/<pid>/stat (proc(5)). `start_time` is in clock ticks since boot; `state` is one letter; `exiting`:
+    it ends, or has ended."""
 
     pid: int
     name: str
@@ -24,6 +26,7 @@ class ProcessStat:
     session: int
     threads: int
     start_time: int
+    exiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ def parse_stat(text: str) -> ProcessStat | None:
         session=int(fields[3]),
         threads=int(fields[17]),
         start_time=int(fields[19]),
+        exiting=bool(int(fields[6]) & EXITING) or fields[0] in "ZX",
     )
 
 

@@ -231,7 +231,10 @@ class Worker(Recorded):
         self.begin_end(f"{NOT_ADOPTED}: {fault}" if found else fault)
 
     def _disconnected(self, closed: asyncio.Future[str]) -> None:
-        self.begin_end(f"connection lost: {closed.result()}", patience=EXIT_SEEN_S)
+        # The kernel closes the sockets of a process that was killed before its pidfd says so.
+        one = proc.stat(self.pid)
+        died = one is None or one.exiting
+        self.begin_end(DIED if died else f"connection lost: {closed.result()}", patience=EXIT_SEEN_S)
 
     # --- the end
 

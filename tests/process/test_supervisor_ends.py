@@ -14,6 +14,7 @@ import pytest
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import CallerError, ConflictError, DeadlineError, WorkerError
+from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking import proc
 from steadycast.workers.channel import Descriptors
@@ -37,8 +38,14 @@ class Host:
         self.runtime = runtime
         self.receipts: list[Receipt] = []
         self.heard: list[Any] = []
+        self.causes: list[str | None] = []  # of moves
         made = WorkerSettings(**({"spares": 0, "start_s": 30, "end_s": 1, "term_s": 1, "kill_s": 20} | settings))
-        self.supervisor = Supervisor(runtime, made, self.receipts.append, modules=MODULES, gstreamer=False)
+        self.supervisor = Supervisor(
+            runtime, made, self.receipts.append, on_worker=self._moved, modules=MODULES, gstreamer=False
+        )
+
+    def _moved(self, worker: Worker, state: WorkerState, cause: str | None, seconds: float) -> None:
+        self.causes.append(cause)
 
     def hear(self, message: Any, fds: Descriptors) -> None:
         self.heard.append(message)
@@ -91,8 +98,11 @@ async def test_killed_from_outside(tmp_path: Path, number: signal.Signals, how: 
         asking = asyncio.create_task(worker.request(CloseRendition("slow"), deadline=60))
         await worker.request(CloseRendition(""))
         os.kill(worker.pid, number)
+        # So that its socket is closed and it has ended when we look next. Not to be reaped; no other wait can do that.
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop shall not run meanwhile
         receipt = await asyncio.wait_for(worker.gone, 30)
         assert (receipt.cause, receipt.signal) == ("died", how)
+        assert one.causes == [None, "died", "died"]
         with pytest.raises(WorkerError) as caught:
             await asking
         assert caught.value.code == "worker.gone"

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -26,7 +27,9 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_name_with_a_parenthesis() -> None:
-    assert proc.parse_stat(STAT) == proc.ProcessStat(4711, "a) b", "S", 1, 4711, 4711, 3, 987654)
+    one = proc.ProcessStat(4711, "a) b", "S", 1, 4711, 4711, 3, 987654)
+    assert proc.parse_stat(STAT) == one
+    assert proc.parse_stat(STAT.replace("4194560", "4194564")) == replace(one, exiting=True)
 
 
 @given(st.text())
