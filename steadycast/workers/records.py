@@ -1,7 +1,7 @@
 """What a control plane writes down of each worker, so that the next one finds it: `<runtime>/workers/<id>.json`.
 
-The record of a worker that ended goes to `<runtime>/ended` and stays there until its receipt is written down: no receipt
-is lost where the control plane is killed meanwhile.
+The record of a worker that ended goes to `<runtime>/ended` and stays there until its receipt is written: none is lost
+where the control plane is killed meanwhile.
 """
 
 from __future__ import annotations
