@@ -40,10 +40,13 @@ def router(lobbies: Lobbies) -> APIRouter:
         watch is still there."""
         return await lobbies.change(lobby, change)
 
-    @api.delete("/{lobby}")
-    async def delete(lobby: LobbyPath) -> Deleted:
-        """End a lobby. Answers after everything of it is gone, with the receipts of its workers."""
-        return await lobbies.delete(lobby)
+    @api.delete("/{lobby}", responses={202: {"model": Deleted, "description": "Gone, but not stored yet."}})
+    async def delete(lobby: LobbyPath, response: Response) -> Deleted:
+        """End a lobby, whatever the disk does. Answers after everything of it is gone, with the receipts of its
+        workers; 202 with `stored: false` and a note where the store could not be changed yet."""
+        deleted = await lobbies.delete(lobby)
+        response.status_code = 200 if deleted.stored else 202
+        return deleted
 
     _add_verbs(api, lobbies)
     return api

@@ -57,6 +57,8 @@ def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
     yield _labelled(GaugeMetricFamily("steadycast_workers", "Worker processes by kind.", labels=["kind"]), kinds)
     listeners = statistics.event_subscribers
     yield GaugeMetricFamily("steadycast_event_subscribers", "Listeners of the event stream.", value=listeners)
+    waiting, text = statistics.removals_waiting, "Deleted lobbies that are still in the store."
+    yield GaugeMetricFamily("steadycast_removals_waiting", text, value=waiting)
 
 
 def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:

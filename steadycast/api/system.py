@@ -97,6 +97,11 @@ async def look_at_store(lobbies: Lobbies, state: Path | None) -> PartHealth:
         return PartHealth(False, error.what)
     except OSError as error:
         return PartHealth(False, f"The state folder cannot be looked at: {error.strerror}.")
+    if waiting := lobbies.statistics().removals_waiting:
+        why = (
+            f"{waiting} deleted lobbies are still in the store: they come back if the host dies now. It is tried again."
+        )
+        return PartHealth(False, why, {"free_bytes": free, "removals_waiting": waiting})
     if free is not None and free < DISK_BYTES:
         return PartHealth(False, "The disk of the state folder is nearly full.", {"free_bytes": free})
     return PartHealth(True, None, {"free_bytes": free})

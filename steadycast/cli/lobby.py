@@ -102,6 +102,8 @@ def delete(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> Non
         rows = [(r["kind"], r["pid"], r["cause"], "clean" if r["clean"] else "not clean") for r in deleted["receipts"]]
         Console(highlight=False).print(f"{escape(deleted['lobby'])} {styled(deleted['state'])}")
         print_table(("worker", "pid", "ended because", "receipt"), rows, "It had no workers.")
+        if deleted["note"] is not None:
+            Console(highlight=False).print(escape(deleted["note"]))
     if deleted["state"] != "DESTROYED":
         raise typer.Exit(FAILED)
 

@@ -9,20 +9,24 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
 from steadycast.errors import ConfigError, DeadlineError, RefusedError
+from steadycast.lobbies.reserve import Reserve
 from steadycast.patience import patience
 
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
 Statement = tuple[str, tuple[object, ...]]  # with its values
+Rows = list[tuple[Any, ...]]
 
 DEADLINE_S = 10.0
 BUSY_S = 3.0
@@ -54,6 +58,14 @@ _STEPS = (
 VERSION = len(_STEPS)
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How a write that was done too late is taken back: by what `statements` makes of the rows that `before` found."""
+
+    before: Statement
+    statements: Callable[[Rows], Sequence[Statement]]
+
+
 class Database:
     """The file. `open` first; after `close` nothing works."""
 
@@ -61,6 +73,7 @@ class Database:
         self._path = path
         self._deadline_s = deadline_s
         self._max_bytes = max_bytes
+        self._reserve = Reserve(path.with_name(f"{path.name}.reserve"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def open(self) -> None:
@@ -78,18 +91,30 @@ class Database:
             await self._run(self._db.close)
         self._thread.shutdown(wait=False)
 
-    async def write(self, statement: str, values: tuple[object, ...], undo: Statement | None = None) -> None:
-        """Raises RefusedError `store.full`, `store.failed`, DeadlineError `store.slow`. What is done after that
-        deadline all the same is taken back by `undo`."""
+    async def write(
+        self, statement: str, values: tuple[object, ...], undo: Undo | None = None, reserve: int | None = None
+    ) -> None:
+        """Raises RefusedError `store.full`, `store.failed`, DeadlineError `store.slow`.
+
+        What is done after that deadline all the same is taken back by `undo`; without one it stays. On a full disk the
+        write may use what is kept for that, down to `reserve` bytes; None: it may not.
+        """
+        backwards: list[Statement] = []
+
+        def work() -> None:
+            if undo is not None:
+                backwards.extend(undo.statements(self._rows(undo.before)))
+            self._execute((statement, values), reserve)
+
         try:
-            await self._run(lambda: self._execute((statement, values)), lambda: self._execute(undo))
+            await self._run(work, lambda: self._take_back(backwards))
         except sqlite3.Error as error:
             raise _refused(error) from error
 
-    async def read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+    async def read(self, statement: str, values: tuple[object, ...] = ()) -> Rows:
         """All rows. Raises as `write`."""
         try:
-            return await self._run(lambda: self._db.execute(statement, values).fetchall())
+            return await self._run(lambda: self._rows((statement, values)))
         except sqlite3.Error as error:
             raise _refused(error) from error
 
@@ -109,36 +134,88 @@ class Database:
             problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise sqlite3.DatabaseError(problem)
+            self._reserve.open()
         except BaseException:
             db.close()
             raise
         return db
 
-    def _execute(self, statement: Statement | None) -> None:
-        if statement is not None:
-            self._db.execute(*statement).close()
+    def _rows(self, statement: Statement) -> Rows:
+        return self._db.execute(*statement).fetchall()
 
-    async def _run(self, work: Callable[[], T], undo: Callable[[], object] = lambda: None) -> T:
+    def _execute(self, statement: Statement, reserve: int | None = None) -> None:
+        while True:
+            try:
+                self._db.execute(*statement).close()
+                break
+            except sqlite3.Error as error:
+                if reserve is None or not _no_room(error) or not self._reserve.give(reserve):
+                    raise
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("PRAGMA wal_checkpoint(RESTART)").close()
+        self._reserve.restore()
+
+    def _take_back(self, statements: Sequence[Statement]) -> None:
+        try:
+            self._db.execute("BEGIN")
+            for statement in statements:
+                self._execute(statement)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.error("what was too late could not be taken back", why=str(error))
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+
+    async def _run(self, work: Callable[[], T], take_back: Callable[[], None] = lambda: None) -> T:
         """On the store's thread. What waits for its turn at the deadline is not done; what was begun cannot be stopped:
-        it is followed by `undo`, on the same thread and before anything else."""
-        running = self._thread.submit(work)
+        it is followed by `take_back`, on the same thread and before anything else."""
+        turn = _Turn(work, take_back)
+        running = self._thread.submit(turn)
+        asked = asyncio.wrap_future(running)
+        asked.add_done_callback(_heard)
         try:
             async with patience(self._deadline_s):
-                return await asyncio.shield(asyncio.wrap_future(running))
+                return await asyncio.shield(asked)
         except TimeoutError:
-            if not running.cancel():
-                running.add_done_callback(lambda done: _take_back(done, undo))
+            if not running.cancel() and not turn.give_up():
+                return await asked  # done at the last moment
             what = f"The database did not answer within {self._deadline_s:g} s."
             raise DeadlineError("store.slow", what, hint="Is the disk of the state folder alive?") from None
 
 
-def _take_back(done: Future[T], undo: Callable[[], object]) -> None:
-    if done.exception() is not None:
-        return
-    try:
-        undo()
-    except sqlite3.Error as error:
-        log.error("what was too late could not be taken back", why=str(error))
+class _Turn(Generic[T]):
+    """One piece of work of the store's thread; whoever asked for it may give it up meanwhile."""
+
+    def __init__(self, work: Callable[[], T], take_back: Callable[[], None]) -> None:
+        self._work = work
+        self._take_back = take_back
+        self._lock = threading.Lock()
+        self._done = self._given_up = False
+
+    def __call__(self) -> T:
+        result = self._work()
+        with self._lock:
+            self._done = True
+        if self._given_up:
+            self._take_back()
+        return result
+
+    def give_up(self) -> bool:
+        """Nobody waits for it any more; False where it is done."""
+        with self._lock:
+            self._given_up = not self._done
+            return self._given_up
+
+
+def _heard(asked: asyncio.Future[T]) -> None:
+    """Its error is known, also where nobody waits for it any more."""
+    if not asked.cancelled():
+        asked.exception()
+
+
+def _no_room(error: sqlite3.Error) -> bool:
+    """Also where its shared memory could not grow, which SQLite calls an I/O error."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _refused(error: sqlite3.Error) -> RefusedError:

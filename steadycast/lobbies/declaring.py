@@ -10,11 +10,12 @@ import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import ConflictError, NotFoundError, RefusedError, SteadycastError
+from steadycast.errors import ConflictError, NotFoundError, SteadycastError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies.entries import Entries, Entry
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.reloading import RunningLobby
+from steadycast.lobbies.removals import Removals
 from steadycast.lobbies.store import StoredLobby
 from steadycast.lobbies.viewers import Viewers
 from steadycast.lobbies.views import Deleted
@@ -37,6 +38,7 @@ class Declaring(ABC):
     _settings: HostSettings
     _parts: LobbiesParts
     _creating: asyncio.Lock
+    _removals: Removals
 
     async def running(self) -> tuple[RunningLobby, ...]:
         """The lobbies that are there and not about to end, with what they are asked to show. Raises RefusedError
@@ -66,19 +68,16 @@ class Declaring(ABC):
             entry = self._entries.find(id)
         except NotFoundError:
             return None
-        problem = None
-        try:
-            await self._parts.store.remove_lobby(id)
-        except RefusedError as error:
-            problem = _unstored(id, error)
+        error = await self._removals.remove(id)
         await self._begin_end(entry, cause)
-        return problem
+        return None if error is None else _unstored(id, error)
 
     async def keep(self, stored: StoredLobby) -> str | None:
         """Store a lobby as it is now."""
+        self._removals.is_back(stored.id)
         try:
             await self._parts.store.put_lobby(stored)
-        except RefusedError as error:
+        except SteadycastError as error:
             return _unstored(stored.id, error)
         return None
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from steadycast.errors import NotFoundError, RefusedError
+from steadycast.errors import NotFoundError, RefusedError, SteadycastError
 from steadycast.leases.quota import Lease, Quota
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.views import Deleted
@@ -16,11 +16,12 @@ from steadycast.lobbies.views import Deleted
 @dataclass(eq=False)
 class Entry:
     """A lobby, its place in the quota, and its end once somebody asked for it; `changing` is held while its request
-    changes."""
+    changes. `removal` from the store is there once a caller deleted it."""
 
     lobby: Lobby
     lease: Lease
     ending: asyncio.Task[Deleted] | None = None
+    removal: asyncio.Task[SteadycastError | None] | None = None
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import ValidationError
@@ -27,6 +27,7 @@ from steadycast.lobbies.moving import Moving
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.recycler import Recycler
+from steadycast.lobbies.removals import NOTE, Removals
 from steadycast.lobbies.renewing import Renewing
 from steadycast.lobbies.restoring import restore
 from steadycast.lobbies.seats import Mover
@@ -43,6 +44,7 @@ from steadycast.workers.codec import to_plain
 
 log = structlog.get_logger("lobbies")
 
+STORED_S = 0.5  # for a deletion to be stored before the workers end; it goes on beside that
 LATCHED = 64  # that are named; a host with more is no less unwell
 
 NOTHING = Adoption()
@@ -76,6 +78,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         self._parts = parts
         self._settings = parts.staging.settings
         self._entries = Entries(self._settings.limits.lobbies)
+        self._removals = Removals(parts.store, parts.events)
         self._creating = asyncio.Lock()
         self._closing = False
         self._closed: asyncio.Task[None] | None = None
@@ -97,9 +100,9 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         sources of the others show."""
         store = self._parts.store
         restored = restore(await store.lobbies(), self._settings.lobbies, time.time(), lobby_id)
+        for id in restored.dropped:
+            await self._removals.remove(id)
         try:
-            for id in restored.dropped:
-                await store.remove_lobby(id)
             for lobby in restored.changed:
                 await store.put_lobby(lobby)
         except SteadycastError as error:  # they are shown all the same
@@ -139,6 +142,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         await self.recycler.close()
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
         await self._parts.egresses.close()
+        await self._removals.close()
         await self._parts.receipts.flush()
 
     # --- lobbies
@@ -171,12 +175,15 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         return self._view(lobby)
 
     async def delete(self, id_or_key: str) -> Deleted:
-        """End a lobby; answers after everything of it is gone. A second caller meanwhile gets the same answer."""
+        """End a lobby, whatever the disk does; answers after everything of it is gone. A second caller meanwhile gets
+        the same answer."""
         entry = self._entries.find(id_or_key)
-        if entry.ending is None:
-            # First, so that a disk that fails leaves all as it was, and a host that dies now does not bring it back.
-            await self._parts.store.remove_lobby(entry.lobby.id)
-        return await self._begin_end(entry, "deleted")
+        if entry.removal is None:  # first, so that a host that dies now does not bring it back
+            removal = self._removals.remove(entry.lobby.id)
+            entry.removal = asyncio.create_task(removal, name=f"removal of {entry.lobby.id}")
+        deleted = await self._begin_end(entry, "deleted")
+        problem = await asyncio.shield(entry.removal)
+        return deleted if problem is None else replace(deleted, stored=False, note=f"{problem.what} {NOTE}")
 
     # --- what is there
 
@@ -211,6 +218,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
             receipts=self._parts.receipts.counts.statistics(),
             latched=tuple(latched[:LATCHED]),
             egress=self._parts.egresses.counts(),
+            removals_waiting=self._removals.waiting,
         )
 
     # --- inside
@@ -231,6 +239,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
             stored = StoredLobby(lobby_id(), request.key, time.time(), request.model_dump_json())
             lease = self._admit(stored.id)
             try:
+                await self._removals.settle()
                 await self._parts.store.add_lobby(stored)
             except BaseException:
                 self._entries.give_back(lease)
@@ -276,6 +285,8 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
     async def _end(self, entry: Entry, cause: str) -> Deleted:
         lobby = entry.lobby
         lobby.drain(cause)
+        if entry.removal is not None:
+            await asyncio.wait({entry.removal}, timeout=STORED_S)
         await self._viewers.end_all(lobby, f"the lobby ends: {cause}")
         receipts = await lobby.end(cause)
         self._entries.remove(entry)

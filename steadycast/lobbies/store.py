@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from steadycast.lobbies.database import DEADLINE_S, Database
+from steadycast.lobbies.database import DEADLINE_S, Database, Statement, Undo
 from steadycast.model import Receipt, Subject
 from steadycast.workers.codec import CodecError, from_plain, to_plain
 
@@ -21,6 +22,8 @@ RECEIPTS = 10_000  # of a subject; the oldest go
 SPARE = 100  # part of them that may be more before the oldest go: counting costs more than keeping
 FACTS = 256  # of a kind; the oldest go
 MAX_BYTES = 1 << 30
+FOR_REMOVALS = 1 << 19  # bytes of what is kept for a full disk that receipts leave for deletions
+COLUMNS = "id, key, created, request, declared"  # of a lobby
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +64,27 @@ class Store:
 
     async def add_lobby(self, lobby: StoredLobby) -> None:
         """Keep a lobby. Raises RefusedError `store.full`, `store.failed`, DeadlineError; then nothing of it stays."""
-        undo = "DELETE FROM lobbies WHERE id = ?", (lobby.id,)
-        await self._db.write("INSERT INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby), undo)
+        await self._write_lobby("INSERT INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby), lobby.id, lobby.key)
 
     async def put_lobby(self, lobby: StoredLobby) -> None:
-        """Keep a lobby, in place of the one with the same id. Raises as `add_lobby`."""
-        await self._db.write("INSERT OR REPLACE INTO lobbies VALUES (?, ?, ?, ?, ?)", _values(lobby))
+        """Keep a lobby, in place of the one with the same id. Raises as `add_lobby`; then all is as it was."""
+        statement = "INSERT OR REPLACE INTO lobbies VALUES (?, ?, ?, ?, ?)"
+        await self._write_lobby(statement, _values(lobby), lobby.id, lobby.key)
 
     async def change_lobby(self, id: str, request: str) -> None:
-        """Keep another request of a lobby; one that was forgotten meanwhile stays so. Raises as `add_lobby`."""
-        await self._db.write("UPDATE lobbies SET request = ? WHERE id = ?", (request, id))
+        """Keep another request of a lobby; one that was forgotten meanwhile stays so. Raises as `put_lobby`."""
+        await self._write_lobby("UPDATE lobbies SET request = ? WHERE id = ?", (request, id), id, None)
 
-    async def remove_lobby(self, id: str) -> None:
-        """Forget a lobby."""
-        await self._db.write("DELETE FROM lobbies WHERE id = ?", (id,))
+    async def remove_lobbies(self, ids: Sequence[str]) -> None:
+        """Forget lobbies, also on a full disk, as long as the room lasts that is kept for it. Raises as `add_lobby`; a
+        lobby that is forgotten after the deadline stays so."""
+        chosen = json.dumps(list(ids))
+        statement = "DELETE FROM lobbies WHERE id IN (SELECT value FROM json_each(?))"
+        await self._db.write(statement, (chosen,), reserve=0)
 
     async def lobbies(self) -> tuple[StoredLobby, ...]:
         """All lobbies, oldest first."""
-        rows = await self._db.read("SELECT id, key, created, request, declared FROM lobbies ORDER BY created, id")
+        rows = await self._db.read(f"SELECT {COLUMNS} FROM lobbies ORDER BY created, id")
         return tuple(StoredLobby(id, key, at, text, bool(declared)) for id, key, at, text, declared in rows)
 
     async def put_fact(self, kind: str, name: str, value: Any) -> None:
@@ -108,10 +114,21 @@ class Store:
         text = json.dumps(to_plain(receipt))
         values = receipt.id, receipt.lobby, text, receipt.subject.value, receipt.worker, int(receipt.clean)
         columns = "id, lobby, receipt, subject, worker, clean"
-        await self._db.write(f"INSERT OR IGNORE INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)
+        statement = f"INSERT OR IGNORE INTO receipts ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
+        await self._db.write(statement, values, reserve=FOR_REMOVALS)
         self._added[receipt.subject] += 1
         if self._added[receipt.subject] * SPARE >= RECEIPTS or self._added[receipt.subject] == 1:
             await self._forget_receipts(receipt.subject)
+
+    async def _write_lobby(self, statement: str, values: tuple[object, ...], id: str, key: str | None) -> None:
+        """Write what changes no more lobbies than the one with this id, and the one with this key."""
+        before = f"SELECT {COLUMNS} FROM lobbies WHERE id = ? OR key = ?", (id, key)
+
+        def backwards(rows: list[tuple[object, ...]]) -> list[Statement]:
+            put = f"INSERT INTO lobbies ({COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+            return [("DELETE FROM lobbies WHERE id = ?", (id,)), *((put, row) for row in rows)]
+
+        await self._db.write(statement, values, Undo(before, backwards))
 
     async def _forget_receipts(self, subject: Subject) -> None:
         self._added[subject] = 1

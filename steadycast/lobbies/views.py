@@ -79,11 +79,14 @@ class ViewerView:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The answer of a delete: everything of the lobby is gone, and this was measured."""
+    """The answer of a delete: everything of the lobby is gone, and this was measured. `stored`: a host that dies now
+    does not bring it back; else `note` says why it may."""
 
     lobby: str
     state: LobbyState  # DESTROYED or CLEANUP_INCOMPLETE
     receipts: tuple[Receipt, ...]
+    stored: bool = True
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +194,4 @@ class LobbiesStatistics:
     receipts: ReceiptStatistics = field(default_factory=ReceiptStatistics)  # of workers, renditions and viewers
     latched: tuple[str, ...] = ()  # lobbies that were started again too often and wait for a person; not all where many
     egress: EgressCounts = field(default_factory=EgressCounts)
+    removals_waiting: int = 0  # deleted lobbies that are still in the store, because it fails

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import stat
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
 from steadycast.model import Check, Receipt, Rung, WorkerKind
+from tests.support.chaos.ground import ROOT, has_own_mounts
 
 ONE = StoredLobby("l_one", "key", 1.5, '{"name": "one"}')
 
@@ -42,7 +46,7 @@ async def test_lobbies_come_back_and_only_the_owner_reads_them(tmp_path: Path) -
     await store.close()
     store = await opened(tmp_path)
     assert await store.lobbies() == (ONE, two)
-    await store.remove_lobby("l_two")
+    await store.remove_lobbies(["l_two", "l_none"])
     assert await store.lobbies() == (ONE,)
     assert modes(tmp_path) == {0o600}
     await store.close()
@@ -80,6 +84,36 @@ async def test_what_a_slow_disk_does_after_its_deadline_is_taken_back(tmp_path: 
     await store.close()
 
 
+@pytest.mark.parametrize("write", ["add", "put", "put with the key of another", "change", "remove"])
+async def test_what_was_begun_in_time_and_done_too_late_is_taken_back(tmp_path: Path, write: str) -> None:
+    """All but a removal: that wins over anything."""
+    store = Store(tmp_path / "s.db", deadline_s=0.3)
+    await store.open()
+    two = StoredLobby("l_two", "other", 2.5, "{}")
+    for one in (ONE, two):
+        await store.add_lobby(one)
+    writes: dict[str, Callable[[], Awaitable[None]]] = {
+        "add": lambda: store.add_lobby(StoredLobby("l_new", "new", 3, "{}")),
+        "put": lambda: store.put_lobby(StoredLobby("l_one", "key", 1.5, "changed", True)),
+        "put with the key of another": lambda: store.put_lobby(StoredLobby("l_one", "other", 1.5, "changed", True)),
+        "change": lambda: store.change_lobby("l_one", "changed"),
+        "remove": lambda: store.remove_lobbies(["l_one"]),
+    }
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DeadlineError):
+        await writes[write]()
+    other.execute("COMMIT")
+    other.close()
+    there = None
+    async with asyncio.timeout(30):
+        while there is None:
+            with contextlib.suppress(DeadlineError):
+                there = await store.lobbies()  # behind what was late
+    assert there == ((two,) if write == "remove" else (ONE, two))
+    await store.close()
+
+
 async def test_a_full_disk_refuses_and_leaves_nothing_behind(tmp_path: Path) -> None:
     store = await opened(tmp_path, max_bytes=64 * 1024)
     number = 0
@@ -88,9 +122,28 @@ async def test_a_full_disk_refuses_and_leaves_nothing_behind(tmp_path: Path) -> 
             await store.add_lobby(StoredLobby(f"l_{number}", None, number, "x" * 4000))
     assert full.value.code == "store.full" and full.value.retry_after
     assert len(await store.lobbies()) == number
-    await store.remove_lobby("l_0")
+    await store.remove_lobbies(["l_0"])
     await store.add_lobby(StoredLobby("l_again", None, 9999, "x" * 1000))
     await store.close()
+
+
+@pytest.mark.skipif(not has_own_mounts(), reason="this machine lets us mount nothing")
+async def test_on_a_real_full_disk_lobbies_are_removed_and_receipts_kept(tmp_path: Path) -> None:
+    words = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        sys.executable,
+        "-m",
+        "tests.support.full_disk",
+        str(tmp_path),
+    ]
+    child = await asyncio.create_subprocess_exec(*words, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asyncio.wait_for(child.communicate(), 60)
+    found = json.loads(out)
+    assert found["refused"] == "store.full" and found["lobbies"] == 0
+    assert found["of"] / 2 <= found["left"] < found["of"]
 
 
 async def test_a_broken_or_newer_database_is_said(tmp_path: Path) -> None:
