@@ -260,6 +260,29 @@ async def test_limits_and_a_full_disk_leave_nothing_behind(open_room: OpenRoom) 
     assert room.lobbies.statistics().refused_total == {"limit.lobbies": 1, "store.full": 1}
 
 
+async def test_a_delete_wins_over_a_disk_that_fails(open_room: OpenRoom) -> None:
+    room = await open_room()
+    database = room.store._db._db
+    lobbies = [await room.create(key=key) for key in ("one", "two")]
+    database.execute("PRAGMA query_only = ON").close()  # as on a disk that may only be read
+    for lobby in lobbies:
+        deleted = await room.lobbies.delete(lobby.id)
+        assert deleted.state is LobbyState.DESTROYED
+        assert not deleted.stored and deleted.note is not None and "comes back" in deleted.note
+        with pytest.raises(NotFoundError):
+            room.lobbies.get(lobby.id)
+    assert room.lobbies.statistics().removals_waiting == 2 and len(await room.store.lobbies()) == 2
+    with pytest.raises(RefusedError):
+        await room.create(key="one")
+    database.execute("PRAGMA query_only = OFF").close()
+    again = await room.create(key="one")  # a key is free again before the next try
+    assert [one.id for one in await room.store.lobbies()] == [again.id]
+    said = ["store.removals_waiting", "store.removals_done"]
+    await room.until(lambda: [e.name for e in room.events._ring if e.name.startswith("store.")] == said)
+    assert room.lobbies.statistics().removals_waiting == 0
+    assert (await room.lobbies.delete("one")).stored and await room.store.lobbies() == ()
+
+
 async def test_lobbies_come_back_from_the_store(open_room: OpenRoom) -> None:
     first = await open_room()
     made = await first.create(CAMERA, key="cam", renditions=[{"name": "low", "width": 320, "height": 180}])
