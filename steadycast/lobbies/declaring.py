@@ -31,7 +31,10 @@ LOOK_S = 0.05  # between looks at a lobby that starts
 
 class Declaring(ABC):
     """The part of `Lobbies` about lobbies of the config. Its calls answer with what could not be stored, if anything:
-    the lobby is shown all the same, and the config is read at the next start."""
+    the lobby is shown all the same, and the config is read at the next start.
+
+    A caller who deletes a lobby wins over all of them: it is neither made nor stored again, and NotFoundError says so.
+    """
 
     _entries: Entries
     _viewers: Viewers
@@ -63,18 +66,21 @@ class Declaring(ABC):
         return await self.keep(stored)
 
     async def undeclare(self, id: str, cause: str) -> str | None:
-        """End a lobby; answers when it is gone. Harmless where it is gone already."""
-        try:
-            entry = self._entries.find(id)
-        except NotFoundError:
-            return None
+        """End a lobby; answers when it is gone. Raises NotFoundError where a caller deleted it, before or meanwhile."""
+        entry = self._entries.find(id)
         error = await self._removals.remove(id)
         await self._begin_end(entry, cause)
+        _refuse_if_deleted(entry)
         return None if error is None else _unstored(id, error)
 
     async def keep(self, stored: StoredLobby) -> str | None:
-        """Store a lobby as it is now."""
-        self._removals.is_back(stored.id)
+        """Store a lobby as it is now; nothing where it is gone, or a caller just deletes it."""
+        try:
+            entry = self._entries.find(stored.id)
+            _refuse_if_deleted(entry)
+        except NotFoundError:
+            return None
+        self._removals.is_back(stored.id)  # and nothing comes between this and the store, which keeps the order
         try:
             await self._parts.store.put_lobby(stored)
         except SteadycastError as error:
@@ -87,24 +93,32 @@ class Declaring(ABC):
 
     async def redeclare(self, stored: StoredLobby, request: LobbySettings, *, anew: bool = False) -> None:
         """Make a lobby another one under the same id and key; answers when it is that. Viewers stay where what they
-        watch is still there. Raises SteadycastError: it is as before.
+        watch is still there. Raises SteadycastError: it is as before; NotFoundError where a caller deleted it.
 
         A lobby that does not stream anyway, and any lobby with `anew`, is ended and made again where it must be.
         """
-        lobby = self._entries.lobby(stored.id)
-        streams = lobby.state is LobbyState.STREAMING
+        entry = self._entries.find(stored.id)
+        streams = entry.lobby.state is LobbyState.STREAMING
         try:
-            await lobby.change(request)
+            await entry.lobby.change(request)
         except SteadycastError:
-            if lobby.leaving or (streams and not anew):
+            _refuse_if_deleted(entry)
+            if entry.lobby.leaving or (streams and not anew):
                 raise
             async with self._creating:
-                await self._begin_end(self._entries.find(stored.id), "its config changed")
+                await self._begin_end(entry, "its config changed")
+                _refuse_if_deleted(entry)
                 self._begin_anew(stored, request)
 
     async def shows(self, id: str) -> None:
-        """Wait until a lobby shows. Raises SteadycastError, in the words of its source where that failed."""
-        await self._entries.lobby(id).ready()
+        """Wait until a lobby shows. Raises SteadycastError, in the words of its source where that failed; NotFoundError
+        where a caller deleted it."""
+        entry = self._entries.find(id)
+        try:
+            await entry.lobby.ready()
+        except SteadycastError:
+            _refuse_if_deleted(entry)
+            raise
 
     async def left_starting(self, id: str, seconds: float) -> bool:
         """Whether a lobby shows, or is known not to, within this time."""
@@ -134,6 +148,11 @@ class Declaring(ABC):
     @abstractmethod
     async def _begin_end(self, entry: Entry, cause: str) -> Deleted:
         """End a lobby; answers when it is gone."""
+
+
+def _refuse_if_deleted(entry: Entry) -> None:
+    if entry.removal is not None:
+        raise NotFoundError("lobby.unknown", f"The lobby {entry.lobby.id} was deleted.", hint="See /api/v1/lobbies.")
 
 
 def _unstored(id: str, error: SteadycastError) -> str:

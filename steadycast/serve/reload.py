@@ -163,6 +163,10 @@ class Reload:
             except SteadycastError as error:
                 outcome, why = Outcome.ROLLED_BACK, " ".join(filter(None, (error.what, error.why)))
                 await steps.roll_back()
+            except Exception:  # the edge: half a config is worse than any fault of ours
+                log.exception("the config could not be applied")
+                outcome, why = Outcome.ROLLED_BACK, "An error of the host itself; see its log."
+                await steps.roll_back()
         took = time.monotonic() - began
         write = log.error if why else log.info
         write("config read", file=str(file.path), outcome=outcome.value, why=why, took_s=round(took, 3))

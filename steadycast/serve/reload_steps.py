@@ -36,7 +36,7 @@ class Steps:
 
     async def apply(self) -> None:
         """Settings first, then lobbies: those that go, those that change, those that come. Raises SteadycastError as
-        soon as one does not come through, with the lobby's name in it."""
+        soon as one does not come through, with the lobby's name in it; any other error is a fault of the host."""
         self._put(self._after)
         await self._each(self._plan.of(Step.REMOVED), self._remove)
         await self._each(self._plan.touched, self._change)
@@ -58,6 +58,9 @@ class Steps:
             except SteadycastError as error:
                 log.error("not rolled back", lobby=name, code=error.code, what=error.what, why=error.why)
                 self.notes.append(f"lobby {name} is not as it was: {error.what}")
+            except Exception:  # the others go back all the same
+                log.exception("not rolled back", lobby=name)
+                self.notes.append(f"lobby {name} is not as it was: an error of the host itself; see its log")
 
     # --- inside
 
@@ -71,8 +74,10 @@ class Steps:
                     return
                 try:
                     await act(change)
-                except SteadycastError as error:
+                except BaseException as error:
                     self._failed = True
+                    if not isinstance(error, SteadycastError):
+                        raise
                     named = WorkerError(error.code, f"lobby {_name(change)}: {error.what}", why=error.why)
                     raise named from error
 
@@ -87,8 +92,12 @@ class Steps:
         async def bring_back() -> None:
             self._note(await self._lobbies.declare(before.stored(), before.request))
 
-        self._undo.append((_name(change), bring_back))
-        self._note(await self._lobbies.undeclare(before.id, "the config has it no more"))
+        undo = _name(change), bring_back
+        self._undo.append(undo)
+        try:
+            self._note(await self._lobbies.undeclare(before.id, "the config has it no more"))
+        except NotFoundError:  # a caller deleted it: it does not come back
+            self._undo.remove(undo)
 
     async def _change(self, change: LobbyChange) -> None:
         before, after, stored = change.before, change.after, change.stored

@@ -6,14 +6,16 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from steadycast.config.current import CurrentSettings
 from steadycast.config.settings import LobbySettings, Settings
-from steadycast.errors import ConfigError, ConflictError
+from steadycast.errors import ConfigError, ConflictError, WorkerError
 from steadycast.lobbies.reload_views import Outcome
-from steadycast.model import TestSource
+from steadycast.lobbies.store import StoredLobby
+from steadycast.model import LobbyState, TestSource
 from steadycast.serve.reload import ConfigFile, Reload
 from tests.support.lobby_room import Room, build
 
@@ -161,3 +163,70 @@ async def test_a_callers_lobby_becomes_the_configs_and_is_not_touched(desk: Desk
     desk.wanted = Settings()
     assert [one.step for one in (await desk.reload.reload()).plan.lobbies] == ["removed"]
     assert await desk.room.store.lobbies() == ()
+
+
+def lobby(key: str, **more: Any) -> LobbySettings:
+    return LobbySettings.model_validate({"key": key, "name": key.title(), "source": {"kind": "test"}, **more})
+
+
+async def showing(desk: Desk, *lobbies: LobbySettings) -> dict[str, str]:
+    """Have the config declare these, and answer with their ids when they show."""
+    desk.wanted = Settings(lobbies=lobbies)
+    assert (await desk.reload.reload()).outcome is Outcome.APPLIED
+    for one in lobbies:
+        assert one.key is not None
+        await desk.room.state(one.key, "STREAMING")
+    return {one.key or "": one.id for one in desk.room.lobbies.list().items}
+
+
+async def test_a_fault_of_the_host_rolls_back_and_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = await showing(desk, lobby("a"), lobby("goes"))
+
+    async def fault(*_: Any) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(desk.room.lobbies, "declare", fault)
+    monkeypatch.setattr(desk.room.lobbies, "left_starting", fault)
+    desk.wanted = Settings(lobbies=(lobby("a", name="Other"), lobby("goes"), lobby("new")), limits={"viewers": 3})
+    answer = await desk.reload.reload()
+    assert answer.outcome is Outcome.ROLLED_BACK and answer.why is not None and "host itself" in answer.why
+    assert desk.events()[-1] == ("host.reload_failed", "rolled_back")
+    assert desk.room.lobbies.get("a").name == "A" and desk.current.now.limits.viewers == 1000
+    assert {one.key: one.id for one in await desk.room.store.lobbies()} == ids
+
+
+@pytest.mark.parametrize("key", ["goes", "changes"])
+async def test_what_a_caller_deletes_meanwhile_is_not_rolled_back(
+    desk: Desk, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one ends by the config when the caller deletes it; the other one is being changed back."""
+    room = desk.room
+    await showing(desk, lobby("changes"), lobby("goes"), lobby("fails"))
+    redeclare, undeclare, deleting = room.lobbies.redeclare, room.lobbies.undeclare, []
+
+    def delete() -> None:
+        deleting.append(asyncio.create_task(room.lobbies.delete(key)))
+
+    async def meets(stored: StoredLobby, request: LobbySettings, *, anew: bool = False) -> None:
+        if stored.key == "fails" and not anew:
+            raise WorkerError("made.up", "it does not come through")
+        await redeclare(stored, request, anew=anew)
+        if stored.key == "changes" == key and anew:
+            delete()
+            while any(one.key == key for one in await room.store.lobbies()):
+                pass  # until it is not stored any more
+
+    async def ends(id: str, cause: str) -> str | None:
+        if key == "goes":
+            asyncio.get_running_loop().call_soon(delete)
+        return await undeclare(id, cause)
+
+    monkeypatch.setattr(room.lobbies, "redeclare", meets)
+    monkeypatch.setattr(room.lobbies, "undeclare", ends)
+    desk.wanted = Settings(lobbies=(lobby("changes", name="Other"), lobby("fails", name="Other")))
+    answer = await desk.reload.reload()
+    assert answer.outcome is Outcome.ROLLED_BACK and answer.notes == ()
+    assert (await asyncio.gather(*deleting))[0].state is LobbyState.DESTROYED
+    left = {"changes", "goes", "fails"} - {key}
+    assert {one.key for one in room.lobbies.list().items} == left
+    assert {one.key for one in await room.store.lobbies()} == left
