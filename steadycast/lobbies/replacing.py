@@ -20,7 +20,7 @@ from steadycast.lobbies.feeds import Feeds
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.staging import Staging
 from steadycast.lobbies.views import Recycled
-from steadycast.model import RecycleCause
+from steadycast.model import Receipt, RecycleCause
 
 log = structlog.get_logger("lobby")
 
@@ -44,6 +44,7 @@ class Replacing:
         self._turned = turned
         self._running: asyncio.Task[Recycled] | None = None
         self._warm = False  # what shall take over shows
+        self._over = False  # it took over: only the end of the one before is waited for
 
     @property
     def succeeded(self) -> int:
@@ -76,8 +77,9 @@ class Replacing:
             raise WorkerError("lobby.ending", "It was not replaced: the lobby ends, or lost its worker.") from None
 
     async def saved(self) -> bool:
-        """The worker is lost: whether another one that showed already took over. One that does not show is given up."""
-        if self._running is None or not self._warm:
+        """The worker is lost: whether another one that showed already takes over. One that does not show is given up;
+        one that took over before is the one that is lost."""
+        if self._running is None or not self._warm or self._over:
             await self.stop()
             return False
         running = self._running
@@ -90,8 +92,8 @@ class Replacing:
             await asyncio.wait({self._running})
 
     async def stop(self) -> None:
-        """Give up what is under way."""
-        if self._running is not None:
+        """Give up what is under way. What took over already goes its way: the end of the one before comes by itself."""
+        if self._running is not None and not self._over:
             self._running.cancel()
             await asyncio.wait({self._running})
 
@@ -99,7 +101,7 @@ class Replacing:
         began = time.monotonic()
         self._say("lobby.recycling", cause, None, {})
         try:
-            return await self._replace(old, cause, began)
+            new, crossed, ending = await self._take_over(old, cause)
         except BaseException as error:
             self._staging.drop("it does not take over")
             why = error.what if isinstance(error, SteadycastError) else "it was given up"
@@ -107,8 +109,16 @@ class Replacing:
                 why = f"{why} {error.why}"
             self._tell(cause, began, FAILED, why)
             raise
+        self._over = True
+        why = f"no encoder was free beside that of {', '.join(crossed.paused)}" if crossed.paused else None
+        self._tell(cause, began, PAUSED if crossed.paused else SEAMLESS, why)
+        receipt = await asyncio.shield(ending)
+        took = time.monotonic() - began
+        names = old.worker.id, new.worker.id
+        return Recycled(self._lobby, cause, round(took, 3), not crossed.paused, why, *names, receipt)
 
-    async def _replace(self, old: Stage, cause: RecycleCause, began: float) -> Recycled:
+    async def _take_over(self, old: Stage, cause: RecycleCause) -> tuple[Stage, Crossed, asyncio.Task[Receipt | None]]:
+        """What took over, how the tracks crossed to it, and the end of the one before."""
         new = await self._staging.prepare()
         self._warm = True
         crossed = await self._feeds.cross(old, new)
@@ -117,12 +127,7 @@ class Replacing:
             raise WorkerError("recycle.failed", what, why=crossed.why, retry_after=5)
         ending = self._staging.turn(f"recycled: {cause.value}")
         self._turned(new, crossed)
-        why = f"no encoder was free beside that of {', '.join(crossed.paused)}" if crossed.paused else None
-        self._tell(cause, began, PAUSED if crossed.paused else SEAMLESS, why)
-        receipt = await asyncio.shield(ending)
-        took = time.monotonic() - began
-        names = old.worker.id, new.worker.id
-        return Recycled(self._lobby, cause, round(took, 3), not crossed.paused, why, *names, receipt)
+        return new, crossed, ending
 
     def _tell(self, cause: RecycleCause, began: float, how: str, why: str | None) -> None:
         self.done[cause.value, how] += 1
@@ -134,7 +139,7 @@ class Replacing:
         self._events.publish("lobby", name, lobby=self._lobby, why=why, data={"cause": cause.value, **data})
 
     def _ended(self, task: asyncio.Task[Recycled]) -> None:
-        self._running, self._warm = None, False
+        self._running, self._warm, self._over = None, False, False
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, SteadycastError):
             log.error("a replacement failed", lobby=self._lobby, exc_info=error)

@@ -101,11 +101,14 @@ class Staging:
     async def until_lost(self) -> Loss | None:
         """Wait until what `show` brought up is lost; None when the lobby ends."""
         began = time.monotonic()
-        while (lost := self._lost()) is None and not self._stopping.done():
-            await self._wait({self._turned}, None)
-        if self._stopping.done() or lost is None:
-            return None
-        return (await self._display_words(lost)).after(time.monotonic() - began)
+        while not self._stopping.done():
+            if (lost := self._lost()) is None:
+                await self._wait({self._turned}, None)
+                continue
+            words = await self._display_words(lost)
+            if self._lost() is not None:  # else another one took over meanwhile
+                return None if self._stopping.done() else words.after(time.monotonic() - began)
+        return None
 
     def strike(self, cause: str) -> None:
         """Part with what is lost. A display lives on when only the lobby worker in front of it died."""

@@ -132,6 +132,46 @@ async def test_the_other_one_takes_over_where_the_first_dies(open_room: OpenRoom
     assert (view.state, view.viewers, view.crashes, view.restarts) == ("STREAMING", 1, 1, 0)
 
 
+async def _ends_slowly(room: Room) -> tuple[StandIn, asyncio.Event, asyncio.Task[Any]]:
+    """The other one took over, and the first one has not ended yet: it, what lets it end, and the replacement."""
+    (old,) = alive(room)
+    may, end = asyncio.Event(), old.end
+
+    async def slowly(cause: str) -> Any:
+        await may.wait()
+        return await end(cause)
+
+    old.end = slowly  # type: ignore[method-assign]
+    running = asyncio.create_task(room.lobbies.recycle("k"))
+    await room.until(lambda: told(room, "lobby.recycled"))
+    return old, may, running
+
+
+async def test_delete_after_the_turn_takes_nothing_back(open_room: OpenRoom) -> None:
+    room = await watched(open_room, MemoryEncoding(gpu=2))
+    _, may, running = await _ends_slowly(room)
+    deleting = asyncio.create_task(room.lobbies.delete("k"))
+    await room.until(lambda: room.lobbies.get("k").state == "ENDING")
+    may.set()
+    assert (await deleting).state == "DESTROYED"
+    assert (await running).made_before_break
+    assert [data["how"] for data in told(room, "lobby.recycled")] == ["seamless"]
+    assert room.lobbies.statistics().recycles_total == {("person", "seamless"): 1}
+
+
+async def test_a_crash_after_the_turn_is_one(open_room: OpenRoom) -> None:
+    room = await watched(open_room, MemoryEncoding(gpu=2))
+    old, may, running = await _ends_slowly(room)
+    (new,) = (worker for worker in alive(room) if worker is not old)
+    new.die()
+    await room.until(lambda: len(room.workers()) == 3)
+    await room.state("k", "STREAMING")
+    view = room.lobbies.get("k")
+    assert (view.crashes, view.restarts, view.recycles) == (1, 1, 1)
+    may.set()
+    assert (await running).new_worker == new.id
+
+
 async def test_a_lobby_that_starts_is_not_replaced(open_room: OpenRoom) -> None:
     room = await open_room(encoding=MemoryEncoding(gpu=1))
     await room.create(key="k")
