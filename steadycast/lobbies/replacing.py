@@ -104,10 +104,7 @@ class Replacing:
             new, crossed, ending = await self._take_over(old, cause)
         except BaseException as error:
             self._staging.drop("it does not take over")
-            why = error.what if isinstance(error, SteadycastError) else "it was given up"
-            if isinstance(error, SteadycastError) and error.why is not None:
-                why = f"{why} {error.why}"
-            self._tell(cause, began, FAILED, why)
+            self._tell(cause, began, FAILED, _words(error))
             raise
         self._over = True
         why = f"no encoder was free beside that of {', '.join(crossed.paused)}" if crossed.paused else None
@@ -143,3 +140,9 @@ class Replacing:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, SteadycastError):
             log.error("a replacement failed", lobby=self._lobby, exc_info=error)
+
+
+def _words(error: BaseException) -> str:
+    if not isinstance(error, SteadycastError):
+        return "it was given up"
+    return error.what if error.why is None else f"{error.what} {error.why}"
