@@ -1,0 +1,94 @@
+"""What guard writes down of the server and of what it did, so that the next guard adopts instead of starting a second
+one. One JSON file, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steadycast.errors import ConfigError
+from steadycast.tracking import proc
+from steadycast.tracking.families import Identity
+from steadycast.watching.guard.facts import Memory
+from steadycast.workers.codec import CodecError, from_plain, to_plain
+
+MARK = "STEADYCAST_GUARD"  # environment variable of everything that descends from a guarded command
+FILE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the server. `pid` is None between the decision to start it and its start: it is found by its mark.
+
+    `since`: clock of its start; `at`: Unix seconds of it.
+    """
+
+    mark: str
+    pid: int | None = None
+    start_time: int | None = None
+    since: float | None = None
+    at: float | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        return None if self.pid is None or self.start_time is None else Identity(self.pid, self.start_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`boot` names the boot that all clocks and start times belong to; `guard` is the pid that wrote it."""
+
+    target: str
+    boot: str | None
+    guard: int
+    life: Life | None
+    memory: Memory
+    status: dict[str, Any]
+
+
+def clock() -> float:
+    """Seconds of CLOCK_BOOTTIME: goes on while the machine is suspended, never jumps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def born(identity: Identity) -> float:
+    """The clock at which a process was started."""
+    return clock() - proc.age(identity.start_time)
+
+
+def write(folder: Path, record: Record) -> None:
+    """Raises OSError (a full disk, say)."""
+    path = folder / FILE
+    partial = path.with_name(f"{FILE}.new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(to_plain(record), file)
+    partial.replace(path)
+
+
+def read(folder: Path, target: str) -> Record | None:
+    """None: there is none. After another boot only the latch and the pause count. Raises ConfigError where it is
+    another target's, or cannot be read: it might hide a server that runs."""
+    path = folder / FILE
+    try:
+        record = from_plain(Record, json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError("guard.state", f"{path}: {error.strerror or error}.") from None
+    except (ValueError, CodecError) as error:
+        what = f"{path} cannot be read as the state of guard: {error}."
+        hint = "See that the server does not run, then remove the file."
+        raise ConfigError("guard.state", what, hint=hint) from None
+    if record.target != target:
+        what = f"{path} belongs to {record.target}, not to {target}."
+        hint = "Set another `name` or `state` in the policy; or remove the file once that server is stopped."
+        raise ConfigError("guard.state", what, hint=hint)
+    if record.boot != proc.boot_id():
+        memory = Memory(latch=record.memory.latch, paused=record.memory.paused)
+        return replace(record, life=None, memory=memory)
+    return record
