@@ -28,6 +28,7 @@ from typing import Any, NoReturn, Protocol
 from steadycast.errors import SteadycastError, WorkerError
 from steadycast.patience import patience
 from steadycast.tracking.proc import start_time
+from steadycast.workers.allocator import allocated
 from steadycast.workers.channel import Channel, Descriptors
 from steadycast.workers.codec import from_plain, to_plain
 from steadycast.workers.messages import End, Heartbeat, Hello, TakeStock
@@ -204,7 +205,7 @@ class _Child:
             self._post_heartbeat()
 
     def _post_heartbeat(self) -> None:
-        self._parent.post(Heartbeat(time.time(), self._body.statistics()))
+        self._parent.post(Heartbeat(time.time(), self._body.statistics(), allocated()))
 
 
 def run_child(

@@ -28,6 +28,11 @@ PACKAGE_ROOT = Path(steadycast.__file__).parent.parent
 START = "steadycast.workers.start"
 SOCKET_PATH_BYTES = 107  # sun_path of unix(7), without its closing zero
 
+# glibc makes up to 8 heaps a core for threads: two keep a worker small. Once a frame was freed it raises the size
+# from which memory is its own mapping to that of the frame, and all frames after it stay with the process; with both
+# thresholds fixed, resident memory grew 1 KB a pipeline instead of 58 (400 pipelines), at no more CPU time.
+MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -42,10 +47,10 @@ def environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, s
     """The environment of a child: ours without anything of Steadycast's own, which may hold secrets, and `extra`."""
     kept = {key: value for key, value in own.items() if not key.startswith("STEADYCAST_")}
     paths = [str(PACKAGE_ROOT), *filter(None, [kept.get("PYTHONPATH")])]
-    # glibc makes up to 8 heaps a core for threads; two keep a worker's memory low and measurable. CUDA counts GPUs by
-    # speed where it is not told to, and GStreamer names encoders by that number: the bus has NVML's order.
-    ours = {"PYTHONPATH": os.pathsep.join(paths), "MALLOC_ARENA_MAX": "2", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return kept | ours | dict(extra)
+    # CUDA counts GPUs by speed where it is not told to, and GStreamer names encoders by that number: the bus has NVML's
+    # order.
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return kept | ours | MALLOC | dict(extra)
 
 
 def launch(

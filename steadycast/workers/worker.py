@@ -74,6 +74,7 @@ class Worker(Recorded):
         self._gone: asyncio.Future[Receipt] = self._loop.create_future()
         self._hello: asyncio.Future[None] = self._loop.create_future()
         self._ending: asyncio.Task[None] | None = None
+        self.ending_for: str | None = None  # once its end began
         self._known: set[Identity] = set()
         self._intake = Intake(f"worker {self.id}")
         self._pulse = Pulse(surroundings.settings.stall_s)
@@ -81,6 +82,7 @@ class Worker(Recorded):
         self.state = state
         self._since = self._loop.time()  # in this state
         self.statistics: dict[str, Any] = {}  # of the last heartbeat
+        self.allocated: dict[str, int] = {}  # by malloc and Python, of the last heartbeat
         self.last_heartbeat: float | None = None  # Unix seconds, by the worker's clock
         self.last_sign = self._loop.time()  # seconds of the loop's clock
         self.measures: Measures | None = None  # the last that were taken
@@ -203,7 +205,7 @@ class Worker(Recorded):
     def _heard(self, message: Any, fds: Descriptors) -> None:
         self.last_sign = self._loop.time()
         if isinstance(message, Heartbeat):
-            self.last_heartbeat, self.statistics = message.at, message.statistics
+            self.last_heartbeat, self.statistics, self.allocated = message.at, message.statistics, message.allocated
             if (still := self._pulse.stands_still(message.statistics, self._loop.time())) and self.ready:
                 self.begin_end(still)
         elif isinstance(message, Hello):
@@ -248,6 +250,7 @@ class Worker(Recorded):
         """As `end`, without waiting. Where `patience` is given it has so many seconds to end by itself before."""
         if self._ending is None and not self.left:
             self._hello.cancel()  # no change where it was said
+            self.ending_for = cause
             self._ending = self._loop.create_task(self._end(cause, patience), name=f"end of {self.id}")
             self._move(WorkerState.ENDING, cause)
 

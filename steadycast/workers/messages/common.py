@@ -51,10 +51,14 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sign of life, with the worker's own counters (frames sent, viewers, ...). Unix seconds."""
+    """Sign of life, with the worker's own counters (frames sent, viewers, ...). Unix seconds.
+
+    `allocated`: bytes of malloc `in_use` and `retained`, `blocks` of Python; without what cannot be told.
+    """
 
     at: float
     statistics: dict[str, Any] = field(default_factory=dict)
+    allocated: dict[str, int] = field(default_factory=dict)
 
 
 # --- control plane -> worker, any kind ---
