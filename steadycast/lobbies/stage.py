@@ -139,6 +139,7 @@ class Stage(Holder):
     def __init__(self, lobby: str, source: Source, supervisor: Supervisor, settings: HostSettings) -> None:
         super().__init__(lobby, source, supervisor, settings)
         self.epoch = tag()
+        self.began: float | None = None  # as `ShowSource.began`
         self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()
         self.tracks: dict[str, TrackInfo] = {}
         self.picture = Picture()
@@ -163,18 +164,29 @@ class Stage(Holder):
             timeout_s=settings.sources.rtsp_timeout_s,
             open_s=settings.encoders.open_s,
             epoch=self.epoch,
+            began=self.began,
         )
         await self.worker.request(order, deadline=settings.workers.request_s)
 
     def adopt(self, worker: Worker, stock: LobbyStock) -> None:
         """Go on with a worker that was told its source, as `go_on`."""
         assert stock.order is not None
-        self.epoch = stock.order.epoch
+        self.epoch, self.began = stock.order.epoch, stock.order.began
         self.since = time.monotonic() - worker.age_s
         self.uses = len(stock.instances)
         if stock.ready is not None:
             self.heard(stock.ready, Descriptors())
         self.go_on(worker)
+
+    @property
+    def goes_on(self) -> float | None:
+        """What another one that takes over is told as `began`, by this one's last sign of life. None: it begins at the
+        beginning, as after a source that failed or ended by its own words."""
+        if self.source_failed:
+            return None
+        told = {} if self._worker is None else self._worker.statistics.get("source")
+        began = told.get("began") if isinstance(told, dict) else None
+        return began if isinstance(began, float) else self.began
 
     def heard(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, SourceReady):

@@ -53,6 +53,7 @@ class Staging:
         self._stage: Stage | None = None
         self._next: Stage | None = None  # what shall take over, with its display where that is another one
         self._next_display: Display | None = None
+        self._left: tuple[Source, float | None] | None = None  # the source that was lost, and where it was
         self._turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endings: dict[asyncio.Task[Receipt | None], Holder] = {}
         self._receipts: list[Receipt] = []
@@ -73,7 +74,7 @@ class Staging:
             return await self._shown(self._stage)
         await self._ended(ENDINGS)
         source = self._asked.request.source
-        stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
+        stage = self._new_stage(source)
         try:
             await self._parts.vet(self._asked.request)
             display = None
@@ -117,6 +118,7 @@ class Staging:
             self._part_with(display, cause)
             self._display = None
         if stage is not None:
+            self._left = stage.source, stage.goes_on
             self._part_with(stage, cause)
             self._stage = None
 
@@ -124,7 +126,7 @@ class Staging:
         """Bring up a second stage that shows, for `turn`; on the same display, where the request leaves that as it is.
         Raises SteadycastError; nothing of it is left then."""
         source = self._asked.request.source
-        stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
+        stage = self._new_stage(source)
         try:
             await self._ended(ENDINGS)
             await self._parts.vet(self._asked.request)
@@ -188,6 +190,14 @@ class Staging:
         self._next_display = self._new_display(source)
         await self._raise(self._next_display)
         return self._next_display
+
+    def _new_stage(self, source: Source) -> Stage:
+        """One that goes on with the source where it is, or was when it was lost."""
+        stage = Stage(self._lobby, source, self._parts.supervisor, self._parts.settings)
+        left = self._left if self._stage is None else (self._stage.source, self._stage.goes_on)
+        if left is not None and left[0] == source:
+            stage.began = left[1]
+        return stage
 
     def _new_display(self, source: DesktopSource) -> Display:
         return Display(self._lobby, source, self._parts.supervisor, self._parts.settings)

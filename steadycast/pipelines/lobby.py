@@ -165,12 +165,13 @@ class LobbyPipeline:
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the start: of the source, and of each track by its name. `patience_s`: after standing still
-        for so long it is said here to have failed."""
+        for so long it is said here to have failed. `began`: when what is shown began, if it is a file; monotonic."""
         meter = self._stage.meter
         source = {"frames": meter.frames, "keyframes": meter.keyframes, "bytes": meter.bytes}
+        began = None if self._failed or self._closing is not None else self._stage.began(self._stage.pipeline)
         tracks = () if self._failed else self._all_tracks()
         return {
-            "source": {**source, "failed": self._failed, "patience_s": self._order.timeout_s},
+            "source": {**source, "failed": self._failed, "patience_s": self._order.timeout_s, "began": began},
             "tracks": {
                 track.name: {**track.statistics(), "patience_s": self._renditions.patience(track.name)}
                 for track in tracks

@@ -11,13 +11,15 @@ from steadycast.pipelines.parts import Chain, Limits, Part
 
 @dataclass(frozen=True, slots=True)
 class SourceOrder:
-    """What to show, and how. `display` and `xauthority` belong to a desktop; no frame for `timeout_s` is a failure."""
+    """What to show, and how. `display` and `xauthority` belong to a desktop; no frame for `timeout_s` is a failure.
+    `began`: when a file that is gone on with began, in seconds of the monotonic clock."""
 
     source: Source
     limits: Limits
     display: str | None = None
     xauthority: str | None = None
     timeout_s: float = 8.0
+    began: float | None = None
 
 
 def pattern_picture(source: TestSource) -> Chain:

@@ -60,6 +60,7 @@ class Stage:
         self._ended = ended
         self._failed = failed
         self.sound_taken = False
+        self.began: Callable[[Any], float | None] = lambda pipeline: None  # when what has a beginning began, monotonic
         self._tasks: set[asyncio.Task[None]] = set()
         self._sound_parts: list[Any] = []
         self.stopped_s = 0.0  # in which this process did not run

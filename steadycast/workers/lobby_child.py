@@ -132,7 +132,9 @@ class LobbyBody:
             raise ConflictError("source.shown", "this worker shows a source already")
         cpus = len(os.sched_getaffinity(0))
         limits = Limits(message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s)
-        order = SourceOrder(message.source, limits, message.display, message.xauthority, message.timeout_s)
+        order = SourceOrder(
+            message.source, limits, message.display, message.xauthority, message.timeout_s, message.began
+        )
         self._order = message
         self._pipeline = LobbyPipeline(order, self._ready, self._failed, self._encoder)
         await self._pipeline.play()

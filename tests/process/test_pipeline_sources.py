@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,30 @@ async def test_a_looped_file_goes_on_without_a_step_back(tmp_path: Path) -> None
         assert video.gaps() == audio.gaps() == 0
         assert all(0 < step <= 9000 for step in video.steps()), video.steps()
         assert all(0 < step <= 4800 for step in audio.steps()), audio.steps()
+
+
+@pytest.mark.parametrize("loop", [True, False])
+async def test_a_file_is_gone_on_with_where_it_is(tmp_path: Path, loop: bool) -> None:
+    """A minute of film with a keyframe each second, that another worker began 20.5 s ago, and seven rounds before."""
+    film, raw = tmp_path / "film.mp4", tmp_path / "film.h264"
+    picture = "-f lavfi -i testsrc2=size=160x120:rate=10 -f lavfi -i sine -t 60 -c:v libx264 -g 10 -bf 0 -c:a aac"
+    for words in (f"{picture} -preset ultrafast {film}", f"-i {film} -c copy -bsf:v h264_mp4toannexb {raw}"):
+        child = await asyncio.create_subprocess_exec("ffmpeg", "-v", "error", *words.split())
+        assert await asyncio.wait_for(child.wait(), 60) == 0
+    async with lobby_worker(tmp_path) as lobby:
+        began = time.monotonic() - 20.5 - (7 * 60 if loop else 0)
+        await lobby.show(FileSource(str(film), loop=loop), began=began)
+        await lobby.shows()
+        reader = await lobby.read("copy")
+        await reader.until(lambda one: one.keyframes(Codec.H264) > 0)
+        slice_ = next(packet.payload for packet in reader.packets if packet.payload[0] & 0x1F in (5, 28))
+        stream = raw.read_bytes()
+        before = stream.index(slice_[2:] if slice_[0] & 0x1F == 28 else slice_[1:])
+        second = stream[:before].count(bytes((0, 0, 1, 0x65)))  # keyframes up to this one
+        assert 20 <= second - 1 < 50, "it does not begin where the other one is"
+        await lobby.until(lambda: lobby.worker.statistics.get("source", {}).get("began"))
+        shown = time.monotonic() - lobby.worker.statistics["source"]["began"]
+        assert second - 1 <= shown < 55, "a third one would not begin where this one is"
 
 
 async def test_a_file_is_encoded_too(tmp_path: Path) -> None:

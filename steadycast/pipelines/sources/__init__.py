@@ -21,4 +21,4 @@ def make_source(order: SourceOrder) -> SourceParts:
             return DesktopParts(source, order.display, order.xauthority)
         case RtspSource():
             return RtspParts(source, order.timeout_s)
-    return FileParts(source)
+    return FileParts(source, order.began)

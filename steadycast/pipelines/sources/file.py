@@ -3,10 +3,14 @@
 The demultiplexer is asked for a *segment*: at its end it says SEGMENT_DONE instead of ending the stream, and a seek
 that flushes nothing lets it begin again while the running time goes on. What it reads ahead waits in a queue in front
 of the clock, so nothing is seen of the turn.
+
+A worker that takes over from another one is told when the file began there, and starts at the keyframe before the place
+where that one is now.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,7 @@ from steadycast.pipelines.failures import Phase, Subject, empty_loop, no_video, 
 from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.parts import Part
 from steadycast.pipelines.source_plan import in_real_time, only_names_others
-from steadycast.pipelines.sources.turn import Turn
+from steadycast.pipelines.sources.turn import NANOSECONDS, Turn
 from steadycast.pipelines.stage import Stage, media_of
 from steadycast.pipelines.teardown import in_thread, tell
 
@@ -29,11 +33,13 @@ TURNS_MAX = 500  # without a frame: a short file fills the queue of three second
 
 
 class FileParts:
-    """One file, looped or played once."""
+    """One file, looped or played once. `began`: when its beginning was shown, in seconds of the monotonic clock, where
+    another process showed it before this one."""
 
     can_end = True
 
-    def __init__(self, source: FileSource) -> None:
+    def __init__(self, source: FileSource, began: float | None = None) -> None:
+        self._began = began
         self._path = Path(source.path)
         self._loop = source.loop
         self._streams = _Streams()
@@ -45,6 +51,7 @@ class FileParts:
 
     async def start(self, stage: Stage) -> None:
         self._stage = stage
+        stage.began = self._turn.began
         file, parser = put((Part("filesrc"), Part("parsebin")), stage.pipeline)
         file.set_property("location", str(self._path))
         self._streams.listen(parser, stage, self._found)
@@ -61,11 +68,22 @@ class FileParts:
         if not self._streams.choose():
             stage.fail(no_video(self.subject(), self._streams.media))
             return
-        if self._loop:
-            await self._seek(stage, Gst.SeekFlags.FLUSH | Gst.SeekFlags.SEGMENT)
+        if self._loop or self._began is not None:
+            flags = Gst.SeekFlags.FLUSH | (Gst.SeekFlags.SEGMENT if self._loop else Gst.SeekFlags.NONE)
+            if place := self._place():
+                flags |= Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
+            await self._seek(stage, flags, place)
         self._take(stage)
         stage.pipeline.set_state(Gst.State.PLAYING)
         self._streams.let_go()
+
+    def _place(self) -> int:
+        """Where in the file it would be now, in nanoseconds; its beginning where that cannot be known."""
+        known, length = self._streams.video.query_duration(Gst.Format.TIME)
+        if self._began is None or not known or length <= 0:
+            return 0
+        place = max(0, int((time.monotonic() - self._began) * NANOSECONDS))
+        return place % int(length) if self._loop else min(place, int(length))
 
     def _take(self, stage: Stage) -> None:
         streams = self._streams
@@ -96,10 +114,11 @@ class FileParts:
             self._stage.run(self._seek(self._stage, Gst.SeekFlags.SEGMENT))
         return True
 
-    async def _seek(self, stage: Stage, flags: Any) -> None:
-        """To the beginning. A file that cannot be searched ends after its first round, like one without a loop."""
+    async def _seek(self, stage: Stage, flags: Any, to: int = 0) -> None:
+        """To the beginning, or so many nanoseconds behind it. A file that cannot be searched begins at its beginning,
+        and ends after its first round like one without a loop."""
         pad = self._streams.video
-        event = Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, 0, Gst.SeekType.NONE, 0)
+        event = Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, Gst.SeekType.SET, to, Gst.SeekType.NONE, 0)
         try:
             await in_thread("the turn of the file", SEEK_S, lambda: pad.send_event(event))
         except DeadlineError:

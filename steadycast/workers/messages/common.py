@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Raised whenever a message changes its meaning: a control plane adopts only workers of its own number.
-PROTOCOL = 4
+PROTOCOL = 5
 
 # --- both ways ---
 

@@ -26,6 +26,7 @@ class ShowSource:
     timeout_s: float = 8.0
     open_s: float = 5.0  # from opening an encoder until it is open; then it counts as hung
     epoch: str = ""  # names the clock of its tracks; kept for `LobbyStock`
+    began: float | None = None  # of a file that another worker showed: when its beginning was, on the monotonic clock
 
 
 @dataclass(frozen=True, slots=True)

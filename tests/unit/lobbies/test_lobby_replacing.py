@@ -13,7 +13,15 @@ from steadycast.config.lobby_change import LobbyChange
 from steadycast.errors import ConflictError, EncoderError, NotFoundError, SourceError, SteadycastError, WorkerError
 from steadycast.lobbies import crossing, swap
 from steadycast.model import EncoderFault, RecycleCause, Rendition, WorkerKind
-from steadycast.workers.messages import AttachReader, BusTaken, CloseRendition, OpenBus, OpenRendition, ShowSource
+from steadycast.workers.messages import (
+    AttachReader,
+    BusTaken,
+    CloseRendition,
+    OpenBus,
+    OpenRendition,
+    ShowSource,
+    SourceFailed,
+)
 from tests.support.lobby_room import OFFER, OpenRoom, Room
 from tests.support.memory_encoding import SOFTWARE, MemoryEncoding
 from tests.support.stand_in_workers import StandIn
@@ -52,6 +60,32 @@ async def test_make_before_break(open_room: OpenRoom) -> None:
     epochs = {bus.epoch for bus in room.egress.told(OpenBus)}
     assert len(epochs) == 2
     assert room.lobbies.statistics().recycles_total == {("person", "seamless"): 1}
+
+
+async def test_a_file_is_gone_on_with_where_it_is(open_room: OpenRoom) -> None:
+    """Each worker says when what it shows began; whoever comes after it is told. What begins anew has no place yet."""
+    room = await watched(open_room, MemoryEncoding(gpu=2))
+
+    async def next_is_told(began: float | None) -> None:
+        worker = alive(room)[-1]
+        assert [order.began for order in worker.told(ShowSource)] == [began]
+
+    await next_is_told(None)
+    alive(room)[0].statistics = {"source": {"began": 12.5}}
+    await room.lobbies.recycle("k")
+    await next_is_told(12.5)
+    alive(room)[0].die("killed")  # before it said anything
+    await room.started(3)
+    await room.state("k", "STREAMING")
+    await next_is_told(12.5)
+    other = LobbyChange.model_validate({"source": {"kind": "test", "fps": 10}})
+    await room.lobbies.change("k", other)
+    await next_is_told(None)
+    alive(room)[0].statistics = {"source": {"began": 99.5}}
+    alive(room)[0].say(SourceFailed("ended", "it ended", retry=True))
+    await room.started(5)
+    await room.state("k", "STREAMING")
+    await next_is_told(None)
 
 
 async def test_the_only_seat_goes_over_and_is_never_two(open_room: OpenRoom) -> None:
