@@ -38,6 +38,7 @@ class Resource(StrEnum):
     FILES = "files"  # that nobody accounts for, in folders of this owner
     DISPLAYS = "displays"
     DMABUF = "dmabuf"  # each buffer once, by inode
+    MEMFD = "memfd"  # bytes of files without a name in memory, each once
     VRAM = "gpu.memory"  # of one process, or of a whole device
     SHARED_VRAM = "gpu.shared"  # system memory that a GPU may reach: GTT, system regions
     BAR1 = "gpu.bar1"

@@ -10,6 +10,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from steadycast.model import Measures
 from steadycast.tracking import proc, sockets
@@ -20,6 +21,7 @@ Usage = Callable[[int], tuple[int | None, int | None]]
 
 KEYS = 64  # of descriptors and of threads; what is beyond is counted together
 REST = "others"
+_N = TypeVar("_N", int, float)
 _COMM = 15  # the kernel cuts names of threads to so many characters
 _NUMBER = re.compile(r"\d+")
 
@@ -66,7 +68,7 @@ def fold(name: str) -> str:
     return _NUMBER.sub("#", name) or "#"
 
 
-def bounded(counts: Mapping[str, int]) -> dict[str, int]:
+def bounded(counts: Mapping[str, _N]) -> dict[str, _N]:
     """At most `KEYS` keys, the largest counts first; the rest in one."""
     if len(counts) <= KEYS:
         return dict(counts)

@@ -11,6 +11,8 @@ from pathlib import Path
 PROC = Path("/proc")
 EXITING = 0x4  # PF_EXITING of include/linux/sched.h: it is on its way out, and runs nothing of its own any more
 LISTINGS = 10  # of all processes in one look, at most
+# By how the name begins, in this order; /dev/shm has files.
+_KINDS = {"/dev/dri/": "dri", "/dev/nvidia": "nvidia", "/dmabuf:": "dmabuf", "/memfd:": "memfd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,21 @@ class ProcessStat:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes of /proc/<pid>/smaps_rollup: `pss` counts shared pages by their share, `uss` only private pages."""
+    """Bytes of /proc/<pid>/smaps_rollup: `pss` counts shared pages by their share, `uss` only private pages. `swap` is
+    of private pages that are swapped out, and in none of the others."""
 
     pss: int
     uss: int
     rss: int
     private_dirty: int
+    swap: int = 0
 
 
-def stat(pid: int) -> ProcessStat | None:
-    """None where there is no such process. A zombie is one."""
+def stat(pid: int, folder: Path | None = None) -> ProcessStat | None:
+    """None where there is no such process. A zombie is one. `folder` is another than /proc."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        with open(f"{folder or PROC}/{pid}/stat", errors="replace") as file:  # noqa: PTH123 - of all processes
+            text = file.read()
     except OSError:
         return None
     return parse_stat(text)
@@ -147,14 +152,19 @@ def descriptors(pid: int | None = None) -> dict[int, str] | None:
 
 
 def descriptor_kind(target: str) -> str:
-    """`socket`, `pipe`, `anon_inode:[eventpoll]`, ..., `file` for a path, `deleted` for one that is unlinked."""
+    """What a descriptor leads to, in one word: `socket`, `pipe`, `eventfd`, `eventpoll`, `memfd`, `dmabuf`, `dri` and
+    `nvidia` (nodes of GPUs), `device` (others), `file`, `deleted` (a file without a name), and what else the kernel
+    calls its own (`sync_file`, `pidfd`)."""
     if target.startswith(("socket:", "pipe:")):
         return target.partition(":")[0]
     if target.startswith("anon_inode:"):
-        return target
+        return target[11:].strip("[]") or "anonymous"
+    for beginning, kind in _KINDS.items():
+        if target.startswith(beginning):
+            return kind
     if target.endswith(" (deleted)"):
         return "deleted"
-    return "device" if target.startswith("/dev/") else "file"
+    return "device" if target.startswith("/dev/") and not target.startswith("/dev/shm/") else "file"
 
 
 def descriptors_by_kind(pid: int) -> dict[str, int] | None:
@@ -195,7 +205,7 @@ def parse_memory(text: str) -> Memory | None:
             fields[key] = int(words[0]) * 1024
     try:
         dirty = fields["Private_Dirty"]
-        return Memory(fields["Pss"], fields["Private_Clean"] + dirty, fields["Rss"], dirty)
+        return Memory(fields["Pss"], fields["Private_Clean"] + dirty, fields["Rss"], dirty, fields.get("Swap", 0))
     except KeyError:
         return None
 

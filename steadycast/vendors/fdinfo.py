@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 # About 10 ms for 3,000 descriptors; a machine with more than these is looked at in part.
@@ -16,6 +17,9 @@ _INFO_BYTES = 8192
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 # Memory of the device itself: amdgpu, xe (one or two tiles), i915 with a card of its own.
 _REGIONS = ("vram", "vram0", "vram1", "local0")
+# Memory of the system that the device reaches.
+_SYSTEM = ("gtt", "system", "system0")
+_ENCODERS = ("enc", "video", "vcs")  # amdgpu, i915, xe: how their engines that encode begin; i915's decode too
 # One spelling is used for a client, the first that it has; `memory` is amdgpu's older word for `resident`.
 _SPELLINGS = ("resident", "memory", "total")
 
@@ -44,8 +48,47 @@ def parsed(lines: Iterable[str]) -> dict[str, str]:
 
 def vram_of(keys: dict[str, str]) -> int | None:
     """Bytes of video memory of one client; None where its driver does not tell."""
+    return _memory(keys, _REGIONS)
+
+
+def shared_of(keys: dict[str, str]) -> int | None:
+    """Bytes of system memory that one client has for the device."""
+    return _memory(keys, _SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Work of one client on one kind of engine so far: nanoseconds, or cycles of `total` cycles (xe). `capacity` is the
+    number of such engines."""
+
+    used: int
+    total: int | None
+    capacity: int
+    encodes: bool
+
+
+def engines_of(keys: dict[str, str]) -> dict[str, Engine]:
+    """Engines of one client by name."""
+    found = {}
+    for key, value in keys.items():
+        beginning = next((one for one in ("drm-engine-", "drm-cycles-") if key.startswith(one)), None)
+        name = key[len(beginning or "") :]
+        number = value.partition(" ")[0]
+        if beginning is None or name.startswith("capacity-") or not number.isdecimal():
+            continue
+        total, capacity = keys.get(f"drm-total-cycles-{name}", ""), keys.get(f"drm-engine-capacity-{name}", "")
+        found[name] = Engine(
+            used=int(number),
+            total=int(total) if total.isdecimal() else None,
+            capacity=int(capacity) if capacity.isdecimal() and int(capacity) else 1,
+            encodes=name.startswith(_ENCODERS) and name != "video-enhance",
+        )
+    return found
+
+
+def _memory(keys: dict[str, str], regions: Iterable[str]) -> int | None:
     for spelling in _SPELLINGS:
-        values = [keys[key] for region in _REGIONS if (key := f"drm-{spelling}-{region}") in keys]
+        values = [keys[key] for region in regions if (key := f"drm-{spelling}-{region}") in keys]
         sizes = [size for value in values if (size := _bytes(value)) is not None]
         if sizes:
             return sum(sizes)

@@ -49,7 +49,7 @@ class VaVendor:
         memory = vram_by_pid(self._root)
         return VendorLook(
             tuple(self._device(gpu, is_first=gpu.node == next(iter(open_nodes), None)) for gpu in gpus),
-            tuple(self._use(gpu, memory.get(gpu.address or "")) for gpu in gpus),
+            tuple(use_of(gpu, self._root, memory.get(gpu.address or "")) for gpu in gpus),
         )
 
     def close(self) -> None:
@@ -84,19 +84,27 @@ class VaVendor:
             return f"this user may not open {gpu.node}", rights_hint(_group(path), gpu.node or "")
         return None, None
 
-    def _use(self, gpu: Gpu, memory: dict[int, int] | None) -> DeviceUse:
-        folder = device_folder(gpu, self._root)
-        busy = _number(folder / "gpu_busy_percent")
-        return DeviceUse(
-            _id(gpu),
-            vram_total=_number(folder / "mem_info_vram_total"),
-            vram_used=_number(folder / "mem_info_vram_used"),
-            gpu_utilisation=None if busy is None else min(busy, 100) / 100,
-            memory_by_pid=memory,
-        )
-
     def _path(self, gpu: Gpu) -> Path:
         return self._root / (gpu.node or "").lstrip("/")
+
+
+def use_of(gpu: Gpu, root: Path = Path("/"), memory: dict[int, int] | None = None) -> DeviceUse:
+    """What sysfs tells of a device (Linux: gpu/amdgpu/driver-misc.rst), and for xe the table of its memory in debugfs,
+    which only root may read."""
+    folder = device_folder(gpu, root)
+    busy, encodes = _number(folder / "gpu_busy_percent"), _number(folder / "vcn_busy_percent")
+    table = _table(root / "sys/kernel/debug/dri" / (gpu.address or "none") / "vram0_mm")
+    total, used = _number(folder / "mem_info_vram_total"), _number(folder / "mem_info_vram_used")
+    return DeviceUse(
+        _id(gpu),
+        vram_total=table.get("size") if total is None else total,
+        vram_used=table.get("usage") if used is None else used,
+        shared_total=_number(folder / "mem_info_gtt_total"),
+        shared_used=_number(folder / "mem_info_gtt_used"),
+        gpu_utilisation=None if busy is None else min(busy, 100) / 100,
+        encoder_utilisation=None if encodes is None else min(encodes, 100) / 100,
+        memory_by_pid=memory,
+    )
 
 
 def choices(maker: str, node: str) -> tuple[EncoderChoice, ...]:
@@ -136,6 +144,12 @@ def _group(path: Path) -> int:
 
 def _id(gpu: Gpu) -> str:
     return f"va:{gpu.address or Path(gpu.node or '').name}"
+
+
+def _table(path: Path) -> dict[str, int]:
+    """Numbers of a manager of memory: `size: 8522825728`, `usage: 54525952`; those of its regions are left out."""
+    rows = [line.split() for line in (read(path) or "").splitlines()]
+    return {row[0].rstrip(":"): int(row[1]) for row in rows[:16] if len(row) == 2 and row[1].isdecimal()}
 
 
 def _number(path: Path) -> int | None:

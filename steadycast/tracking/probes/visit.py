@@ -1,0 +1,170 @@
+"""One look at one process, in steps that do not wait for anybody first: what was read before a step hangs is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steadycast.model import Bound, Resource
+from steadycast.tracking.families import Identity
+from steadycast.tracking.probes.descriptors import Descriptors, Shares
+from steadycast.tracking.probes.drm import Clients
+from steadycast.tracking.probes.limits import Limits
+from steadycast.tracking.probes.pace import Due, Pace, Steps
+from steadycast.tracking.probes.process import Peek, Process
+from steadycast.tracking.probes.reading import Reading, reason
+
+RENAME_S = 60.0  # until all names of threads are read again
+_MEMORY = (Resource.PSS, Resource.PRIVATE, Resource.USS)
+
+
+@dataclass(slots=True)
+class Watched:
+    """One process that is followed, between its looks. `known` is the newest of everything."""
+
+    process: Process
+    descriptors: Descriptors
+    clients: Clients
+    pace: Pace
+    limits: Limits
+    known: Reading = field(default_factory=Reading)
+    peek: Peek | None = None
+    stuck: Visit | None = None
+    named: float = float("-inf")
+
+    @classmethod
+    def open(cls, identity: Identity, root: Path, shares: Shares, steps: Steps, *, keep: bool) -> Watched | None:
+        """None where it is gone, or its pid is another's by now."""
+        try:
+            process = Process(identity.pid, root, keep=keep)
+        except OSError:
+            return None
+        if process.identity != identity:
+            process.close()
+            return None
+        descriptors = Descriptors(process, shares)
+        return cls(process, descriptors, Clients(process, shares), Pace(steps), Limits(process))
+
+    def close(self, shares: Shares) -> None:
+        """It is not followed any more."""
+        self.process.close()
+        shares.release(self.process.pid)
+
+
+@dataclass(slots=True)
+class Visit:
+    """Call it in a thread that may be left behind. Afterwards: `gone`, or the peek, `due`, and what was read."""
+
+    watched: Watched
+    now: float
+    watching: int  # processes altogether
+    settled: bool
+    counts_by_size: bool
+    children: Mapping[str, float] = field(default_factory=dict)  # living ones by name
+    zombies: int = 0
+    reading: Reading = field(default_factory=Reading)
+    bounds: tuple[Bound, ...] = ()
+    due: Due = field(default_factory=Due)
+    peek: Peek | None = None
+    gone: bool = False
+    step: str = ""
+    left: bool = False
+    over: bool = False
+
+    def __call__(self) -> None:
+        try:
+            for name, step in self._steps():
+                stuck = self.watched.stuck
+                if self.left or (stuck is not None and not stuck.over and stuck.step == name):
+                    continue
+                self.step = name
+                part = Reading()
+                step(part)
+                if not self.left:
+                    self.reading.add(part)
+        except ProcessLookupError:
+            self.gone = True
+        finally:
+            self.over = True
+
+    def leave(self) -> None:
+        """It did not come back in time."""
+        self.left = True
+        self.watched.stuck = self
+
+    def _steps(self) -> list[tuple[str, Callable[[Reading], None]]]:
+        return [
+            ("state", self._state),
+            ("descriptors", self._descriptors),
+            ("threads", self._threads),
+            ("limits", self._limits),
+            ("memory", self._memory),
+            ("graphics", self._graphics),
+        ]
+
+    def _state(self, part: Reading) -> None:
+        peek = self.watched.process.peek(self.counts_by_size)
+        self.peek = peek
+        if peek.state in "ZX":
+            self.gone = True
+            return
+        family = (sum(self.children.values()), self.zombies)
+        self.due = self.watched.pace.due(peek, family, self.now, self.watching, settled=self.settled)
+        if self.due.counts:
+            part.put(Resource.RSS, peek.rss)
+            part.split(Resource.CHILDREN, self.children)
+            part.put(Resource.ZOMBIES, self.zombies)
+
+    def _descriptors(self, part: Reading) -> None:
+        if self.due.counts and self.peek is not None:
+            with _Reasons(part, "descriptors", Resource.DESCRIPTORS, Resource.DMABUF, Resource.MEMFD):
+                self.watched.descriptors.read(self.peek.descriptors, part)
+
+    def _threads(self, part: Reading) -> None:
+        if not self.due.counts or self.peek is None:
+            return
+        anew = self.now - self.watched.named >= RENAME_S
+        self.watched.named = self.now if anew else self.watched.named
+        with _Reasons(part, "threads", Resource.THREADS):
+            names: dict[str, float] = {**self.watched.process.threads(anew=anew)}
+            part.split(Resource.THREADS, names)
+
+    def _limits(self, _: Reading) -> None:
+        if self.due.counts:
+            self.bounds = self.watched.limits.read(self.now, self.reading)
+
+    def _memory(self, part: Reading) -> None:
+        if not self.due.memory:
+            return
+        began = time.perf_counter()
+        with _Reasons(part, "smaps_rollup", *_MEMORY):
+            found = self.watched.process.memory()
+            if found is None:
+                part.miss("smaps_rollup is empty: the process is ending", *_MEMORY)
+            else:
+                part.put(Resource.PSS, found.pss)
+                part.put(Resource.USS, found.uss)
+                part.put(Resource.PRIVATE, found.private_dirty + found.swap)
+        self.watched.pace.took(time.perf_counter() - began)
+
+    def _graphics(self, part: Reading) -> None:
+        if self.due.counts:
+            self.watched.clients.read(self.watched.descriptors.nodes, part)
+
+
+class _Reasons:
+    """An OSError becomes the reason why these resources are not known; a process that is gone is raised."""
+
+    def __init__(self, part: Reading, what: str, *resources: Resource) -> None:
+        self._part, self._what, self._resources = part, what, resources
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, OSError) or isinstance(error, ProcessLookupError):
+            return False
+        self._part.miss(reason(error, self._what), *self._resources)
+        return True
