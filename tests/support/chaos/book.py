@@ -10,8 +10,6 @@ from typing import Any
 
 from tests.support.chaos.plane import Plane
 
-MOST = 400  # findings kept
-
 
 @dataclass(slots=True)
 class Entry:

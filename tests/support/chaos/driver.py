@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.support.chaos import config, host_strikes, people_strikes, process_strikes
@@ -16,6 +18,8 @@ from tests.support.chaos.watch import SETTLE_S, Watch
 from tests.support.chaos.world import FIRST, World
 
 START_S = 60.0
+STOP_S = 20.0  # all ladders at once, and the rest
+SHORT_S = 6.0  # where there is no time left
 CALM_S = 40.0  # at most, until everybody sees and the books are true; each has its own shorter deadline
 DESK = {"kind": "desktop", "application": "ico", "width": 320, "height": 240, "fps": 15}
 SMALL = [{"name": "main", "width": 320, "height": 180, "fps": 15}]
@@ -29,11 +33,26 @@ ACTS: dict[str, Act] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Until when (monotonic) there are strikes, calms are waited for, and all is over. A run without one takes as long
+    as it takes."""
+
+    strikes: float = math.inf
+    calms: float = math.inf
+    end: float = math.inf
+
+    @classmethod
+    def of(cls, began: float, seconds: float) -> Budget:
+        return cls(began + 0.53 * seconds, began + 0.76 * seconds, began + 0.93 * seconds)
+
+
 class Driver:
     """`world` holds what was found."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, budget: Budget) -> None:
         self.world = world
+        self._budget = budget
         self.watch = Watch(world)
         self.ending = Ending(world, self.watch)
         self._pss: list[tuple[int, int]] = []
@@ -50,7 +69,9 @@ class Driver:
         for key in FIRST:
             world.view("whep", key)
             world.view("rtsp", key)
-        await self._until("everybody sees a picture", self._dark, START_S)
+
+    async def everybody_sees(self) -> None:
+        await self._until("everybody sees a picture", self._dark, START_S, self._budget.strikes)
 
     def _requests(self) -> dict[str, dict[str, Any]]:
         test = {"kind": "test", "width": 320, "height": 180, "fps": 15}
@@ -62,11 +83,13 @@ class Driver:
             "cam": {"source": {"kind": "rtsp", "url": self.world.camera.url}, "renditions": SMALL},
         }
 
-    async def wave(self, strikes: tuple[Strike, ...]) -> None:
+    async def wave(self, strikes: Sequence[Strike]) -> None:
         """Strikes at their times, then a calm."""
         world, began = self.world, time.monotonic()
         for strike in strikes:
             await asyncio.sleep(began + strike.at - time.monotonic())
+            if time.monotonic() > self._budget.strikes:
+                break
             world.note(f"{strike}")
             world.struck[strike.kind] += 1
             await ACTS[strike.kind](world, strike)
@@ -75,14 +98,15 @@ class Driver:
     async def calm(self) -> None:
         """What was begun ends, faults go: then everybody has a picture and the books are true."""
         world = self.world
-        await world.rest()
+        world.over = math.isfinite(self._budget.strikes)
+        await world.rest(self._budget.calms)
         await world.plane.ask("PUT", "/api/v1/system/simulated/faults", people_strikes.CALM)
         await world.plane.ask("POST", "/api/v1/devices/simulated:0/retry", {})
         world.note("calm")
-        await self._until("everybody sees a picture", self._dark, CALM_S)
+        await self._until("everybody sees a picture", self._dark, CALM_S, self._budget.calms)
         await world.book.settle()
-        await self._until("the books are true", self.ending.untrue, SETTLE_S)
-        await world.rest()
+        await self._until("the books are true", self.ending.untrue, SETTLE_S, self._budget.calms)
+        await world.rest(self._budget.calms)
         self.ending.measure()
         world.note(f"calm is over, {census(world.plane.pid)}")
 
@@ -93,22 +117,32 @@ class Driver:
             await viewer.stop()
         for key in list(world.book.entries):
             await world.book.delete(key)
-        await self._until("nothing is left", self.ending.left, SETTLE_S)
-        code = await world.plane.kill(signal.SIGINT, 30.0)
+        await self._until("nothing is left", self.ending.left, SETTLE_S, self._budget.end)
+        began = time.monotonic()
+        try:
+            code = await world.plane.kill(signal.SIGINT, max(SHORT_S, min(STOP_S, self._budget.end - began)))
+        except AssertionError:
+            if not world.verdict.judge("the end by SIGINT", began, STOP_S, time.monotonic()):
+                world.cut.append("the end by SIGINT")
+                return
+            raise
         if code != 0:
             world.finding(f"the control plane ended by SIGINT with {code}")
-        await self._until("nobody is left", self.ending.alive, SETTLE_S)
+        await self._until("nobody is left", self.ending.alive, SETTLE_S, self._budget.end)
 
     async def _dark(self) -> list[str]:
         """Viewers who see nothing now; the watch says who sees nothing for too long."""
         return [f"{one.name}: {one.doing}" for one in self.world.viewers if one.dark_s > 1.5]
 
-    async def _until(self, what: str, look: Callable[[], Awaitable[list[str]]], deadline_s: float) -> None:
-        """A state that must come; else it is a finding."""
-        began = time.monotonic()
+    async def _until(self, what: str, look: Callable[[], Awaitable[list[str]]], deadline_s: float, at: float) -> None:
+        """A state that must come; else it is a finding. At `at` nobody waits any longer for a machine that is slow."""
+        began = now = time.monotonic()
         while wrong := await look():
-            if time.monotonic() - began > deadline_s * self.world.lag.slowness:
+            if self.world.verdict.judge(f"{what}, from {began:.1f}", began, deadline_s, now):
                 for one in wrong:
-                    self.world.late(f"not so after {time.monotonic() - began:.0f} s: {what}: {one}")
+                    self.world.finding(f"not so after {now - began:.0f} s: {what}: {one}")
+                return
+            if (now := time.monotonic()) > at:
+                self.world.cut.append(f"{what}, waited for {now - began:.0f} s: {wrong[0]}")
                 return
             await asyncio.sleep(0.2)

@@ -95,11 +95,10 @@ class Ending:
         if told is None:
             return ["no answer"]
         have = {one["worker"] for one in told}
-        full = self._world.full
         return [
             f"worker {worker} of {self._watch.workers[worker]['kind']} is gone without a receipt"
-            for worker, (there, missing) in self._watch.left.items()
-            if worker not in have and not any(since < missing and there < until + 2 for since, until in full)
+            for worker in sorted(self._watch.left)
+            if worker not in have
         ]
 
     async def left(self) -> list[str]:

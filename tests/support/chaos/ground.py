@@ -86,6 +86,12 @@ class Ground:
         """What `fill` took is free again."""
         (self.seen_disk / "ballast").unlink(missing_ok=True)
 
+    async def shell(self, script: str) -> None:
+        """Run something where the host sees its disk. Raises AssertionError where it fails."""
+        words = ["nsenter", "-t", str(self.pid), "-m", "sh", "-c", script]
+        one = await asyncio.create_subprocess_exec(*words)
+        assert await asyncio.wait_for(one.wait(), START_S) == 0, script
+
     async def end(self) -> None:
         """Kill all that is left. Raises TimeoutError where something does not die."""
         assert self._keeper.stdin is not None

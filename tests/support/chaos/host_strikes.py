@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import resource
 import signal
 import time
@@ -23,7 +24,9 @@ HOURS = (-48, -1, 1, 24)
 
 async def _again(world: World, strike: Strike, number: signal.Signals) -> None:
     plane = world.plane
-    async with plane.lock:
+    async with world.turn(strike) as mine:
+        if not mine:
+            return
         code = await plane.kill(number)
         expected = -number if number is signal.SIGKILL else 0
         if code != expected:
@@ -43,8 +46,9 @@ async def quit_plane(world: World, strike: Strike) -> None:
 
 async def stop_plane(world: World, strike: Strike) -> None:
     async def stop() -> None:
-        async with world.plane.lock:
-            await world.plane.freeze(strike.lasts or 0.0)
+        async with world.turn(strike) as mine:
+            if mine:
+                await world.plane.freeze(strike.lasts or 0.0)
 
     world.spawn(stop())
 
@@ -57,7 +61,9 @@ async def start_read_only(world: World, strike: Strike) -> None:
     script = f'mount --bind {disk} {disk} && mount -o remount,bind,ro {disk} && exec "$@"'
 
     async def start() -> None:
-        async with plane.lock:
+        async with world.turn(strike) as mine:
+            if not mine:
+                return
             await plane.kill()
             code = await plane.second(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"])
             if code != EXIT_USAGE:
@@ -72,7 +78,9 @@ async def second_plane(world: World, strike: Strike) -> None:
 
     async def second() -> None:
         plane = world.plane
-        async with plane.lock:
+        async with world.turn(strike) as mine:
+            if not mine:
+                return
             workers = {one.worker for one in world.of_kind("lobby", "egress", "display")}
             told = (plane.runtime / "host.json").read_text()
             code = await plane.second()
@@ -88,33 +96,57 @@ async def second_plane(world: World, strike: Strike) -> None:
 async def fill_disk(world: World, strike: Strike) -> None:
     if not world.ground.small:
         return world.skip(strike.kind, "this machine allows no mounts of our own")
-    touch = world.touch(EVERYBODY, float("inf"), "the disk was full")
-    since = time.monotonic()
+    touch = world.touch(EVERYBODY, math.inf, "the disk was full")
 
     async def full() -> None:
-        async with world.plane.lock:  # one that starts needs room, and says so: that is `start_read_only`
+        async with world.turn(strike) as mine:  # one that starts needs room, and says so: that is `start_read_only`
+            touch.until = math.inf if mine else time.monotonic()
+            if not mine:
+                return
             await asyncio.to_thread(world.ground.fill)
             world.note("  the disk is full")
             await asyncio.sleep(strike.lasts or 0.0)
             await asyncio.to_thread(world.ground.empty)
             world.note("  the disk has room again")
-            now = time.monotonic()
-            touch.until = now + AFTERWARDS_S
-            world.full.append((since, now))
+            touch.until = time.monotonic() + AFTERWARDS_S
 
     return world.spawn(full())
 
 
+async def read_only(world: World, strike: Strike) -> None:
+    """For a while nothing can be made in the state folder; what is open goes on."""
+    if not world.ground.small:
+        return world.skip(strike.kind, "this machine allows no mounts of our own")
+    disk, touch = world.ground.disk, world.touch(EVERYBODY, math.inf, "the state could only be read")
+
+    async def only_read() -> None:
+        async with world.turn(strike) as mine:
+            touch.until = math.inf if mine else time.monotonic()
+            if not mine:
+                return
+            await world.ground.shell(f"mount --bind {disk} {disk} && mount -o remount,bind,ro {disk}")
+            world.note("  the state may only be read")
+            await asyncio.sleep(strike.lasts or 0.0)
+            await world.ground.shell(f"umount -l {disk}")
+            world.note("  the state may be written again")
+            touch.until = time.monotonic() + AFTERWARDS_S
+
+    return world.spawn(only_read())
+
+
 async def few_descriptors(world: World, strike: Strike) -> None:
     """Meanwhile the control plane may answer nobody; all works again afterwards."""
-    touch = world.touch(EVERYBODY, float("inf"), "the control plane had no descriptors")
+    touch = world.touch(EVERYBODY, math.inf, "the control plane had no descriptors")
 
     async def few() -> None:
-        async with world.plane.lock:
+        async with world.turn(strike) as mine:
+            touch.until = math.inf if mine else time.monotonic()
+            if not mine:
+                return
             pid, numbers = world.plane.pid, resource.RLIMIT_NOFILE
             _, hard = resource.prlimit(pid, numbers)
             highest = max(proc.descriptors(pid) or {0: ""})
-            world.starved_until = float("inf")
+            world.starved_until = math.inf
             resource.prlimit(pid, numbers, (highest + 1 + DESCRIPTORS, hard))
             world.note(f"  the control plane may have {highest + 1 + DESCRIPTORS} descriptors")
             await asyncio.sleep(strike.lasts or 0.0)
@@ -141,7 +173,9 @@ async def reload(world: World, strike: Strike) -> None:
     extra = "[recycle]\nlook_s = -1\n" if strike.pick < 0.3 else ""  # fmt: skip
 
     async def load() -> None:
-        async with world.plane.lock:
+        async with world.turn(strike) as mine:
+            if not mine:
+                return
             world.plane.config.write_text(config.config(world.media, linger_s=linger, extra=extra))
             world.note(f"  linger_s = {linger}{', and a mistake' if extra else ''}")
             send(world.plane.pid, signal.SIGHUP)

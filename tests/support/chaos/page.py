@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,6 @@ from tests.support.browser import CHROMIUM, SWITCHES
 from tests.support.chaos.viewers import Viewer
 
 LOOK_S = 0.25
-FIRST_S = 90.0  # until the page is there, on a busy machine
 SPREAD = 20  # of brightness; a picture of one colour has none
 
 # Frames shown so far by the element of now, spread of brightness of the picture, and what the player says of itself.
@@ -61,14 +61,19 @@ class PageViewer(Viewer):
 
 
 @asynccontextmanager
-async def person(url: str, lobby: str) -> AsyncIterator[PageViewer]:
-    """Looks at the lobby from the host's page; `available` says whether there is a browser."""
+async def person(url: str, lobby: str, first_s: float) -> AsyncIterator[PageViewer]:
+    """Looks at the lobby from the host's page, and sees it if that took no longer than `first_s`: before that, the page
+    itself may not be there. `available` says whether there is a browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = await browser.new_page()
-        await page.goto(f"{url}/#/lobby/{lobby}", timeout=FIRST_S * 1000, wait_until="commit")
         viewer = PageViewer(page, lobby)
         try:
+            with contextlib.suppress(Error, TimeoutError):
+                async with asyncio.timeout(first_s):
+                    await page.goto(f"{url}/#/lobby/{lobby}", timeout=first_s * 1000, wait_until="commit")
+                    while not viewer.frames:
+                        await asyncio.sleep(LOOK_S)
             yield viewer
         finally:
             await viewer.stop()

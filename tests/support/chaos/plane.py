@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 
 from tests.support.chaos.ground import Ground
+from tests.support.chaos.lag import Lag
 from tests.support.chaos.touches import Outage, Touches
 
-UP_S = 20.0  # from exec until the API answers, on an idle machine
-SECOND_S = 20.0  # until one that finds another one gave up
+UP_S = 20.0  # from exec until the API answers, in weighed time
+PATIENCE_S = 90.0  # for anything of which only the order is tried, not how long it takes
 CLOCKS = (
     Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"),
     Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"),
@@ -56,7 +57,7 @@ class Plane:
         self.rtsp = f"rtsp://127.0.0.1:{self.ports[1]}"
         self.clock = next((path for path in CLOCKS if path.exists()), None)
         self.strangers: set[int] = set()  # pids of other control planes that were tried
-        self.slowness: Callable[[], float] = lambda: 1.0
+        self.lag: Lag | None = None
         self.http = httpx.AsyncClient(base_url=self.url, timeout=40, limits=httpx.Limits(max_connections=200))
         self._ground = ground
         self._touches = touches
@@ -100,19 +101,18 @@ class Plane:
         while not await self._answers():
             code = await self._ground.wait(self.pid, 0.05)
             assert code is None, f"the control plane exited with {code}:\n{self.tail()}"
-            took = time.monotonic() - began
-            assert took < UP_S * max(2.0, self.slowness()), (
-                f"the control plane is not up after {took:.0f} s:\n{self.tail()}"
-            )
+            now = time.monotonic()
+            worked = now - began if self.lag is None else self.lag.worked(began, now)
+            assert worked < UP_S, f"the control plane is not up after {now - began:.0f} s:\n{self.tail()}"
         self.started = time.monotonic()
         self._over()
         self._note(f"control plane {self.pid} is up after {self.started - began:.2f} s")
 
-    async def kill(self, number: signal.Signals = signal.SIGKILL, deadline_s: float = 20.0) -> int:
+    async def kill(self, number: signal.Signals = signal.SIGKILL, deadline_s: float = PATIENCE_S) -> int:
         """Its exit code, once it is gone."""
         self._away()
         os.kill(self.pid, number)
-        code = await self._ground.wait(self.pid, deadline_s * self.slowness())
+        code = await self._ground.wait(self.pid, deadline_s)
         assert code is not None, f"the control plane did not end by {number.name}:\n{self.tail()}"
         return code
 
@@ -130,10 +130,10 @@ class Plane:
         words = [*(before or []), *self.words((0, 0))]
         pid = await self._ground.start(words, self.environment(), log)
         self.strangers.add(pid)
-        code = await self._ground.wait(pid, SECOND_S * self.slowness())
+        code = await self._ground.wait(pid, PATIENCE_S)
         if code is None:
             os.kill(pid, signal.SIGKILL)
-            await self._ground.wait(pid, SECOND_S)
+            await self._ground.wait(pid, PATIENCE_S)
         return code
 
     async def ask(self, method: str, path: str, body: Any = None, timeout_s: float = 40.0) -> httpx.Response | None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.support.chaos import config
-from tests.support.chaos.processes import APPLICATION, DISPLAY, EGRESS, Seen, X, send
+from tests.support.chaos.processes import APPLICATION, DISPLAY, EGRESS, OTHER, Seen, X, send
 from tests.support.chaos.schedule import Strike
 from tests.support.chaos.touches import EVERYBODY, Touch
 from tests.support.chaos.world import World
@@ -84,6 +84,14 @@ async def stop_egress(world: World, strike: Strike) -> None:
         _stop(world, one, strike)
 
 
+async def kill_own(world: World, strike: Strike) -> None:
+    """What the control plane starts for a moment: trials of encoders, plans of pipelines."""
+    own = [one for one in world.of_kind(OTHER) if one.parent == world.plane.pid and "steadycast" in one.command]
+    if one := _chosen(world, strike, own):
+        world.touch(EVERYBODY, 0.0, "a child of the control plane was killed")
+        _kill(world, one)
+
+
 async def kill_display(world: World, strike: Strike) -> None:
     if one := _chosen(world, strike, world.of_kind(DISPLAY)):
         world.touch_worker(one, 0.0, "its display worker was killed")
@@ -124,10 +132,11 @@ async def stop_application(world: World, strike: Strike) -> None:
 
 async def kill_camera(world: World, strike: Strike) -> None:
     async def away(touch: Touch) -> None:
-        async with world.camera.lock:
-            await world.camera.kill()
-            await asyncio.sleep(strike.lasts or 0.0)
-            await world.camera.start()
+        async with world.turn(strike, world.camera.lock) as mine:
+            if mine:
+                await world.camera.kill()
+                await asyncio.sleep(strike.lasts or 0.0)
+                await world.camera.start()
             touch.until = time.monotonic() + config.CAMERA_BACK_S
 
     world.spawn(away(world.touch("cam", float("inf"), "the camera was killed")))
@@ -135,10 +144,11 @@ async def kill_camera(world: World, strike: Strike) -> None:
 
 async def freeze_camera(world: World, strike: Strike) -> None:
     async def away(touch: Touch) -> None:
-        async with world.camera.lock:
-            world.camera.freeze(True)
-            await asyncio.sleep(strike.lasts or 0.0)
-            world.camera.freeze(False)
+        async with world.turn(strike, world.camera.lock) as mine:
+            if mine:
+                world.camera.freeze(True)
+                await asyncio.sleep(strike.lasts or 0.0)
+                world.camera.freeze(False)
             touch.until = time.monotonic() + config.CAMERA_BACK_S
 
     world.spawn(away(world.touch("cam", float("inf"), "the camera froze")))

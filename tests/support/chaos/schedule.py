@@ -28,6 +28,7 @@ KINDS = {
     "stop_egress": Kind(1, (0.3, 3.0), 0.4),
     "kill_spare": Kind(1),
     "stop_spare": Kind(1, (1.0, 3.0), 0.5),
+    "kill_own": Kind(1),
     "kill_display": Kind(1),
     "stop_display": Kind(1, (0.3, 4.0), 0.5),
     "kill_x": Kind(1),
@@ -37,6 +38,7 @@ KINDS = {
     "kill_camera": Kind(1, (0.5, 4.0)),
     "freeze_camera": Kind(1, (0.5, 4.0)),
     "fill_disk": Kind(1, (1.0, 3.0)),
+    "read_only": Kind(1, (1.0, 3.0)),
     "start_read_only": Kind(1, (0.2, 0.5)),
     "few_descriptors": Kind(1, (1.0, 3.0)),
     "jump_clock": Kind(1),
@@ -44,7 +46,7 @@ KINDS = {
     "equal_keys": Kind(2, (0.5, 2.0)),
     "fault": Kind(2, (0.5, 3.0)),
     "second_plane": Kind(1),
-    "slow_reader": Kind(1, (4.0, 12.0)),
+    "slow_reader": Kind(1, (3.0, 8.0)),
     "little_memory": Kind(1, (1.0, 3.0)),
     "recycle": Kind(3),
     "patch": Kind(2),
@@ -72,7 +74,9 @@ class Strike:
         return f"{self.kind} pick={self.pick:.2f} amount={self.amount:.2f} {lasts}"
 
 
-def schedule(seed: int, strikes: int, without: frozenset[str] = frozenset()) -> tuple[tuple[Strike, ...], ...]:
+def schedule(
+    seed: int, strikes: int, without: frozenset[str] = frozenset(), wave_of: int = WAVE
+) -> tuple[tuple[Strike, ...], ...]:
     """So many strikes in waves, with a calm after each. Every kind comes before any comes more often than its cards."""
     dice = random.Random(seed)
     deck: list[str] = []
@@ -80,7 +84,7 @@ def schedule(seed: int, strikes: int, without: frozenset[str] = frozenset()) -> 
     left = strikes
     while left > 0:
         wave, at = [], 0.0
-        for _ in range(min(WAVE, left)):
+        for _ in range(min(wave_of, left)):
             deck = deck or _shuffled(dice, without)
             at += dice.expovariate(1 / MEAN_S)
             wave.append(_strike(dice, at, deck.pop()))

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from steadycast.vendors.simulated.driver import SimulatedDriver
 from tests.support.chaos import config
-from tests.support.chaos.lag import EVERY_S
 from tests.support.chaos.processes import OTHER, PLANE, Seen, displays
 from tests.support.chaos.touches import AGAIN_S
 from tests.support.chaos.viewers import Viewer
@@ -18,6 +19,8 @@ from tests.support.chaos.world import World
 
 LOOK_S = 0.4
 ANSWER_S = 1.0  # the API's promise
+GIVE_UP_S = 15.0  # for an answer
+EVERY_S = 0.1  # between looks at the viewers
 # What nobody accounts for may be there so long: it is found to hang, and ends by the ladder; a lobby starts anew.
 SETTLE_S = config.HUNG_S + config.LADDER_S + 4.0
 ZOMBIE_S = 5.0
@@ -34,8 +37,7 @@ class Watch:
         self._odd: dict[str, float] = {}
         self._told: set[str] = set()
         self.workers: dict[str, dict[str, Any]] = {}  # all that the host ever named, by id
-        self.left: dict[str, tuple[float, float]] = {}  # when those were there last, and were missing first
-        self._there: dict[str, float] = {}
+        self.left: set[str] = set()  # those of them that it did not name any more
         self.displays: set[int] = set()
         self._cared: set[str] = set()
         self.answers: list[float] = []
@@ -50,47 +52,59 @@ class Watch:
                 task.cancel()
 
     async def _measure(self) -> None:
-        """The machine, and the viewers."""
+        """The driver's own loop, and the viewers."""
+        before = time.monotonic()
         while True:
-            self._world.lag.look()
+            await asyncio.sleep(EVERY_S)
+            now = time.monotonic()
+            self._world.lag.told_by_loop(before, now, EVERY_S)
+            before = now
             for viewer in self._world.viewers:
                 self._judge(viewer)
                 for refusal in [one for one in viewer.refusals if one.startswith("500")]:
                     self._world.finding(f"{viewer.name} was refused: {refusal}")
-            await asyncio.sleep(EVERY_S)
 
     def _judge(self, viewer: Viewer) -> None:
         world, now = self._world, time.monotonic()
         if viewer.dark_s < AGAIN_S:
             return
         possible = world.touches.possible_from(viewer.lobby, viewer.last, comes=not viewer.has_session)
-        allowed = AGAIN_S * world.lag.slowness + world.lag.extra_s
-        if now - possible > allowed:
-            why = [f"{now - touch.at:.1f} s ago {touch.what}" for touch in world.touches.of(viewer.lobby, viewer.last)]
-            world.late(
-                f"{viewer.name} saw nothing for {viewer.dark_s:.1f} s, {now - possible:.1f} s since it was possible"
-                f" (allowed {allowed:.1f}; {viewer.doing}): {'; '.join(why) or 'nobody had touched it'}"
-            )
-            viewer.last = now
+        if not world.verdict.judge(f"{viewer.name} saw nothing since {viewer.last:.1f}", possible, AGAIN_S, now):
+            return
+        why = [f"{now - touch.at:.1f} s ago {touch.what}" for touch in world.touches.of(viewer.lobby, viewer.last)]
+        world.late(
+            f"{viewer.name} saw nothing for {viewer.dark_s:.1f} s, {now - possible:.1f} s since it was possible"
+            f" ({world.lag.worked(possible, now):.1f} s weighed; {viewer.doing}): "
+            f"{'; '.join(why) or 'nobody had touched it'}"
+        )
+        viewer.last = now
 
     async def _ask(self) -> None:
-        """The API answers whenever it should."""
-        world = self._world
-        while True:
-            began, plane = time.monotonic(), world.plane
-            pid = plane.pid
-            if plane.up and began > world.starved_until:
-                patience = ANSWER_S * world.lag.slowness
-                answer = await plane.get("/api/v1/system", patience + 5)
-                took = time.monotonic() - began
-                patience = max(patience, ANSWER_S * world.lag.slowness) + world.lag.extra_s
-                same = plane.up and plane.pid == pid and began > world.starved_until
-                if same and not world.touches.down(began, 0.5) and (answer is None or took > patience):
-                    what = "not at all" if answer is None else f"after {took:.1f} s"
-                    world.late(f"the control plane answered {what} (allowed {patience:.1f} s)")
-                elif answer is not None:
-                    self.answers.append(took)
-            await asyncio.sleep(LOOK_S)
+        """The API answers whenever it should. Each time on another connection: one that is kept may end just then."""
+        world, plane = self._world, self._world.plane
+        async with httpx.AsyncClient(base_url=plane.url, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+            while True:
+                began, pid, fault = time.monotonic(), plane.pid, None
+                if plane.up and began > world.starved_until:
+                    try:
+                        answer = await http.get("/api/v1/system", timeout=GIVE_UP_S)
+                        if answer.status_code != httpx.codes.OK:
+                            fault = f"{answer.status_code} {answer.text[:200]}"
+                    except httpx.TransportError as error:
+                        fault = repr(error)
+                    self._judge_answer(began, pid, fault)
+                await asyncio.sleep(LOOK_S)
+
+    def _judge_answer(self, began: float, pid: int, fault: str | None) -> None:
+        world, now = self._world, time.monotonic()
+        same = world.plane.up and world.plane.pid == pid and began > world.starved_until
+        if not same or world.touches.down(began, 0.5):
+            return
+        self.answers.append(now - began)
+        if world.verdict.judge(f"an answer, asked for at {began:.1f}", began, ANSWER_S, now, after_s=0.0):
+            world.late(f"the control plane answered after {now - began:.1f} s {fault or ''}")
+        elif fault is not None and "Timeout" not in fault:
+            world.finding(f"the control plane did not answer: {fault}")
 
     async def _look_on(self) -> None:
         while True:
@@ -125,9 +139,8 @@ class Watch:
         away = world.touches.down(now, LOOK_S) or now < world.starved_until
         self._odd = {what: now if away else self._odd.get(what, now) for what in odd}
         for what, since in self._odd.items():
-            if now - since > odd[what] * world.lag.slowness and not away:
-                if what not in self._told:
-                    world.late(f"for {now - since:.1f} s: {what}")
+            if not away and what not in self._told and world.verdict.judge(what, since, odd[what], now):
+                world.finding(f"for {now - since:.1f} s: {what}")
                 self._told.add(what)
 
     def _zombies(self, processes: list[Seen]) -> Iterable[str]:
@@ -148,13 +161,10 @@ class Watch:
         return {f"session of nobody: {one.pid}": 2.0 for one in sessions if not one.foreign and one.pid not in pids}
 
     def _learn(self, workers: list[dict[str, Any]]) -> None:
-        now = time.monotonic()
         self._world.lobby_of = {one["id"]: one["lobby"] for one in workers if one["lobby"] is not None}
         there = {one["id"]: one for one in workers}
         self.workers |= there
-        self._there |= dict.fromkeys(there, now)
-        for gone in self.workers.keys() - there.keys():
-            self.left.setdefault(gone, (self._there[gone], now))
+        self.left |= self.workers.keys() - there.keys()
 
     def _strangers(self, processes: list[Seen], workers: list[dict[str, Any]]) -> dict[str, float]:
         known = {one["id"] for one in workers}
