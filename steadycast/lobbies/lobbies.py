@@ -21,6 +21,7 @@ from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.entries import Entries, Entry
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.holding import Holding
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.moving import Moving
@@ -62,7 +63,7 @@ class LobbiesParts:
     encoders: Encoders
 
 
-class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
+class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
@@ -90,9 +91,10 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         self.move: Mover = Moving(find, parts.staging.encoding).move
         parts.encoders.move_with(self.move)
         self._refused: Counter[str] = Counter()
-        self._restarts_of_gone = 0
+        self._restarts_of_gone = self._lobbies_ended = 0
         self._recycles_of_gone: Counter[tuple[str, str]] = Counter()
-        self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, parts.staging.supervisor.gauge)
+        gauge = parts.staging.supervisor.gauge
+        self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, gauge, parts.events)
         parts.receipts.on_residue = self.recycler.residue
 
     async def start(self, adoption: Adoption = NOTHING) -> None:
@@ -291,5 +293,6 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Devices):
         receipts = await lobby.end(cause)
         self._entries.remove(entry)
         self._restarts_of_gone += lobby.restarts
+        self._lobbies_ended += 1
         self._recycles_of_gone.update(lobby.replacing.done)
         return Deleted(lobby.id, lobby.state, receipts)

@@ -12,6 +12,7 @@ import structlog
 from steadycast.config.current import HostSettings
 from steadycast.errors import SteadycastError
 from steadycast.lobbies.egress import Egress
+from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
 from steadycast.model import LobbyState, RecycleCause, WorkerKind
@@ -36,9 +37,15 @@ class Recycler:
     """`start` it when the lobbies are there, `close` it before they end. `lobbies` gives all of them."""
 
     def __init__(
-        self, settings: HostSettings, lobbies: Callable[[], Iterable[Lobby]], egresses: Recyclable, gauge: Gauge
+        self,
+        settings: HostSettings,
+        lobbies: Callable[[], Iterable[Lobby]],
+        egresses: Recyclable,
+        gauge: Gauge,
+        events: EventLog,
     ) -> None:
         self._settings = settings
+        self._events = events
         self._gauge = gauge
         self._lobbies = lobbies
         self._egresses = egresses
@@ -60,16 +67,21 @@ class Recycler:
         if tasks:
             await asyncio.wait(tasks)
 
-    def suggest(self, worker: str, cause: RecycleCause, why: str) -> None:
-        """Something was found of a worker (by id): it is replaced when it is its turn. Its first suggestion counts."""
-        if worker not in self._suggestions:
-            self._suggestions[worker] = Suggestion(cause, why)
-            if len(self._suggestions) > SUGGESTIONS:
-                del self._suggestions[next(iter(self._suggestions))]
+    def found(self, worker: str, why: str, finding: str) -> None:
+        """There is a finding of a worker. It is replaced when it is its turn; its first finding counts."""
+        before = self._suggestions.get(worker)
+        if before is None or before.finding is None:
+            self._suggest(worker, Suggestion(RecycleCause.FINDING, why, finding))
 
     def residue(self, worker: str) -> None:
         """Something stayed in a worker of what ended there."""
-        self.suggest(worker, RecycleCause.RESIDUE, "something stayed of what ended in it")
+        if worker not in self._suggestions:
+            self._suggest(worker, Suggestion(RecycleCause.RESIDUE, "something stayed of what ended in it"))
+
+    def _suggest(self, worker: str, suggestion: Suggestion) -> None:
+        self._suggestions[worker] = suggestion
+        if len(self._suggestions) > SUGGESTIONS:
+            del self._suggestions[next(iter(self._suggestions))]
 
     async def look(self) -> None:
         """Look now, and begin what is due."""
@@ -118,7 +130,10 @@ class Recycler:
         return found.private_dirty, None if found.descriptors is None else sum(found.descriptors.values())
 
     def _begin(self, due: Due, work: Awaitable[object]) -> None:
-        log.info("worker is due", worker=due.worker, subject=due.subject, cause=due.cause.value, why=due.why)
+        told = {"worker": due.worker, "kind": due.kind.value, "cause": due.cause.value, "finding": due.finding}
+        log.info("worker is due", subject=due.subject, why=due.why, **told)
+        lobby = due.subject if due.kind is WorkerKind.LOBBY else None
+        self._events.publish("worker", "worker.due", lobby=lobby, why=due.why, data=told)
         self._policy.begun(due)
         task = asyncio.get_running_loop().create_task(self._recycle(due, work), name=f"recycling of {due.worker}")
         self._tasks.add(task)

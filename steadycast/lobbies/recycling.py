@@ -25,10 +25,11 @@ EGRESS = "egress"
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Something was found of a worker: a finding, or residue of what ended in it."""
+    """Something was found of a worker: a finding, by its id, or residue of what ended in it."""
 
     cause: RecycleCause
     why: str
+    finding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Due:
     cause: RecycleCause
     why: str
     places: frozenset[str]
+    finding: str | None = None  # the id of what was found, where that is the cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class Recycling:
             why = reason(facts, settings)
             if why is None or self.rests(facts.subject, now):
                 continue
-            chosen.append(Due(facts.worker, facts.kind, facts.subject, *why, facts.places))
+            found = facts.suggestion.finding if facts.suggestion and why[0] is facts.suggestion.cause else None
+            chosen.append(Due(facts.worker, facts.kind, facts.subject, *why, facts.places, found))
             taken |= facts.places
         return tuple(chosen)
 

@@ -9,10 +9,11 @@ import structlog
 
 from steadycast.config.lobby_change import LobbyChange
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import SteadycastError
+from steadycast.errors import NotFoundError, SteadycastError
 from steadycast.lobbies import showing
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.recycler import Recycler
 from steadycast.lobbies.viewers import Viewers
 from steadycast.lobbies.views import Changed, Recycled
 from steadycast.model import RecycleCause
@@ -32,6 +33,7 @@ class Renewing:
     _viewers: Viewers
     _parts: LobbiesParts
     _recycles_of_gone: Counter[tuple[str, str]]
+    recycler: Recycler
 
     async def recycle(self, id_or_key: str, cause: RecycleCause = RecycleCause.PERSON) -> Recycled:
         """Replace a lobby's worker by another one; viewers stay. Answers when the one before is gone, with its receipt.
@@ -40,6 +42,19 @@ class Renewing:
         CallerError where the other worker does not show: the one before goes on then.
         """
         return await self._entries.lobby(id_or_key).recycle(cause)
+
+    def recycle_for(self, worker: str, finding: str, why: str) -> None:
+        """There is a finding of a lobby or egress worker (by its name): it is replaced when it is its turn, as one that
+        reached a limit of `recycle`. Event `worker.due` says so, with `why` and the id of the finding.
+
+        Raises NotFoundError `worker.unknown` where no lobby streams from it and it takes no viewers.
+        """
+        names = {lobby.stage.worker.id for lobby in self._entries.lobbies() if lobby.stage is not None}
+        names |= {egress.worker.id for egress in self._parts.egresses.running()}
+        if worker not in names:
+            what = f"There is no worker {worker[:100]!r} that could be replaced."
+            raise NotFoundError("worker.unknown", what, hint="It may have ended, or drain.")
+        self.recycler.found(worker, why, finding)
 
     async def change(self, id_or_key: str, change: LobbyChange) -> Changed:
         """Change a lobby that is there; viewers stay wherever what they watch is still there. Answers when it is so.

@@ -22,6 +22,8 @@ const OTHER_EVENTS = {
   "host.reloaded": "The config was read again",
   "host.reload_failed": "The config was not taken; nothing changed",
   "host.closing": "The host ends",
+  "store.removals_waiting": "A deletion could not be stored yet",
+  "store.removals_done": "All deletions are stored",
 };
 
 const RENDITION_EVENTS = {
@@ -37,6 +39,7 @@ const WORKER_EVENTS = {
   STARTING: "Worker starts",
   ADOPTED: "Worker found alive",
   READY: "Worker ready",
+  due: "Worker is to be replaced",
   ENDING: "Worker ends",
   GONE: "Worker gone",
   CLEANUP_INCOMPLETE: "Worker gone, something of it stays",
@@ -89,7 +92,7 @@ const PLAN_WORDS = {
 
 // A worker that ends and was not asked to.
 function isLoss(event) {
-  return event.name === "worker.ENDING" && /died|silent|stands still|connection lost/.test(event.why ?? "");
+  return event.name === "worker.ENDING" && /died|silent|stands still|connection lost|hung at adoption/.test(event.why ?? "");
 }
 
 // A step on the way, which is left out where only what matters is shown: nobody asked for it, nothing is wrong.

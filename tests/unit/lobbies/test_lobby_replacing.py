@@ -88,6 +88,27 @@ async def test_a_file_is_gone_on_with_where_it_is(open_room: OpenRoom) -> None:
     await next_is_told(None)
 
 
+async def test_a_finding_has_its_worker_replaced_of_a_lobby_and_of_egress(open_room: OpenRoom) -> None:
+    room = await watched(open_room, MemoryEncoding(gpu=2))
+    old, egress = alive(room)[0], room.egress
+    with pytest.raises(NotFoundError):
+        room.lobbies.recycle_for("lobby-none", "f_0", "it is not there")
+    room.lobbies.recycler.residue(old.id)
+    room.lobbies.recycle_for(old.id, "f_1", "a socket is lost with each viewer")
+    room.lobbies.recycle_for(old.id, "f_2", "it was found again")
+    room.lobbies.recycle_for(egress.id, "f_3", "it grows")
+    await room.lobbies.recycler.look()
+    await room.until(lambda: not old.ready and room.egress is not egress)
+    due = [event for event in room.events._ring if event.name == "worker.due"]
+    assert {(one.data["worker"], one.data["cause"], one.data["finding"], one.lobby, one.why) for one in due} == {
+        (old.id, "finding", "f_1", room.lobbies.get("k").id, "a socket is lost with each viewer"),
+        (egress.id, "finding", "f_3", None, "it grows"),
+    }
+    counted = {("finding", "seamless"): 1, ("finding", "drained"): 1}
+    await room.until(lambda: room.lobbies.statistics().recycles_total == counted)
+    assert old.receipt is not None and old.receipt.cause == "recycled: finding"
+
+
 async def test_the_only_seat_goes_over_and_is_never_two(open_room: OpenRoom) -> None:
     encoding = MemoryEncoding(gpu=1)
     room = await watched(open_room, encoding, encoders={"hardware": "require", "when_full": "refuse"})
