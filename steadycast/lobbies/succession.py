@@ -86,15 +86,15 @@ class Succession:
     def view(self) -> AdoptionView | None:
         """What was found; None where there was nothing."""
         adoption, ended = self._adoption, self._plan.ended
-        if not (adoption.adopted or adoption.ended or adoption.swept):
+        if not (adoption.adopted or adoption.refused or adoption.swept):
             return None
         kept = Counter(worker.kind.value for id, worker in self._found.workers.items() if id not in ended)
         made = [one for lobby in self._plan.lobbies.values() for one in lobby.tracks if one.instance is not None]
         viewers = sum(len(hold.viewers) for hold in self._plan.holds)
         counted = {kind: kept[kind] for kind in ("lobby", "display", "egress")}
         took_s = adoption.took_s + self._took_s
-        gone = len(adoption.ended) + len(ended)
-        return AdoptionView(time.time(), counted, viewers, len(made), gone, adoption.swept, took_s)
+        gone = len(adoption.refused) + len(ended)
+        return AdoptionView(time.time(), counted, viewers, len(made), gone, tuple(adoption.swept), took_s)
 
     # --- inside
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
@@ -71,6 +72,8 @@ class Serving:
     simulated: SimulatedVendor | None
 
 
+T = TypeVar("T")
+
 LEAVE_S = 1.0  # to let go of the workers; those that are ending have no more time than this
 FLUSH_S = 0.5  # to write what is not written yet
 
@@ -87,7 +90,7 @@ class Host:
         self._supervisor: Supervisor | None = None
         self._lobbies: Lobbies | None = None
         self._written: Written | None = None
-        self._adoption = Adoption()
+        self._adoption: Adoption | None = None  # once it is over
         self._started = self._failed = False
         self.reload: Reload | None = None  # reads the config again, once it is started
 
@@ -111,10 +114,11 @@ class Host:
         http = self._stack.enter_context(listen(self._settings.host, self._settings.port, "port"))
         if (free := free_port(self._settings, folders.runtime)) is not None:
             self._stack.enter_context(free)
-        written = self._written = await self._open_books(folders)
-        supervisor = await self._start_supervisor(folders, written)
+        written, supervisor = await to_the_end(self._open_books(folders))
+        await supervisor.open()
+        written.receipts.watch(supervisor)
         found = self._adoption = await supervisor.adopt()
-        port = await rtsp_port(self._settings, found.adopted) if free is None else RtspPort(free, found.adopted)
+        port = await rtsp_port(self._settings, found) if free is None else RtspPort(free, found.adopted)
         rtsp = self._stack.enter_context(port.listening)
         settings = self._settings.model_copy(update={"port": port_of(http), "rtsp_port": port_of(rtsp)})
         current = CurrentSettings(settings)
@@ -157,13 +161,19 @@ class Host:
 
         A host that could not start leaves what it found: it runs on until the next one starts, or for its own time.
         """
-        if self._failed and self._adoption.adopted:
+        if self._failed and self._holds_found():
             await self.leave()
             return
         write = log.info if self._started else log.debug  # why it did not start is said in one line
         write("host ends")
         await self._stack.aclose()
         write("host ended")
+
+    def _holds_found(self) -> bool:
+        """Whether it has workers of a former host."""
+        if self._adoption is not None:
+            return bool(self._adoption.adopted)
+        return self._supervisor is not None and bool(self._supervisor.workers)
 
     async def leave(self) -> None:
         """Let go of all workers, alive, and write down what is to be written; the process must end at once then."""
@@ -193,7 +203,8 @@ class Host:
         except SteadycastError as error:
             log.warning("not all was done before the host left", what=error.what)
 
-    async def _open_books(self, folders: Folders) -> Written:
+    async def _open_books(self, folders: Folders) -> tuple[Written, Supervisor]:
+        """From here on whoever is told to end ends what a former host left, too."""
         events, store = EventLog(first=first_id(time.time())), Store(folders.database)
         await store.open()
         self._stack.push_async_callback(store.close)
@@ -205,19 +216,18 @@ class Host:
 
         receipts = ReceiptBook(store, events, settled)
         self._stack.push_async_callback(receipts.close)
-        return Written(events, store, receipts)
-
-    async def _start_supervisor(self, folders: Folders, written: Written) -> Supervisor:
+        written = self._written = Written(events, store, receipts)
         workers = self._settings.workers
         evidence = EvidenceFolder(folders.state / "evidence", workers.evidence, masked_text)
         evidence.sweep()
-        told = telling(written.events)
-        supervisor = Supervisor(folders.runtime, workers, written.receipts.add, on_worker=told, evidence=evidence)
-        self._supervisor = supervisor
-        self._stack.push_async_callback(supervisor.close)
-        await supervisor.open()
-        written.receipts.watch(supervisor)
-        return supervisor
+        supervisor = self._supervisor = Supervisor(
+            folders.runtime, workers, receipts.add, on_worker=telling(events), evidence=evidence
+        )
+        self._stack.push_async_callback(self._end_workers, supervisor)
+        return written, supervisor
+
+    async def _end_workers(self, supervisor: Supervisor) -> None:
+        await supervisor.close(found=not self._failed)  # one that could not start leaves what it did not come to
 
     async def _serve(self, serving: Serving) -> None:
         canary = Canary()
@@ -237,3 +247,13 @@ class Host:
         self._stack.callback(serving.lobbies.events.close)  # before the server waits for its streams
         self._stack.push_async_callback(serving.lobbies.close)  # while callers are still answered
         await server.start()
+
+
+async def to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Do it also where it is cut off: CancelledError comes when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

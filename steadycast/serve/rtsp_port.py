@@ -15,7 +15,7 @@ import structlog
 from steadycast.config.settings import Settings
 from steadycast.errors import ConfigError, SteadycastError
 from steadycast.serve.ports import listen, port_of
-from steadycast.workers.adoption import Adopted
+from steadycast.workers.adoption import Adopted, Adoption
 from steadycast.workers.messages import DrainEgress, HandListener, RtspListener
 from steadycast.workers.messages.stock import EgressStock
 from steadycast.workers.records import read_all
@@ -23,7 +23,7 @@ from steadycast.workers.records import read_all
 log = structlog.get_logger("host")
 
 HAND_S = 2.0  # for a worker to hand its listener over, or to let go of it
-FREE_S = 8.0  # for the port to become free once workers were told to let go of it
+FREE_S = 12.0  # for the port to become free once workers were told to let go of it, or are being ended
 AGAIN_S = 0.1
 
 
@@ -41,11 +41,13 @@ def free_port(settings: Settings, runtime: Path) -> socket.socket | None:
     return None if read_all(runtime) else listen(settings.host, settings.rtsp_port, "rtsp_port")
 
 
-async def rtsp_port(settings: Settings, adopted: tuple[Adopted, ...]) -> RtspPort:
+async def rtsp_port(settings: Settings, found: Adoption) -> RtspPort:
     """Raises ConfigError where the port is in use.
 
-    Where workers themselves have it, at another address, they let go of it first; where others have it nothing changes.
+    Where workers themselves have it, at another address, they let go of it first, and one that is not adopted ends;
+    where others have it nothing changes.
     """
+    adopted, ending = found.adopted, any(not one.gone.done() for one in found.refused)
     held = [one for one in adopted if isinstance(one.stock, EgressStock) and one.stock.order and not one.stock.draining]
     ports = set()  # that they have
     for one in held:
@@ -59,7 +61,7 @@ async def rtsp_port(settings: Settings, adopted: tuple[Adopted, ...]) -> RtspPor
     try:
         listening = listen(settings.host, settings.rtsp_port, "rtsp_port")
     except ConfigError as error:
-        if error.code != "port.taken" or settings.rtsp_port not in ports:
+        if error.code != "port.taken" or not (ending or settings.rtsp_port in ports):
             raise
         await asyncio.gather(*(_let_go(one) for one in held))
         listening = await _listen_soon(settings)

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.evidence import HUNG
 from steadycast.workers.ladder import LOOK_S
 from steadycast.workers.launch import Launched, at_socket
-from steadycast.workers.leftovers import Leftover, Leftovers, end_leftover, find_leftovers, written_down
+from steadycast.workers.leftovers import Leftover, LeftoverEnds, Leftovers, find_leftovers, written_down
 from steadycast.workers.messages import TakeStock
 from steadycast.workers.messages.stock import DisplayStock, EgressStock, LobbyStock, Stock
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
-from steadycast.workers.worker import NOT_ADOPTED, Surroundings, Worker
+from steadycast.workers.roll import Roll
+from steadycast.workers.worker import DIED, NOT_ADOPTED, Surroundings, Worker
 
 log = structlog.get_logger("workers")
 
@@ -38,9 +40,8 @@ STOCKS: Mapping[WorkerKind, type[Stock]] = {
     WorkerKind.EGRESS: EgressStock,
     WorkerKind.DISPLAY: DisplayStock,
 }
-AT_ONCE = 32  # leftovers that are ended
 PAGES = 1000  # of one stock
-SWEPT = 200  # names that are told
+SWEEP_S = 1.0  # what is only swept away is mostly gone by then
 AGAIN_S = (0.05, 1.0)  # first and longest pause before a worker that is only just starting is tried again
 STOPPED_S = 0.5  # what a stopped process has to go on; a host that waits for it does not answer its callers
 ENDED = "ended while there was no control plane"
@@ -58,94 +59,155 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A worker that is not gone on with, and why; `gone` resolves with its receipt."""
+
+    worker: str
+    cause: str
+    gone: asyncio.Future[Receipt]
+
+
+@dataclass(frozen=True, slots=True)
 class Adoption:
-    """What a new control plane found. `ended` are receipts of those that were not adopted (told to `on_receipt`, too);
-    `swept` names what else was left of a former life and is gone now, the first `SWEPT` of it; `took_s` is seconds."""
+    """What a new control plane found. `refused` are ended beside what comes next; `swept` names what else was left of a
+    former life and is gone, the first `SWEPT` of it, and grows while they end; `took_s` is seconds."""
 
     adopted: tuple[Adopted, ...] = ()
-    ended: tuple[Receipt, ...] = ()
-    swept: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    swept: Sequence[str] = ()
     took_s: float = 0.0
 
 
 class Muster:
     """Calls all workers of a former control plane, once. `hold` gets each that answers at its socket, before it is
-    known whether it is adopted; `on_receipt` the receipts of those that do not."""
+    known whether it is adopted; `ends` those that do not."""
 
-    def __init__(
-        self, around: Surroundings, hold: Callable[[Worker], None], on_receipt: Callable[[Receipt], None]
-    ) -> None:
+    def __init__(self, around: Surroundings, hold: Callable[[Worker], None], ends: LeftoverEnds) -> None:
         self._around = around
         self._hold = hold
-        self._on_receipt = on_receipt
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._swept: list[str] = []
+        self._ends = ends
+        self._uncalled: dict[str, Leftover] | None = None  # of which nothing is known yet; None: they were not found
+        self._refused: list[Refused] = []
 
     async def call(self) -> Adoption:
-        """All at once, because nobody should wait behind one that hangs; each within `adopt_s`. Those that are not
-        adopted are gone when this returns."""
+        """All at once, each within `adopt_s`, and nobody waits for one that hangs: it is ended beside what comes next,
+        like all that are not adopted. Only what is dead already is waited for, at most `SWEEP_S`."""
         began = time.monotonic()
         found = await self._find()
-        self._swept += found.swept
-        answers = await asyncio.gather(*(self._one(leftover) for leftover in found.leftovers))
-        adopted = tuple(one for one in answers if isinstance(one, Adopted))
-        ended = tuple(one for one in answers if isinstance(one, Receipt))
-        for receipt in ended:
-            log.warning(NOT_ADOPTED, worker=receipt.worker, pid=receipt.pid, cause=receipt.cause, clean=receipt.clean)
-        return Adoption(adopted, ended, tuple(self._swept[:SWEPT]), time.monotonic() - began)
+        roll = Roll(self._around.settings.adopt_s)
+        calls = [asyncio.create_task(self._one(one, roll), name=f"call of {one.record.id}") for one in found]
+        try:
+            await roll.until_over(calls)
+        except asyncio.CancelledError:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            raise
+        adopted = tuple(answer for call in calls if (answer := call.result()) is not None)
+        await self._ends.of_the_dead(SWEEP_S)
+        return Adoption(adopted, tuple(self._refused), self._ends.swept, time.monotonic() - began)
 
-    async def _find(self) -> Leftovers:
+    async def end_rest(self, cause: str) -> None:
+        """End those that were not called, or not heard, before the calling was cut off; returns when all that `ends`
+        has is gone."""
+        if self._uncalled is None:
+            await self._find()
+        for leftover in tuple((self._uncalled or {}).values()):
+            try:
+                self._refuse(leftover, _process_of(leftover), cause)
+            except OSError as error:
+                log.error("a worker is not ended: it cannot be told whether it lives", why=str(error))
+        await self._ends.over()
+
+    async def _find(self) -> tuple[Leftover, ...]:
         """Where the kernel does not answer in time, those that are written down: the others end by themselves."""
-        looking = asyncio.get_running_loop().run_in_executor(self._around.looks, find_leftovers, self._around.runtime)
+        runtime = self._around.runtime
+        looking = asyncio.get_running_loop().run_in_executor(self._around.looks, find_leftovers, runtime)
         try:
             async with asyncio.timeout(LOOK_S):
-                return await looking
+                found = await looking
         except TimeoutError:
             log.error("not all that was left can be looked for", within_s=LOOK_S)
-            return Leftovers(tuple(written_down(self._around.runtime)), ())
+            found = Leftovers(tuple(written_down(runtime)), ())
+        self._ends.note_swept(found.swept)
+        self._uncalled = {leftover.record.id: leftover for leftover in found.leftovers}
+        return found.leftovers
 
-    async def _one(self, leftover: Leftover) -> Adopted | Receipt:
+    async def _one(self, leftover: Leftover, roll: Roll) -> Adopted | None:
+        process = _process_of(leftover)
+        worker = None
+        if process is None or leftover.fault is not None or _has_ended(leftover.record):
+            self._refuse(leftover, process, leftover.fault or ENDED)
+        else:
+            worker = await self._reached(leftover, process, roll)
+        return None if worker is None else await self._ask(worker, roll)
+
+    async def _reached(self, leftover: Leftover, process: Process, roll: Roll) -> Worker | None:
         record = leftover.record
-        process = Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
-        if process is None or leftover.fault is not None or _has_ended(record):
-            return await self._end(leftover, process, leftover.fault or ENDED)
-        until = asyncio.get_running_loop().time() + self._around.settings.adopt_s
         try:
-            async with asyncio.timeout_at(until):
+            async with roll.calling():
                 sock = await _connected(self._around.runtime, record)
-        except (OSError, TimeoutError, WorkerError) as error:
-            return await self._end(leftover, process, f"{NOT_ADOPTED}: {_why(error)}")
+        except TimeoutError:
+            self._refuse(leftover, process, f"{HUNG}: it did not come to listen at its control socket in time")
+        except (OSError, WorkerError) as error:
+            self._refuse(leftover, process, f"{NOT_ADOPTED}: {_why(error)}")
         except asyncio.CancelledError:
             process.close()
             raise
-        worker = Worker(Launched(record, process, sock), self._around, WorkerState.ADOPTED)
-        self._hold(worker)
-        return await self._ask(worker, until)
+        else:
+            worker = Worker(Launched(record, process, sock), self._around, WorkerState.ADOPTED)
+            self._called(leftover)
+            self._hold(worker)
+            return worker
+        return None
 
-    async def _end(self, leftover: Leftover, process: Process | None, cause: str) -> Receipt:
-        async with self._turn:
-            receipt, swept = await end_leftover(leftover, process, self._around, cause)
-        self._swept += swept
-        self._on_receipt(receipt)
-        return receipt
+    def _refuse(self, leftover: Leftover, process: Process | None, cause: str) -> None:
+        self._called(leftover)
+        self._told(leftover.record.id, cause, self._ends.begin(leftover, process, cause))
 
-    async def _ask(self, worker: Worker, until: float) -> Adopted | Receipt:
-        loop = asyncio.get_running_loop()
+    def _called(self, leftover: Leftover) -> None:
+        if self._uncalled is not None:
+            self._uncalled.pop(leftover.record.id, None)
+
+    def _told(self, worker: str, cause: str, gone: asyncio.Future[Receipt]) -> None:
+        log.warning(NOT_ADOPTED, worker=worker, cause=cause)
+        self._refused.append(Refused(worker, cause, gone))
+
+    async def _ask(self, worker: Worker, roll: Roll) -> Adopted | None:
         try:
-            if not await worker.says_hello(STOPPED_S) and not _is_stopped(worker):
-                await worker.says_hello(max(0.0, until - loop.time()))
-            if not worker.greeted:
-                raise DeadlineError("worker.hello", self._no_hello(worker))
-            stock = await take_stock(worker, until)
+            async with roll.calling():
+                stock = await self._answer(worker)
+        except (DeadlineError, TimeoutError) as error:
+            cause = f"{HUNG}: {error.what if isinstance(error, DeadlineError) else self._silence(worker)}"
         except (SteadycastError, CodecError) as error:
             why = error.what if isinstance(error, SteadycastError) else f"what it holds makes no sense: {error}"
-            return await worker.end(f"{NOT_ADOPTED}: {why}")
-        worker.adopted()
-        return Adopted(worker, stock) if worker.ready else await worker.gone
+            cause = f"{NOT_ADOPTED}: {why}"
+        else:
+            worker.adopted()
+            if worker.ready:
+                roll.answered()
+                return Adopted(worker, stock)
+            cause = DIED
+        worker.begin_end(cause)  # no change where it ends already, for what it said or because it died
+        self._told(worker.id, worker.ending_for or cause, worker.gone)
+        return None
 
-    def _no_hello(self, worker: Worker) -> str:
-        within = f"it said no hello within {self._around.settings.adopt_s:g} s"
-        return "it is stopped" if _is_stopped(worker) else within
+    async def _answer(self, worker: Worker) -> Stock:
+        seconds = self._around.settings.adopt_s
+        if not await worker.says_hello(STOPPED_S) and _is_stopped(worker):
+            raise DeadlineError("worker.stopped", "it is stopped")
+        if not await worker.says_hello(seconds):
+            raise DeadlineError("worker.hello", self._silence(worker))
+        return await take_stock(worker, asyncio.get_running_loop().time() + seconds)
+
+    def _silence(self, worker: Worker) -> str:
+        return "it did not say in time what it holds" if worker.greeted else "it said no hello in time"
+
+
+def _process_of(leftover: Leftover) -> Process | None:
+    """None where it is gone. Raises OSError where that cannot be told."""
+    record = leftover.record
+    return Process.find(Identity(record.pid, record.start_time)) if record.boot == proc.boot_id() else None
 
 
 def _is_stopped(worker: Worker) -> bool:
@@ -222,6 +284,4 @@ def _has_ended(record: WorkerRecord) -> bool:
 def _why(error: Exception) -> str:
     if isinstance(error, WorkerError):
         return error.what
-    if isinstance(error, TimeoutError):
-        return "it did not come to listen at its control socket in time"
     return f"its control socket cannot be reached ({getattr(error, 'strerror', None) or error})"

@@ -40,12 +40,12 @@ STACKS_BYTES, GRAPH_BYTES, STATISTICS_BYTES = 65_536, 131_072, 16_384
 CUT = "\n[... cut: too long]"
 _NAME = re.compile(r"^[a-z]{1,16}-[0-9a-f]{8}$")
 # How the causes of an end begin that say that the worker hung.
-SILENT, STILL, LATE = "silent", "stands still", "did not start in time"
+SILENT, STILL, LATE, HUNG = "silent", "stands still", "did not start in time", "hung at adoption"
 
 
 def is_hang(cause: str) -> bool:
     """Whether a worker that is ended for this cause is asked why before."""
-    return cause.startswith((SILENT, STILL, LATE))
+    return cause.startswith((SILENT, STILL, LATE, HUNG))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -15,6 +17,7 @@ from steadycast.tracking import displays, proc
 from steadycast.tracking.proc import ProcessStat
 from steadycast.workers import records
 from steadycast.workers.child import HOME, WORKER
+from steadycast.workers.evidence import before_kill
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
@@ -24,6 +27,8 @@ from steadycast.workers.worker import Surroundings
 log = structlog.get_logger("workers")
 
 NO_RECORD = "not adopted: it was not written down"
+AT_ONCE = 32  # that are ended
+SWEPT = 200  # names that are told
 WORKER_GONE = "left by a worker that ended"
 NO_RECEIPT = "it ended just before its control plane did"
 
@@ -79,8 +84,9 @@ async def end_leftover(
     ladder = Ladder(around.runtime, record, process, around.settings, around.looks, around.gauge)
     before = _things(around.runtime, record.id)
     try:
+        kept = await before_kill(around.evidence, ladder, cause, {})
         await ladder.climb_down(lambda: False)
-        receipt = await ladder.look(cause, ())
+        receipt = replace(await ladder.look(cause, ()), evidence=kept)
     except (OSError, TimeoutError) as error:  # the kernel does not answer: the others go on
         log.error("end failed", worker=record.id, why=repr(error))
         receipt = unknown_end(ladder, cause, repr(error))
@@ -88,6 +94,55 @@ async def end_leftover(
         if process is not None:
             process.close()
     return receipt, _gone(before) + (leftover.processes if receipt.clean else ())
+
+
+class LeftoverEnds:
+    """Ends what is left of workers that have no channel, beside all else. `on_receipt` hears of each; `swept` names
+    what went with them, the first `SWEPT`."""
+
+    def __init__(self, around: Surroundings, on_receipt: Callable[[Receipt], None]) -> None:
+        self.swept: list[str] = []
+        self._around = around
+        self._on_receipt = on_receipt
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._running: dict[asyncio.Task[Receipt], Process | None] = {}
+
+    def begin(self, leftover: Leftover, process: Process | None, cause: str) -> asyncio.Task[Receipt]:
+        """End one; its receipt."""
+        task = asyncio.create_task(self._end(leftover, process, cause), name=f"end of {leftover.record.id}")
+        self._running[task] = process
+        task.add_done_callback(self._running.pop)
+        return task
+
+    def note_swept(self, names: Iterable[str]) -> None:
+        """These are gone."""
+        self.swept += list(names)[: SWEPT - len(self.swept)]
+
+    async def of_the_dead(self, seconds: float) -> None:
+        """Wait at most so long for those whose process was gone already."""
+        dead = {task for task, process in self._running.items() if process is None or process.exited.done()}
+        if dead:
+            await asyncio.wait(dead, timeout=seconds)
+
+    async def over(self) -> None:
+        """Wait until all are gone; bounded by the ladder."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    def kill(self) -> None:
+        """SIGKILL to all now; their receipts follow as ever."""
+        for process in self._running.values():
+            if process is not None:
+                process.send(signal.SIGKILL)
+
+    async def _end(self, leftover: Leftover, process: Process | None, cause: str) -> Receipt:
+        async with self._turn:
+            receipt, swept = await end_leftover(leftover, process, self._around, cause)
+        self.note_swept(swept)
+        self._on_receipt(receipt)
+        write = log.info if receipt.clean else log.error
+        write("leftover ended", worker=receipt.worker, pid=receipt.pid, cause=receipt.cause, clean=receipt.clean)
+        return receipt
 
 
 def _gone(names: Iterable[str]) -> tuple[str, ...]:

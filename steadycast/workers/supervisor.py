@@ -25,6 +25,7 @@ from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
 from steadycast.workers.evidence import EvidenceFolder
 from steadycast.workers.launch import launch
+from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.messages.stock import LobbyStock
 from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
 from steadycast.workers.process import reap
@@ -88,6 +89,8 @@ class Supervisor:
         self.gauge = Gauge()  # who measures workers; the drivers are asked once it is told how
         self.evidence = evidence
         self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved, self.gauge, evidence)
+        self._leftovers = LeftoverEnds(self._around, self._note)
+        self._muster = Muster(self._around, self._hold, self._leftovers)
         self._spares = Spares(settings.spares, self._start_spare)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
@@ -105,12 +108,12 @@ class Supervisor:
         self._sweep.add_done_callback(_sweep_ended)
 
     async def adopt(self) -> Adoption:
-        """Go on with the workers of a former control plane, and end those that cannot be gone on with.
+        """Go on with the workers of a former control plane, and begin to end those that cannot be gone on with.
 
         Called once, before anything is started; spares are kept from then on. A lobby worker without an order is one:
         give it to `keep_spare`. Whatever else nobody wants is ended by who finds that out.
         """
-        adoption = await Muster(self._around, self._hold, self._note).call()
+        adoption = await self._muster.call()
         self._spares.begin(
             one.worker for one in adoption.adopted if isinstance(one.stock, LobbyStock) and one.stock.order is None
         )
@@ -163,11 +166,15 @@ class Supervisor:
         """All that are not gone, spares too."""
         return tuple(self._workers.values())
 
-    async def close(self, cause: str = "host ends") -> None:
-        """End all workers at once; bounded by the ladder. Nothing can be started after it."""
+    async def close(self, cause: str = "host ends", *, found: bool = False) -> None:
+        """End all workers at once; bounded by the ladder. Nothing can be started after it.
+
+        `found`: those of a former control plane as well that `adopt` did not come to.
+        """
         self.closing = True
         await self._spares.close()
-        await asyncio.gather(*(worker.end(cause) for worker in self.workers))
+        rest = self._muster.end_rest(cause) if found else self._leftovers.over()
+        await asyncio.gather(*(worker.end(cause) for worker in self.workers), rest)
         await self._finish()
 
     async def leave(self) -> None:
@@ -179,7 +186,7 @@ class Supervisor:
         for worker in self.workers:
             worker.leave()
         await self._spares.close()
-        await asyncio.gather(*(worker.gone for worker in self.workers if not worker.left))
+        await asyncio.gather(*(worker.gone for worker in self.workers if not worker.left), self._leftovers.over())
         self._workers.clear()
         await self._finish()
 
@@ -196,6 +203,7 @@ class Supervisor:
         self.closing = True
         for worker in self.workers:
             worker.kill()
+        self._leftovers.kill()
 
     # --- starting
 

@@ -17,19 +17,21 @@ from typing import Any
 import pytest
 
 from steadycast.config.settings import WorkerSettings
-from steadycast.errors import WorkerError
+from steadycast.errors import DeadlineError, WorkerError
 from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.serve.folders import locked, make_folders
 from steadycast.workers import records
 from steadycast.workers.adoption import Adoption
 from steadycast.workers.channel import Descriptors
+from steadycast.workers.evidence import EvidenceFolder
 from steadycast.workers.messages import CloseRendition, ForceKeyframe, RtspDescribe, RtspGone
+from steadycast.workers.messages.common import PROTOCOL
 from steadycast.workers.messages.stock import LobbyStock
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 from tests.support import outside
-from tests.support.killed_plane import ROOT, control_plane
+from tests.support.killed_plane import ROOT, control_plane, ended
 
 LOBBY, EGRESS = WorkerKind.LOBBY, WorkerKind.EGRESS
 MODULES = {LOBBY: "tests.support.ticking_child", EGRESS: "tests.support.mute_child"}
@@ -40,12 +42,18 @@ ROUNDS = 20
 class Plane:
     """A control plane in this process."""
 
-    def __init__(self, runtime: Path, **settings: Any) -> None:
+    def __init__(self, runtime: Path, evidence: EvidenceFolder | None = None, **settings: Any) -> None:
         self.receipts: list[Receipt] = []
         self.moves: list[tuple[str, WorkerState, str | None]] = []
         made = WorkerSettings(**(SETTINGS | settings))
         self.supervisor = Supervisor(
-            runtime, made, self.receipts.append, on_worker=self._moved, modules=MODULES, gstreamer=False
+            runtime,
+            made,
+            self.receipts.append,
+            on_worker=self._moved,
+            evidence=evidence,
+            modules=MODULES,
+            gstreamer=False,
         )
 
     async def begin(self) -> Adoption:
@@ -61,8 +69,10 @@ class Plane:
 
 
 @asynccontextmanager
-async def plane(runtime: Path, **settings: Any) -> AsyncIterator[tuple[Plane, Adoption]]:
-    made = Plane(runtime, **settings)
+async def plane(
+    runtime: Path, evidence: EvidenceFolder | None = None, **settings: Any
+) -> AsyncIterator[tuple[Plane, Adoption]]:
+    made = Plane(runtime, evidence, **settings)
     adoption = await made.begin()
     try:
         yield made, adoption
@@ -93,7 +103,7 @@ async def test_the_next_control_plane_goes_on(tmp_path: Path) -> None:
         await outside.until(lambda: len(records.read_all(tmp_path)) == 4)  # with the spare
         killed.kill()
         async with plane(tmp_path, spares=1) as (here, adoption):
-            assert (adoption.ended, adoption.swept) == ((), ())
+            assert (adoption.refused, list(adoption.swept)) == ((), [])
             workers = {one.worker.lobby: one.worker for one in adoption.adopted}
             assert set(workers) == {None, "lobby 0", "lobby 1", "lobby 2"}
             assert [workers[f"lobby {n}"].pid for n in range(3)] == killed.told
@@ -180,20 +190,22 @@ async def test_those_that_cannot_be_adopted_end(tmp_path: Path) -> None:
         adoption = await here.begin()
     try:
         assert [one.worker.lobby for one in adoption.adopted] == ["good"]
-        assert sorted(receipt.id for receipt in adoption.ended) == sorted(receipt.id for receipt in here.receipts)
-        causes = {receipt.worker: receipt.cause for receipt in adoption.ended}
+        gone = await ended(adoption)
+        assert sorted(receipt.id for receipt in gone) == sorted(receipt.id for receipt in here.receipts)
+        causes = {receipt.worker: receipt.cause for receipt in gone}
+        assert causes == {one.worker: one.cause for one in adoption.refused}
         expected = {
             "token": "not adopted: its hello was not that of the process that was started",
-            "stopped": "not adopted: it is stopped",
-            "protocol": "not adopted: it speaks another protocol (3, not 4)",
+            "stopped": "hung at adoption: it is stopped",
+            "protocol": f"not adopted: it speaks another protocol (3, not {PROTOCOL})",
             "nonsense": "not adopted: what it holds makes no sense: after 0 cannot come 0",
             "socket": "not adopted: its control socket cannot be reached (No such file or directory)",
-            "stranger": "not adopted: it did not come to listen at its control socket in time",
+            "stranger": "hung at adoption: it did not come to listen at its control socket in time",
             "dead": "ended while there was no control plane",
         }
         assert {name: causes.pop(workers[name].id) for name in expected} == expected
-        assert causes == {silent.id: "not adopted: it did not come to listen at its control socket in time"}
-        assert [receipt for receipt in adoption.ended if not receipt.clean] == []
+        assert causes == {silent.id: "hung at adoption: it did not come to listen at its control socket in time"}
+        assert [receipt for receipt in gone if not receipt.clean] == []
         assert f"{folder}/{workers['dead'].id}.sock" in adoption.swept
         assert all(outside.has_ended(worker.pid) for name, worker in workers.items() if name in expected)
     finally:
@@ -262,6 +274,47 @@ async def test_an_adoption_that_is_cancelled_ends_nobody(tmp_path: Path) -> None
     os.kill(workers[0].pid, signal.SIGCONT)
     async with plane(tmp_path) as (_, adoption):
         assert {one.worker.pid for one in adoption.adopted} == {worker.pid for worker in workers}
+
+
+async def test_one_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+    """It is ended beside what comes next, and what it hung in is kept."""
+    async with plane(tmp_path) as (first, _):
+        good, hangs = await first.start("good"), await first.start("hangs")
+        hangs.post(ForceKeyframe("hang"))
+        with pytest.raises(DeadlineError):
+            await hangs.request(CloseRendition(""), deadline=0.2)
+        await first.supervisor.leave()
+    evidence = EvidenceFolder(tmp_path / "evidence", 4, str)
+    async with plane(tmp_path, evidence, adopt_s=600) as (here, adoption):
+        assert [one.worker.id for one in adoption.adopted] == [good.id]
+        (refused,) = adoption.refused
+        assert not refused.gone.done() and hangs.id in {worker.id for worker in here.supervisor.workers}
+        (receipt,) = await ended(adoption)
+        assert (receipt.worker, receipt.cause) == (hangs.id, "hung at adoption: it said no hello in time")
+        assert receipt.rungs[0].name == "evidence" and receipt.evidence == hangs.id
+        case = evidence.read(hangs.id) or {}
+        assert "ticking_child" in case["stacks"]["text"] and case["process"]["state"] is not None
+
+
+@pytest.mark.parametrize("called", [False, True])
+async def test_whoever_is_told_to_end_ends_all_that_is_left(tmp_path: Path, called: bool) -> None:
+    """Also before it called them, or while it does."""
+    async with plane(tmp_path) as (first, _):
+        workers = [await first.start("one"), await first.start("two")]
+        await first.supervisor.leave()
+    os.kill(workers[0].pid, signal.SIGSTOP)
+    second = Plane(tmp_path)
+    await second.supervisor.open()
+    if called:
+        adopting = asyncio.create_task(second.supervisor.adopt())
+        await asyncio.sleep(0)
+        adopting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adopting
+    await second.supervisor.close("told to", found=True)
+    assert {receipt.worker: receipt.cause for receipt in second.receipts} == {one.id: "told to" for one in workers}
+    assert all(receipt.clean for receipt in second.receipts)
+    assert all(outside.has_ended(worker.pid) for worker in workers)
 
 
 async def test_two_control_planes_at_one_worker(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from steadycast.tracking.gauge import Gauge
 from steadycast.workers import ladder
 from steadycast.workers.adoption import Muster
 from steadycast.workers.ladder import Ladder
+from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord, folder, write
 from steadycast.workers.worker import Surroundings
@@ -70,6 +71,6 @@ async def test_a_new_control_plane_goes_on_with_what_is_written_down(tmp_path: P
     write(folder(tmp_path) / f"{record.id}.json", record)
     gauge = Gauge()
     around = Surroundings(tmp_path, WorkerSettings(), blind, lambda *_: None, lambda *_: None, gauge)
-    adoption = await Muster(around, lambda worker: None, lambda receipt: None).call()
-    assert [receipt.worker for receipt in adoption.ended] == [record.id]
+    adoption = await Muster(around, lambda worker: None, LeftoverEnds(around, lambda receipt: None)).call()
+    assert [receipt.worker for receipt in await killed_plane.ended(adoption)] == [record.id]
     gauge.close()

@@ -22,7 +22,7 @@ from steadycast.workers.adoption import Adoption
 from steadycast.workers.records import WorkerRecord
 from steadycast.workers.supervisor import Supervisor
 from tests.support import outside
-from tests.support.killed_plane import control_plane, sleeper
+from tests.support.killed_plane import control_plane, ended, sleeper
 
 
 @asynccontextmanager
@@ -52,9 +52,10 @@ async def test_workers_that_died_with_it_leave_nothing(tmp_path: Path) -> None:
         assert marked_by(tmp_path)
         async with adopted(tmp_path) as adoption:
             assert len(adoption.adopted) == 1
-            assert {receipt.lobby for receipt in adoption.ended} == {"one", "two"}
-            assert {receipt.cause for receipt in adoption.ended} == {"ended while there was no control plane"}
-            assert [receipt for receipt in adoption.ended if not receipt.clean] == []
+            gone = await ended(adoption)
+            assert {receipt.lobby for receipt in gone} == {"one", "two"}
+            assert {receipt.cause for receipt in gone} == {"ended while there was no control plane"}
+            assert [receipt for receipt in gone if not receipt.clean] == []
             assert any(name.endswith(".display") for name in adoption.swept)
     assert marked_by(tmp_path) == []
     assert outside.stale_files(number) == []
@@ -70,6 +71,7 @@ async def test_a_dead_display_is_swept(tmp_path: Path) -> None:
         await outside.until(lambda: not marked_by(tmp_path))
         assert outside.stale_files(number) == [f"/tmp/.X11-unix/X{number}"]
         async with adopted(tmp_path) as adoption:
+            await ended(adoption)
             assert f"/tmp/.X11-unix/X{number}" in adoption.swept
             assert adoption.adopted == ()
     assert outside.stale_files(number) == []
@@ -82,7 +84,7 @@ async def test_alone_too_long_they_end_by_themselves(tmp_path: Path) -> None:
         await outside.until(lambda: outside.has_ended(lobby) and outside.has_ended(display))
         assert outside.stale_files(number) == []
         async with adopted(tmp_path) as adoption:
-            assert all(receipt.clean for receipt in adoption.ended)
+            assert all(receipt.clean for receipt in await ended(adoption))
     assert list((tmp_path / "workers").iterdir()) == []
 
 
@@ -99,8 +101,9 @@ async def test_the_runtime_folder_is_wiped(tmp_path: Path) -> None:
         assert len(left) >= 4  # both workers, the X server, programs
         async with adopted(runtime) as adoption:
             assert adoption.adopted == ()
-            assert {receipt.cause for receipt in adoption.ended} == {"not adopted: it was not written down"}
-            assert [receipt for receipt in adoption.ended if not receipt.clean] == []
+            gone = await ended(adoption)
+            assert {receipt.cause for receipt in gone} == {"not adopted: it was not written down"}
+            assert [receipt for receipt in gone if not receipt.clean] == []
             swept = " ".join(adoption.swept)
             assert all(f"process {pid} (" in swept for pid in left)
         assert marked_by(runtime) == []
@@ -125,7 +128,7 @@ async def test_a_recycled_pid_is_not_adopted_nor_killed(tmp_path: Path, what: st
         records.folder(tmp_path).mkdir()
         records.write(records.folder(tmp_path) / "lobby-0123abcd.json", record)
         async with adopted(tmp_path) as adoption:
-            (receipt,) = adoption.ended
+            (receipt,) = await ended(adoption)
             assert receipt.rungs[0].name == "looked"
             assert adoption.adopted == ()
         assert innocent.poll() is None
@@ -147,12 +150,12 @@ async def test_a_control_plane_killed_before_the_receipt_was_written(tmp_path: P
     assert list(records.folder(tmp_path).iterdir()) == []
     for _ in range(2):
         async with adopted(tmp_path) as adoption:
-            told += adoption.ended
+            told += await ended(adoption)
     assert [one.cause for one in told] == ["asked", *2 * ["it ended just before its control plane did"]]
     assert {one.id for one in told} == {told[0].id} and all(one.clean for one in told)
     records.forget(tmp_path, worker.id)
     async with adopted(tmp_path) as adoption:
-        assert adoption.ended == ()
+        assert adoption.refused == ()
 
 
 async def test_files_that_are_no_records(tmp_path: Path) -> None:
@@ -163,7 +166,7 @@ async def test_files_that_are_no_records(tmp_path: Path) -> None:
     (folder / "egress-0123abcd.json").write_text(json.dumps({"id": 7}))
     (folder / "notes.txt").touch()
     async with adopted(tmp_path) as adoption:
-        assert (adoption.adopted, adoption.ended) == ((), ())
+        assert (adoption.adopted, adoption.refused) == ((), ())
         swept = sorted(Path(name).name for name in adoption.swept)
         assert swept == ["egress-0123abcd.json", "lobby-0123abcd.json", "lobby-0123abcd.sock"]
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
@@ -180,7 +183,7 @@ async def test_a_worker_without_a_record(tmp_path: Path) -> None:
         await outside.until(lambda: outside.marked(f"STEADYCAST_WORKER={name}"))
         waiting = asyncio.create_task(asyncio.to_thread(process.wait))
         async with adopted(tmp_path) as adoption:
-            (receipt,) = adoption.ended
+            (receipt,) = await ended(adoption)
             # 0: it was our child, and who ended it reaped it before us.
             assert await asyncio.wait_for(waiting, 30) in (-signal.SIGTERM, 0)
     assert receipt.pid == process.pid

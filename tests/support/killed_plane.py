@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from steadycast.model import Receipt
+from steadycast.workers.adoption import Adoption
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +26,11 @@ class KilledPlane:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+async def ended(adoption: Adoption) -> list[Receipt]:
+    """Receipts of those that were not adopted, once they are gone."""
+    return [await asyncio.wait_for(one.gone, 60) for one in adoption.refused]
 
 
 @contextmanager

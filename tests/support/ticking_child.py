@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from typing import Any
 
 from steadycast.workers import child
@@ -30,6 +31,8 @@ class Ticking:
 
     def on_message(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, ForceKeyframe):
+            if message.track == "hang":
+                time.sleep(600)
             self._parent.post(message)
 
     async def on_request(self, message: Any, fds: Descriptors) -> dict[str, Any]:
