@@ -1,0 +1,249 @@
+"""Joins the lines of one incident into one diagnosis: which line is the cause, which only follow, what to do.
+
+Lines belong together by their time where they tell it, else by how far apart they stand, and by process where they
+tell that. The line that explains the others is the root: the one with the highest `root`, of equal ones the first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from steadycast.model.findings import Remedy
+from steadycast.tracking.signatures.facts import Facts
+from steadycast.tracking.signatures.matcher import Match
+from steadycast.tracking.signatures.table import ROOT_FIRST, Signature
+from steadycast.tracking.signatures.weighing import Likely, Weighed, in_words, weigh
+
+SECONDS = 5.0  # between two lines of one incident
+LINES = 40  # the same, where there are no times
+KINDS = 16  # signatures of one incident that are kept
+EVIDENCE = 8
+RECENT = 16  # incidents that a line may still belong to
+INCIDENTS = 256
+_WORST = (
+    Remedy.GPU, Remedy.LIMIT, Remedy.RECYCLE, Remedy.DENY, Remedy.CONFIG, Remedy.FALLBACK, Remedy.BUG, Remedy.RETRY,
+    Remedy.NONE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line of the log, masked and cut, and the signature that knows it. `times` counts lines of this kind."""
+
+    signature: str
+    name: str
+    text: str
+    number: int
+    stamp: str | None
+    follows: bool
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What happened, why, how sure that is (0 to 1), and what to do.
+
+    `occurrences` counts incidents of this kind, `lines` all their lines. `first` and `last` are time stamps as they
+    were written, `at` and `last_at` in Unix seconds where the log told a date. `known` are facts that were weighed,
+    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy_sure`: of all causes that are
+    possible, how many (by their weight) ask for this remedy.
+    """
+
+    signature: str
+    system: str
+    what: str
+    meaning: str
+    why: str
+    sure: float
+    remedy: Remedy
+    remedy_sure: float
+    do: str
+    evidence: tuple[Evidence, ...]
+    first: str | None
+    last: str | None
+    at: float | None
+    last_at: float | None
+    occurrences: int
+    lines: int
+    source: str
+    process: str | None
+    pid: int | None
+    alternatives: tuple[Likely, ...]
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+    decide: tuple[str, ...]
+    mistaken_for: str | None
+    reference: str
+    only_follow_ups: bool
+
+    @property
+    def words(self) -> str:
+        """How sure, as a word."""
+        return in_words(self.sure)
+
+    @property
+    def badness(self) -> int:
+        """The less, the worse: to sort by."""
+        return _WORST.index(self.remedy)
+
+
+@dataclass(slots=True)
+class _Incident:
+    first: Match
+    last: Match
+    of_kind: dict[str, Match] = field(default_factory=dict)  # the first line of each signature
+    counts: dict[str, int] = field(default_factory=dict)
+    occurrences: int = 1
+    lines: int = 0
+    told: tuple[str, str, int] = ("", "", 0)  # what was answered last
+    facts: Facts | None = None
+
+    def take(self, match: Match) -> None:
+        self.last = match
+        self.lines += match.times
+        name = match.signature.id
+        if name in self.of_kind or len(self.of_kind) < KINDS or match.signature.root > self.root.root:
+            self.of_kind.setdefault(name, match)
+            self.counts[name] = self.counts.get(name, 0) + match.times
+
+    @property
+    def root(self) -> Signature:
+        return max(
+            (one.signature for one in self.of_kind.values()), key=lambda one: one.root
+        )  # of equal ones the first
+
+    @property
+    def pid(self) -> int | None:
+        return next((m.line.pid for m in self.of_kind.values() if m.line.pid is not None), None)
+
+    @property
+    def process(self) -> str | None:
+        return next((m.line.process for m in self.of_kind.values() if m.line.process is not None), None)
+
+
+class Incidents:
+    """All incidents of some logs, at most `INCIDENTS` kinds of them: the oldest are forgotten.
+
+    `look` is asked for the facts of a process when an incident begins (`None`: nobody knows); it must not wait.
+    """
+
+    def __init__(self, look: Callable[[Match], Facts | None] | None = None) -> None:
+        self._look = look
+        self._all: deque[_Incident] = deque(maxlen=INCIDENTS)
+        self.forgotten = 0
+
+    def add(self, match: Match, facts: Facts | None = None) -> Diagnosis | None:
+        """The diagnosis where this line begins an incident, is the first of another occurrence of a known one, or
+        changes what an incident is taken for; None where it only adds to what was told already, or is no fault."""
+        if match.signature.normal:
+            return None
+        incident = self._near(match) or self._again(match) or self._begun(match)
+        incident.take(match)
+        if facts is not None:
+            incident.facts = facts
+        elif incident.facts is None and self._look is not None:
+            incident.facts = self._look(match)
+        weighed = _weighed(incident)
+        told = (incident.root.id, weighed.ranked[0].what, incident.occurrences)
+        if told == incident.told:
+            return None
+        incident.told = told
+        return _diagnosis(incident, weighed)
+
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """All there are, by their first line."""
+        return tuple(_diagnosis(one, _weighed(one)) for one in self._all)
+
+    def _near(self, match: Match) -> _Incident | None:
+        """The incident this line is part of: the newest first."""
+        recent = list(self._all)[-RECENT:]
+        return next((one for one in reversed(recent) if _is_near(one, match) and _may_be_one(one, match)), None)
+
+    def _again(self, match: Match) -> _Incident | None:
+        """The kind of incident that this line begins once more."""
+        for one in reversed(self._all):
+            is_known = match.signature.id == one.root.id or (
+                one.root.root < ROOT_FIRST and match.signature.id == one.first.signature.id
+            )
+            if is_known and one.first.source == match.source and _same_name(one, match):
+                one.occurrences += 1
+                return one
+        return None
+
+    def _begun(self, match: Match) -> _Incident:
+        if len(self._all) == INCIDENTS:
+            self.forgotten += 1
+        incident = _Incident(match, match, {match.signature.id: match})
+        self._all.append(incident)
+        return incident
+
+
+def _is_near(incident: _Incident, match: Match) -> bool:
+    before, after = incident.last.line, match.line
+    if incident.last.source != match.source:
+        return before.zoned and after.zoned and _seconds(before.at, after.at) <= SECONDS
+    if before.at is not None and after.at is not None and before.dated == after.dated:
+        return _seconds(before.at, after.at) <= SECONDS
+    return match.number - incident.last.number <= LINES
+
+
+def _seconds(one: float | None, other: float | None) -> float:
+    return float("inf") if one is None or other is None else abs(one - other)
+
+
+def _may_be_one(incident: _Incident, match: Match) -> bool:
+    """Two that tell different pids are two incidents, unless the kernel or the system speaks about all."""
+    pids = incident.pid, match.line.pid
+    if None in pids or pids[0] == pids[1]:
+        return True
+    return ROOT_FIRST in (incident.root.root, match.signature.root) or incident.last.line.kernel or match.line.kernel
+
+
+def _same_name(incident: _Incident, match: Match) -> bool:
+    names = incident.process, match.line.process
+    return None in names or names[0] == names[1]
+
+
+def _weighed(incident: _Incident) -> Weighed:
+    root = incident.of_kind[incident.root.id]
+    others = incident.of_kind.keys() - {root.signature.id}
+    return weigh(root.signature, others, incident.facts, root.line.at if root.line.zoned else None)
+
+
+def _diagnosis(incident: _Incident, weighed: Weighed) -> Diagnosis:
+    root = incident.root
+    best = weighed.ranked[0]
+    agreed = sum(one.sure for one in weighed.ranked if one.remedy is best.remedy)
+    first, last = incident.first.line, incident.last.line
+    return Diagnosis(
+        signature=root.id, system=root.system, what=root.name, meaning=root.meaning, why=best.what, sure=best.sure,
+        remedy=best.remedy,
+        remedy_sure=min(1.0, agreed), do=best.do, evidence=_evidence(incident), first=first.stamp, last=last.stamp,
+        at=first.at if first.dated else None, last_at=last.at if last.dated else None,
+        occurrences=incident.occurrences, lines=incident.lines, source=incident.first.source,
+        process=incident.process, pid=incident.pid, alternatives=weighed.ranked[1:], known=weighed.used,
+        unknown=weighed.unknown, decide=_decide(weighed), mistaken_for=root.mistaken_for, reference=root.source,
+        only_follow_ups=root.is_follow_up,
+    )  # fmt: skip
+
+
+def _evidence(incident: _Incident) -> tuple[Evidence, ...]:
+    """The root first, then the others as they came."""
+    root = incident.root.id
+    some = sorted(incident.of_kind.values(), key=lambda match: (match.signature.id != root, match.offset))
+    return tuple(
+        Evidence(
+            one.signature.id, one.signature.name, one.line.text, one.number, one.line.stamp,
+            one.signature.id != root, incident.counts.get(one.signature.id, 1),
+        )
+        for one in some[:EVIDENCE]
+    )  # fmt: skip
+
+
+def _decide(weighed: Weighed) -> tuple[str, ...]:
+    """What to ask to tell the causes apart, of those that are still possible, the likeliest first."""
+    if weighed.ranked[0].sure >= 0.9:
+        return ()
+    return tuple(dict.fromkeys(one.ask for one in weighed.ranked if one.ask and one.sure >= 0.05))[:3]
