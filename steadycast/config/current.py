@@ -13,6 +13,7 @@ from steadycast.config.encoder_settings import EncoderSettings, VendorsSettings
 from steadycast.config.settings import (
     AuthSettings,
     EgressSettings,
+    FindingSettings,
     HttpSettings,
     LimitSettings,
     LobbySettings,
@@ -20,6 +21,7 @@ from steadycast.config.settings import (
     RenditionSettings,
     Settings,
     SourceSettings,
+    TrackingSettings,
     WebrtcSettings,
     WorkerSettings,
 )
@@ -52,6 +54,10 @@ class HostSettings(Protocol):
     def workers(self) -> WorkerSettings: ...
     @property
     def recycle(self) -> RecycleSettings: ...
+    @property
+    def tracking(self) -> TrackingSettings: ...
+    @property
+    def findings(self) -> FindingSettings: ...
     @property
     def limits(self) -> LimitSettings: ...
     @property
@@ -111,6 +117,14 @@ class CurrentSettings:
     @property
     def recycle(self) -> RecycleSettings:
         return self.now.recycle
+
+    @property
+    def tracking(self) -> TrackingSettings:
+        return self.now.tracking
+
+    @property
+    def findings(self) -> FindingSettings:
+        return self.now.findings
 
     @property
     def limits(self) -> LimitSettings:

@@ -50,7 +50,7 @@ _KEYS: dict[Effect, str] = {
         log_level limits.lobbies limits.viewers limits.renditions limits.offers_per_s renditions.linger_s
         encoders.weights encoders.descriptors_reserve workers.source_s
         """,
-    NEXT_LOOK: "encoders.look_s encoders.vram_reserve recycle.",
+    NEXT_LOOK: "encoders.look_s encoders.vram_reserve recycle. findings.",
     NEXT_LOSS: "workers.restarts workers.restart_window_s sources.rtsp_backoff_s",
     NEXT_DRAIN: "egress.drain_s",
     REQUESTS: "sources.any_command sources.file_folders",
@@ -69,7 +69,7 @@ _KEYS: dict[Effect, str] = {
         encoders.cpu_pixels_per_s encoders.promote_after_s encoders.breaker_failures encoders.breaker_window_s
         encoders.breaker_rest_s encoders.breaker_trips encoders.fragments limits.sdp_bytes workers.adopt_s
         workers.end_s workers.evidence workers.heartbeat_s workers.kill_s workers.orphan_timeout_s workers.request_s
-        workers.silence_s workers.spares workers.stall_s workers.start_s workers.term_s
+        workers.silence_s tracking. workers.spares workers.stall_s workers.start_s workers.term_s
         """,
 }
 EFFECTS: dict[str, Effect] = {key: effect for effect, keys in _KEYS.items() for key in keys.split()}

@@ -50,6 +50,7 @@ def one_line(text: str) -> str:
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Origin = Annotated[str, Field(pattern=r"^https?://[^/?#@*\s]+/?$", max_length=300)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s]*$", max_length=2000)]
 Word = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -188,6 +189,26 @@ class RecycleSettings(Table):
     look_s: Seconds = Field(30, description="Between looks at what is due.")
 
 
+class TrackingSettings(Table):
+    """What the host measures of its own processes and devices, and how much of that it keeps."""
+
+    enabled: bool = Field(True, description="Measure, keep and judge. Without it nothing is found.")
+    step_s: Seconds = Field(1, description="Between looks while something changes.")
+    idle_step_s: Seconds = Field(60, description="Between looks at what stands still.")
+    history_bytes: int = Field(512 << 20, ge=16 << 20, description="File of what was measured; the oldest goes.")
+    series: int = Field(4000, ge=100, le=100_000, description="Series kept; those not seen for longest go.")
+
+
+class FindingSettings(Table):
+    """What is done about a confirmed leak, beside telling it."""
+
+    recycle: bool = Field(True, description="Replace the worker that leaks, make before break.")
+    refuse: bool = Field(False, description="Take no new work on a device whose memory runs out.")
+    margin_s: Seconds = Field(86_400, description="A limit that is met sooner than this is a finding by itself.")
+    webhook: Url | None = Field(None, description="POST each change of a confirmed finding there, as JSON.")
+    webhook_s: Seconds = Field(10, description="What the webhook has to answer; tried three times.")
+
+
 class LimitSettings(Table):
     """Bounds on what callers may ask for."""
 
@@ -238,5 +259,7 @@ class Settings(Table):
     vendors: VendorsSettings = Field(default_factory=VendorsSettings)
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     recycle: RecycleSettings = Field(default_factory=RecycleSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    findings: FindingSettings = Field(default_factory=FindingSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     lobbies: tuple[LobbySettings, ...] = Field((), description="Lobbies the host starts with.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,12 +34,24 @@ HEARD_POLL_S = 0.05
 EGRESS = ("tracks", "buses", "webrtc_viewers", "webrtc_connecting", "rtsp_connections", "rtsp_viewers")
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a worker has open and what it had, by subject; `changed_s` ago something came or went."""
+
+    open: Mapping[str, int]
+    finished: Mapping[str, int]
+    changed_s: float
+
+
 @dataclass(eq=False)
 class _Ward:
     """One worker that is looked at."""
 
     worker: Worker
     quiet: Quiet
+    changed: float
+    open: Counter[str] = field(default_factory=Counter)
+    finished: Counter[str] = field(default_factory=Counter)
     rest_until: float = 0.0
     timer: asyncio.TimerHandle | None = None
     looking: asyncio.Task[None] | None = field(default=None)
@@ -62,12 +75,17 @@ class Living:
         ward = self._ward(worker)
         if ward is not None:
             ward.quiet.opened(lent, self._loop.time())
+            ward.open[lent.subject] += 1
+            ward.changed = self._loop.time()
             self._plan(ward)
 
     def closed(self, worker: Worker, lent: Lent, cause: str) -> None:
         """It is gone; also where nobody told that it was open. Nothing where the worker is gone: it said so then."""
         ward = self._ward(worker)
         if ward is not None:
+            ward.open[lent.subject] = max(0, ward.open[lent.subject] - 1)
+            ward.finished[lent.subject] += 1
+            ward.changed = self._loop.time()
             self._tell(ward, ward.quiet.closed(lent, cause, time.time(), self._loop.time()))
             self._plan(ward)
 
@@ -80,6 +98,13 @@ class Living:
         """As `closed`, in the worker that is this process; nothing where there is none."""
         for worker in self._of(pid):
             self.closed(worker, lent, cause)
+
+    def activity(self, worker: Worker) -> Activity | None:
+        """What comes and goes in a worker; None where nothing ever did."""
+        ward = self._wards.get(worker.id)
+        if ward is None:
+            return None
+        return Activity(dict(ward.open), dict(ward.finished), self._loop.time() - ward.changed)
 
     async def close(self) -> None:
         """Look no more. What still waits for a look is written as not compared."""
@@ -105,7 +130,7 @@ class Living:
     def _ward(self, worker: Worker) -> _Ward | None:
         ward = self._wards.get(worker.id)
         if ward is None and worker.ready:
-            ward = self._wards[worker.id] = _Ward(worker, Quiet(self._pace))
+            ward = self._wards[worker.id] = _Ward(worker, Quiet(self._pace), self._loop.time())
             worker.gone.add_done_callback(lambda gone: self._gone(worker.id, gone))
         return ward
 

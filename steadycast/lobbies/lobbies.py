@@ -8,15 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import structlog
-from pydantic import ValidationError
 
 from steadycast.config.settings import LobbySettings
-from steadycast.errors import ConflictError, SteadycastError
+from steadycast.errors import ConflictError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies import showing
 from steadycast.lobbies.cases import Cases
 from steadycast.lobbies.declaring import Declaring
 from steadycast.lobbies.devices import Devices
+from steadycast.lobbies.diary import Diaries
 from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.entries import Entries, Entry
@@ -30,25 +30,19 @@ from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.recycler import Recycler
 from steadycast.lobbies.removals import NOTE, Removals
 from steadycast.lobbies.renewing import Renewing
-from steadycast.lobbies.restoring import restore
+from steadycast.lobbies.returning import Returning
 from steadycast.lobbies.seats import Mover
 from steadycast.lobbies.staging import StagingParts
 from steadycast.lobbies.store import ReceiptFilter, Store, StoredLobby
-from steadycast.lobbies.succession import Succession
-from steadycast.lobbies.survival_views import AdoptionView
 from steadycast.lobbies.viewers import Viewers, closing
 from steadycast.lobbies.views import Deleted, LobbiesStatistics, LobbyView, Page
 from steadycast.lobbies.watching import Watching
 from steadycast.model import Receipt
-from steadycast.workers.adoption import Adoption
-from steadycast.workers.codec import to_plain
 
 log = structlog.get_logger("lobbies")
 
 STORED_S = 0.5  # for a deletion to be stored before the workers end; it goes on beside that
 LATCHED = 64  # that are named; a host with more is no less unwell
-
-NOTHING = Adoption()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class LobbiesParts:
     encoders: Encoders
 
 
-class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
+class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices):
     """The lobbies and viewers of this host.
 
     Every call raises errors of `steadycast.errors`; a lobby is named by its id or its key everywhere.
@@ -71,14 +65,13 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
     the host started.
     """
 
-    adoption: AdoptionView | None = None
-
     def __init__(self, parts: LobbiesParts) -> None:
         Devices.__init__(self, parts.encoders, lambda: (len(self._entries), len(self._viewers.of())))
         self.events = parts.events
         self._parts = parts
         self._settings = parts.staging.settings
         self._entries = Entries(self._settings.limits.lobbies)
+        self._diaries = Diaries(parts.store)
         self._removals = Removals(parts.store, parts.events)
         self._creating = asyncio.Lock()
         self._closing = False
@@ -97,26 +90,6 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
         self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, gauge, parts.events)
         parts.receipts.on_residue = self.recycler.residue
 
-    async def start(self, adoption: Adoption = NOTHING) -> None:
-        """Start the lobbies of store and config, see `restoring`, with what there is of them. Returns before the
-        sources of the others show."""
-        store = self._parts.store
-        restored = restore(await store.lobbies(), self._settings.lobbies, time.time(), lobby_id)
-        for id in restored.dropped:
-            await self._removals.remove(id)
-        try:
-            for lobby in restored.changed:
-                await store.put_lobby(lobby)
-        except SteadycastError as error:  # they are shown all the same
-            log.error("the lobbies of the config are not stored", code=error.code, what=error.what, why=error.why)
-        lobbies = [made for stored in restored.lobbies if (made := self._brought_back(stored)) is not None]
-        succession = Succession(self._parts.staging, self._parts.egresses, self._reception, adoption)
-        succession.take(lobbies)
-        await self._parts.egresses.start(self._reception)
-        succession.finish()
-        self._say_adopted(succession.view)
-        self.recycler.start()
-
     async def close(self) -> None:
         """End all lobbies, viewers and egress workers (deadlines of the ladder); the lobbies stay in the store.
 
@@ -133,6 +106,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
         await self._parts.staging.supervisor.leave()  # first: what is only just starting is not given up
         await self.recycler.close()
         await self._parts.egresses.leave()
+        await self._diaries.flush()
 
     def _refuse_new(self, event: str) -> None:
         self._closing = self._viewers.closing = True
@@ -145,6 +119,7 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
         await self._parts.egresses.close()
         await self._removals.close()
+        await self._diaries.flush()
         await self._parts.receipts.flush()
 
     # --- lobbies
@@ -253,31 +228,10 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
             raise closing()
         return self._entries.admit(id)
 
-    def _brought_back(self, stored: StoredLobby) -> Lobby | None:
-        try:
-            request = LobbySettings.model_validate_json(stored.request)
-            return self._made(stored, request, self._entries.bear(stored.id))
-        except ValidationError as error:
-            log.error("a stored lobby is left out: it cannot be read", lobby=stored.id, problems=error.error_count())
-        return None
-
     def _begin(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
         lobby = self._made(stored, request, lease)
         lobby.start()
         return lobby
-
-    def _made(self, stored: StoredLobby, request: LobbySettings, lease: Lease) -> Lobby:
-        parts = self._parts
-        lobby = Lobby(stored.id, request, stored.created, parts.staging, parts.events, self._viewers.tracks_failed)
-        self._entries.add(lobby, lease)
-        return lobby
-
-    def _say_adopted(self, view: AdoptionView | None) -> None:
-        self.adoption = view
-        if view is not None:
-            told = to_plain(view)
-            log.info("adopted", **told)
-            self.events.publish("host", "host.adopted", data=told)
 
     async def _begin_end(self, entry: Entry, cause: str) -> Deleted:
         if entry.ending is None:
@@ -292,6 +246,8 @@ class Lobbies(Watching, Declaring, Cases, Renewing, Holding, Devices):
         await self._viewers.end_all(lobby, f"the lobby ends: {cause}")
         receipts = await lobby.end(cause)
         self._entries.remove(entry)
+        if entry.removal is not None:
+            self._diaries.forget(lobby.id)
         self._restarts_of_gone += lobby.restarts
         self._lobbies_ended += 1
         self._recycles_of_gone.update(lobby.replacing.done)

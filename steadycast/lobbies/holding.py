@@ -1,0 +1,84 @@
+"""The processes of this host, and what each works on: for whoever watches what they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from steadycast.lobbies.entries import Entries
+from steadycast.lobbies.viewers import Viewers
+from steadycast.model import About, WorkerKind
+from steadycast.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from steadycast.lobbies.lobbies import LobbiesParts
+
+SETTLED_S = 5.0  # threads of what ended have gone by then
+CONTROL_PLANE = "control plane"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One process. `role` outlives it; `worker` is its id, None for the control plane itself.
+
+    `load` and `finished` are as in Look; `allocated` as in Heartbeat; `quiet` None where nobody counts what comes and
+    goes in it.
+    """
+
+    role: str
+    worker: str | None
+    pid: int
+    about: About = field(default_factory=About)
+    load: Mapping[str, float] = field(default_factory=dict)
+    finished: Mapping[str, int] = field(default_factory=dict)
+    quiet: bool | None = None
+    allocated: Mapping[str, int] = field(default_factory=dict)
+
+
+class Holding:
+    """The part of `Lobbies` about processes."""
+
+    _entries: Entries
+    _viewers: Viewers
+    _parts: LobbiesParts
+    _lobbies_ended: int
+
+    def held(self) -> tuple[Held, ...]:
+        """The control plane, and every worker that works: the newest of a lobby, and those that take viewers."""
+        workers = [worker for worker in self._parts.staging.supervisor.workers if worker.ready]
+        by_role = {role: self._of(role, worker) for worker in workers if (role := self._role(worker)) is not None}
+        return (self._own(), *by_role.values())
+
+    def _own(self) -> Held:
+        viewers = len(self._viewers.of())
+        load = {"lobbies": float(len(self._entries)), "viewers": float(viewers)}
+        finished = {"lobby": self._lobbies_ended, "viewer": self._viewers.total - viewers}
+        return Held(CONTROL_PLANE, None, os.getpid(), load=load, finished=finished)
+
+    def _role(self, worker: Worker) -> str | None:
+        if worker.kind is WorkerKind.EGRESS:
+            running = [egress.worker.id for egress in self._parts.egresses.running() if egress.works]
+            return f"egress:{running.index(worker.id)}" if worker.id in running else None
+        return f"{worker.kind.value}:{worker.lobby}" if worker.lobby else None
+
+    def _of(self, role: str, worker: Worker) -> Held:
+        living = self._parts.receipts.living
+        activity = living.activity(worker) if living is not None else None
+        about = self._about(worker)
+        if activity is None:
+            return Held(role, worker.id, worker.pid, about, allocated=worker.allocated)
+        load = {f"{subject}s": float(count) for subject, count in activity.open.items()}
+        quiet = activity.changed_s >= SETTLED_S
+        finished = {str(subject): count for subject, count in activity.finished.items()}
+        return Held(role, worker.id, worker.pid, about, load, finished, quiet, worker.allocated)
+
+    def _about(self, worker: Worker) -> About:
+        lobby = next((one for one in self._entries.lobbies() if one.id == worker.lobby), None)
+        if lobby is None:
+            return About()
+        seats = [feed.seat for feed in lobby.feeds.all() if feed.seat is not None]
+        codecs = sorted({feed.encode.codec for feed in lobby.feeds.all() if feed.encode is not None})
+        devices = sorted({seat.device for seat in seats})
+        return About(lobby.id, lobby.request.source.kind, ", ".join(codecs) or None, ", ".join(devices) or None)
