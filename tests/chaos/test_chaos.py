@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -73,8 +73,7 @@ async def run(driver: Driver) -> None:
         done, _ = await asyncio.wait({watching, working}, return_when=asyncio.FIRST_COMPLETED)
         for task in (working, watching):
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.wait({watching, working})
         for task in done:
             task.result()
 

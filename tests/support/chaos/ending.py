@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests.support.chaos.world import World
 from tests.support.outside import stale_files
 
 DESCRIPTORS = 8  # more than an idle host that adopted nothing: what was adopted is watched in another way
-THREADS = 8  # pools grow up to their bounds
+THREADS = 4 + (os.cpu_count() or 1) + 6  # pools grow up to their bounds: asyncio's own, looks, measures, evidence
 GROWTH = 40 << 20  # bytes that a control plane may grow by, for caches and the allocator
 SLOPE_LOOKS = 12  # memory is fitted once there are as many looks at one control plane
 SLOPE = 256 << 10  # bytes a wave

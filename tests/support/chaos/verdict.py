@@ -34,12 +34,12 @@ class Verdict:
 
     def judge(self, key: str, since: float, allowed_s: float, now: float, *, after_s: float = AFTER_S) -> bool:
         """Whether something that is so since then, and may be so for `allowed_s`, is so for too long. `key` is one for
-        one occasion; `after_s`: so long after the machine was starved for seconds this may still be its consequence."""
+        one occasion. Where the machine was starved for seconds, meanwhile or just before, it may take `after_s` more:
+        the host's own deadlines are of the clock, and what they ended must begin again."""
         if now - since <= allowed_s:
             return False
-        starved = self._lag.machine.starved_until(since - after_s)
-        begins = since if starved is None else max(since, min(now, starved + after_s))
-        if self._lag.worked(begins, now) > allowed_s:
+        starved = self._lag.machine.starved_until(since - after_s) is not None
+        if self._lag.worked(since, now) > allowed_s + (after_s if starved else 0.0):
             self._excused.pop(key, None)
             return True
         if len(self._excused) < MOST:
