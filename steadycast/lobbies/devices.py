@@ -36,6 +36,10 @@ class Devices:
         """Counters of the encoders."""
         return self._encoders.statistics()
 
+    def refuse_device(self, device: str, why: str) -> bool:
+        """Give no new work to a device until a trial works there; False where it refuses already, or is none of ours."""
+        return self._encoders.refuse_device(device, why)
+
     async def retry_device(self, device: str) -> DeviceView:
         """Reset a device's breaker and find out anew what it encodes. Raises NotFoundError `device.unknown`."""
         return await self._encoders.retry(device)

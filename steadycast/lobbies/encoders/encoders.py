@@ -239,6 +239,16 @@ class Encoders:
         self._serve()
         return next(view for view in self.devices() if view.id == device)
 
+    def refuse_device(self, device: str, why: str) -> bool:
+        """Give no new work to a device until a trial works there, or a person resets it; False where it is no device of
+        ours, or refuses already."""
+        if self._books.roster.get(device) is None:
+            return False
+        if not self._books.breaker(device).failed(self._parts.clock(), why, fatal=True):
+            return False
+        self._outcomes.breaker_said(device, why)
+        return True
+
     # --- inside
 
     def _free(self, seat: Seat) -> None:
