@@ -37,7 +37,7 @@ class Devices:
         return self._encoders.statistics()
 
     def refuse_device(self, device: str, why: str) -> bool:
-        """Give no new work to a device until a trial works there; False where it refuses already, or is none of ours."""
+        """Give no new work to a device until a trial works there; False where it refuses already or is unknown."""
         return self._encoders.refuse_device(device, why)
 
     async def retry_device(self, device: str) -> DeviceView:
