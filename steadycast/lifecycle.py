@@ -50,9 +50,9 @@ Table = Mapping[S, frozenset[S]]
 
 # A lobby that lost its source or worker stays DEGRADED, with a reason, until it streams again: no STARTING in between,
 # so that a camera that is away for a week makes two events and not two a retry. A lobby whose workers were found alive
-# by a new control plane goes from CREATED to STREAMING.
+# by a new control plane goes from CREATED to STREAMING, and one that was latched under a former one to DEGRADED.
 LOBBY: Table[L] = {
-    L.CREATED: frozenset({L.STARTING, L.STREAMING, L.DRAINING}),
+    L.CREATED: frozenset({L.STARTING, L.STREAMING, L.DEGRADED, L.DRAINING}),
     L.STARTING: frozenset({L.STREAMING, L.DEGRADED, L.DRAINING}),
     L.STREAMING: frozenset({L.DEGRADED, L.DRAINING}),
     L.DEGRADED: frozenset({L.STREAMING, L.DRAINING}),

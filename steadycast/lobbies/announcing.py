@@ -31,6 +31,13 @@ class Announcer:
         data = {"key": request.key, "name": request.name, "state": state.value, "code": code, "took_s": took_s}
         self._events.publish("lobby", f"lobby.{state.value}", lobby=self._lobby, why=why, data=data)
 
+    def adopted(self, state: LobbyState, since: float, why: str) -> None:
+        """A new host goes on with it, in this state since then (Unix seconds)."""
+        request = self._asked.request
+        log.info("lobby adopted", lobby=self._lobby, key=request.key, state=state.value, why=why)
+        data = {"key": request.key, "name": request.name, "state": state.value, "since": since}
+        self._events.publish("lobby", "lobby.adopted", lobby=self._lobby, why=why, data=data)
+
     def lost(self, failure: Failure, is_news: bool) -> None:
         """It does not stream; `is_news`: it did not before either, and now for another reason."""
         loss, retry_at = failure.loss, failure.retry_at

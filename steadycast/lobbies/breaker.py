@@ -11,6 +11,7 @@ import structlog
 
 from steadycast.config.current import HostSettings
 from steadycast.errors import SteadycastError
+from steadycast.lobbies.diary import Diary
 from steadycast.lobbies.failure import Failure
 from steadycast.lobbies.retry import Loss, Past, RetryPolicy, after_loss
 from steadycast.lobbies.stage import Stage
@@ -27,10 +28,11 @@ ANSWER_S = 6.0  # more, for it to be decoded and told
 class Breaker:
     """Lets a lobby be started again until its budget is used up. Reset by a decoded keyframe, or by a person."""
 
-    def __init__(self, lobby: str, settings: HostSettings) -> None:
+    def __init__(self, lobby: str, settings: HostSettings, diary: Diary) -> None:
         self._lobby = lobby
         self._settings = settings
-        self._past = Past()
+        self._diary = diary
+        self._past = diary.breaker.past  # a former host counted it
 
     def lost(self, loss: Loss) -> tuple[Failure, float | None]:
         """What is to be said of a loss, and in how many seconds it is tried again (None: not by itself)."""
@@ -41,11 +43,14 @@ class Breaker:
         self._past = retry.past
         wait = None if retry.at is None else max(0.0, retry.at - now)
         at = None if wait is None else time.time() + wait
-        return Failure(loss, at, retry.why, self._lobby, retry.latched), wait
+        failure = Failure(loss, at, retry.why, self._lobby, retry.latched)
+        self._diary.counted(self._past, failure if retry.latched else None)
+        return failure, wait
 
     def reset(self) -> None:
         """A person takes it on: nothing counts any more."""
         self._past = Past()
+        self._diary.counted(self._past)
 
     async def prove(self, stage: Callable[[], Stage | None]) -> None:
         """While a lobby on probation streams, ask its worker for a decoded keyframe until there is one.
@@ -62,6 +67,7 @@ class Breaker:
             why = await _why_not(asked)
             if why is None:
                 self._past = self._past.proved(time.monotonic())
+                self._diary.counted(self._past)
             log.info("picture decoded" if why is None else "no picture decoded", lobby=self._lobby, why=why)
 
 

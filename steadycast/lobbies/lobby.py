@@ -14,12 +14,13 @@ import structlog
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, RefusedError
-from steadycast.lifecycle import LEAVING, LOBBY, Life, Move
+from steadycast.lifecycle import LEAVING
 from steadycast.lobbies.announcing import Announcer
 from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.breaker import Breaker
 from steadycast.lobbies.changing import Changing
 from steadycast.lobbies.crossing import Crossed
+from steadycast.lobbies.diary import Diary
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.failure import Failure
 from steadycast.lobbies.feed import Failed
@@ -28,6 +29,7 @@ from steadycast.lobbies.replacing import Replacing
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.stage import Display, Stage
 from steadycast.lobbies.staging import Staging, StagingParts
+from steadycast.lobbies.standing import Standing
 from steadycast.lobbies.views import Recycled
 from steadycast.model import LobbyState, Receipt, RecycleCause
 from steadycast.patience import patience
@@ -44,7 +46,7 @@ class Lobby:
         self,
         id: str,
         request: LobbySettings,
-        created: float,
+        diary: Diary,
         parts: StagingParts,
         events: EventLog,
         tracks_failed: TracksFailed,
@@ -52,8 +54,8 @@ class Lobby:
         self.id = id
         self._asked = Asked(request)
         self._says = Announcer(id, self._asked, events)
-        self.created = self.since = created
-        self._state = Life(LOBBY, LobbyState.CREATED, time.monotonic(), self._entered)
+        self.created = diary.created
+        self._standing = Standing(self._says, diary)
         self.failure: Failure | None = None
         self.stage: Stage | None = None
         self.restarts = 0  # tries to bring it back
@@ -62,16 +64,14 @@ class Lobby:
         self._cannot_show = partial(tracks_failed, self)
         self.feeds = Feeds(id, self._asked, parts.settings, parts.encoding, self._cannot_show, self._says.track)
         self._settings: HostSettings = parts.settings
-        self._breaker = Breaker(id, parts.settings)
+        self._breaker = Breaker(id, parts.settings, diary)
         self._stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._staging = Staging(id, self._asked, parts, self._stopping)
         self.replacing = Replacing(id, self._staging, self.feeds, events, self._turned)
         self._changing = Changing(self._asked, self.feeds, self._cannot_show, self._renew_source)
         self._hurry = asyncio.Event()
-        self._moved = asyncio.Event()
+        self._latched = diary.breaker.latched  # by a former host: only a person ends that
         self._life: asyncio.Task[None] | None = None
-        self._code: str | None = None  # of the latest move
-        self._says.state(self.state)
 
     @property
     def request(self) -> LobbySettings:
@@ -81,7 +81,12 @@ class Lobby:
     @property
     def state(self) -> LobbyState:
         """Where it is in its life."""
-        return self._state.state
+        return self._standing.state
+
+    @property
+    def since(self) -> float:
+        """When it entered its state, Unix seconds."""
+        return self._standing.since
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -95,17 +100,22 @@ class Lobby:
 
     def start(self) -> None:
         """Begin its life."""
-        self._move(LobbyState.STARTING)
+        self._says.state(self.state)
+        self._standing.move(LobbyState.STARTING)
         self._begin()
 
     def adopt(self, display: Display | None, stage: Stage | None) -> None:
-        """Begin its life with what is there already: what shows is shown from now on."""
+        """Begin its life with what is there already: what shows is shown from now on, and what was latched stays so."""
         self._staging.adopt(display, stage)
         if stage is not None and stage.shows.done() and stage.works:
-            self.stage = stage
-            self._move(LobbyState.STREAMING, "its workers were found")
+            self.stage, self._latched = stage, None
+            self._standing.go_on(LobbyState.STREAMING, "its workers were found")
+        elif self._latched is not None:
+            self.failure = self._latched
+            self._staging.strike("its lobby is latched")
+            self._standing.go_on(LobbyState.DEGRADED, self._latched.why())
         else:
-            self._move(LobbyState.STARTING)
+            self._standing.move(LobbyState.STARTING)
         self._begin()
 
     async def recycle(self, cause: RecycleCause) -> Recycled:
@@ -146,7 +156,7 @@ class Lobby:
         with contextlib.suppress(TimeoutError):
             async with patience(self._settings.workers.source_s + self._settings.workers.start_s):
                 while self.state is LobbyState.DEGRADED and self.failure is failure:
-                    await self._moved.wait()
+                    await self._standing.changes()
 
     async def ready(self) -> Stage:
         """What it streams from. Waits while it starts, or is started again after a fault of ours.
@@ -158,7 +168,7 @@ class Lobby:
             async with patience(seconds):
                 while self.stage is None or not self.stage.works or self.leaving:
                     self._refuse_if_down()
-                    await self._moved.wait()
+                    await self._standing.changes()
                 return self.stage
         except TimeoutError:
             what = f"The lobby does not show anything after {seconds:g} s."
@@ -166,12 +176,12 @@ class Lobby:
 
     def drain(self, why: str) -> None:
         """Take no new viewers, and do not start again."""
-        self._move(LobbyState.DRAINING, why)
+        self._standing.move(LobbyState.DRAINING, why)
         self._stopping.set_result(why)
 
     async def end(self, cause: str) -> tuple[Receipt, ...]:
         """End everything; the viewers must be gone and `drain` called. Answers with the receipts when all is gone."""
-        self._move(LobbyState.ENDING, cause)
+        self._standing.move(LobbyState.ENDING, cause)
         await self.replacing.stop()
         await self.feeds.close()
         if self._life is not None:
@@ -182,9 +192,9 @@ class Lobby:
         await self.feeds.ended()
         unclean = [receipt.id for receipt in receipts if not receipt.clean]
         if unclean:
-            self._move(LobbyState.CLEANUP_INCOMPLETE, f"see receipts {', '.join(unclean)}")
+            self._standing.move(LobbyState.CLEANUP_INCOMPLETE, f"see receipts {', '.join(unclean)}")
         else:
-            self._move(LobbyState.DESTROYED, cause)
+            self._standing.move(LobbyState.DESTROYED, cause)
         return receipts
 
     def refuse_if_leaving(self) -> None:
@@ -205,6 +215,10 @@ class Lobby:
                 self._degrade(Loss(LossKind.FINAL, "host.fault", "an error of the host itself", hint="See its log."))
 
     async def _live(self) -> None:
+        if self._latched is not None:
+            self._latched = None
+            await self._pause(None)
+            self.restarts += 1
         while not self._stopping.done():
             source = self.request.source
             shown = await self._staging.show()
@@ -225,7 +239,7 @@ class Lobby:
         """From the moment it shows until it is lost; None when the lobby ends."""
         self.stage, self.failure = stage, None
         if self.state is not LobbyState.STREAMING:  # an adopted one is shown from the first moment
-            self._move(LobbyState.STREAMING)
+            self._standing.move(LobbyState.STREAMING)
         self.generation += 1
         renewing = asyncio.create_task(self._renew(stage), name=f"tracks of {self.id}")
         while (lost := await self._staging.until_lost()) is not None and await self.replacing.saved():
@@ -258,7 +272,7 @@ class Lobby:
         self.generation += 1
         if crossed.lost:
             self._cannot_show(crossed.lost)
-        self._wake()
+        self._standing.wake()
 
     async def _renew(self, stage: Stage) -> None:
         failed = await self.feeds.stage_shows(stage)
@@ -274,27 +288,13 @@ class Lobby:
         was_down = self.state is LobbyState.DEGRADED
         self._says.lost(self.failure, was_down and (before is None or before.why() != self.failure.why()))
         if not was_down:
-            self._move(LobbyState.DEGRADED, self.failure.why(), lost.code)
+            self._standing.move(LobbyState.DEGRADED, self.failure.why(), lost.code)
         if self.failure.latched:
             self._says.latched(self.failure)
-        self._wake()
+        self._standing.wake()
         return wait
 
     def _refuse_if_down(self) -> None:
         self.refuse_if_leaving()
         if self.failure is not None and (refusal := self.failure.refusal(time.time())) is not None:
             raise refusal
-
-    def _move(self, state: LobbyState, why: str | None = None, code: str | None = None) -> None:
-        self._code = code
-        self._state.move(state, time.monotonic(), why)
-        self._wake()
-
-    def _entered(self, move: Move[LobbyState]) -> None:
-        self.since = time.time()
-        self._says.state(self.state, move.cause, self._code, move.took_s)
-
-    def _wake(self) -> None:
-        """Wake all who wait for a change."""
-        self._moved.set()
-        self._moved = asyncio.Event()

@@ -14,6 +14,7 @@ const ENCODER_EVENTS = {
 };
 
 const OTHER_EVENTS = {
+  "lobby.adopted": "Goes on under a new host",
   "lobby.recycling": "Its worker is being replaced",
   "lobby.recycled": "Its worker was replaced",
   "lobby.latched": "Stays down until a person acts",
@@ -98,6 +99,7 @@ function isLoss(event) {
 // A step on the way, which is left out where only what matters is shown: nobody asked for it, nothing is wrong.
 export function isStep(event) {
   const what = String(event.name).split(".")[1] ?? "";
+  if (event.name === "lobby.adopted") return true; // its host says so
   if (event.name === "lobby.CREATED" || event.name === "lobby.recycling") return true; // the next one says more
   if (event.kind === "rendition") return !(what === "OPENING" && event.why && !/worker or source/.test(event.why)); // its lobby says so
   if (event.kind === "worker") return ["STARTING", "READY", "ENDING", "GONE"].includes(what) && !isLoss(event);

@@ -181,7 +181,7 @@ export class Player {
     if (event.lobby !== this.#lobby) return;
     if (event.name === "viewer.gone" && event.viewer === this.viewer && this.#session) this.#removed(event);
     // The lobby is back: no reason to wait for the end of a pause, and a given-up player may try again.
-    if (event.name === "lobby.STREAMING" && this.#retry) {
+    if (["lobby.STREAMING", "lobby.adopted"].includes(event.name) && this.#retry) {
       this.#attempt = 0;
       this.#open();
     }
