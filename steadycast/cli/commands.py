@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from steadycast import __version__
-from steadycast.cli import devices, doctor, lobby, plan, reload, serve, token, viewers
+from steadycast.cli import devices, doctor, guard, lobby, plan, reload, serve, token, viewers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command()(reload.reload)
 app.add_typer(lobby.app, name="lobby")
 app.add_typer(viewers.app, name="viewers")
 app.add_typer(devices.app, name="devices")
+app.add_typer(guard.app, name="guard")
 app.add_typer(token.app, name="token")
 
 

@@ -173,6 +173,10 @@ class CommandTarget:
             return ()
         return (self.life.identity, *sorted(self._marked()))
 
+    def forgive(self) -> None:
+        """A person looked."""
+        self._stuck = None
+
     def close(self) -> None:
         """Look no longer; the server is left alone."""
         if self._process is not None:

@@ -116,6 +116,10 @@ class GivenTarget:
             return ()
         return (self.life.identity, *sorted(self._left()))
 
+    def forgive(self) -> None:
+        """A person looked."""
+        self._stuck = None
+
     def close(self) -> None:
         """Look no longer; the server is left alone."""
         if self._process is not None:

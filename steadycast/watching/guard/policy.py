@@ -215,6 +215,14 @@ class GatePolicy(Table):
     unknown: Literal["refuse", "allow"] = "refuse"
     message: Annotated[str, Field(max_length=500)] | None = None
 
+    @model_validator(mode="after")
+    def _useful(self) -> Self:
+        if all(one is None for one in (self.sessions, self.vram_free, self.descriptors_free, self.memory_free)):
+            raise ValueError("no limit is set: sessions, vram_free, descriptors_free or memory_free")
+        if self.count is not None and self.sessions is None:
+            raise ValueError("count is set but sessions, the limit for it, is not")
+        return self
+
 
 class ApiPolicy(Table):
     """A page of numbers for programs, on loopback only. Off unless there is a port."""

@@ -45,6 +45,10 @@ class Target(Protocol):
         """The processes of the server, the first of them in front."""
         ...
 
+    def forgive(self) -> None:
+        """A person looked: what it was stuck at is looked at anew."""
+        ...
+
     def close(self) -> None: ...
 
 

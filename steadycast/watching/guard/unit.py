@@ -38,8 +38,16 @@ def parse_unit(text: str) -> UnitState | None:
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if any(key not in found for key in _KEYS[:5]) or not found["MainPID"].isdigit():
         return None
-    values = [found.get(key, "") for key in _KEYS]
-    return UnitState(*values[:4], int(values[4]), *values[5:])
+    return UnitState(
+        load=found["LoadState"],
+        active=found["ActiveState"],
+        sub=found["SubState"],
+        result=found["Result"],
+        pid=int(found["MainPID"]),
+        cgroup=found.get("ControlGroup", ""),
+        status=found.get("ExecMainStatus", ""),
+        code=found.get("ExecMainCode", ""),
+    )
 
 
 def presence(unit: UnitState, was_running: bool, now: float) -> Server:
@@ -154,6 +162,9 @@ class UnitTarget:
             if started is not None and (head is None or pid != head.pid):
                 found.append(Identity(pid, started))
         return tuple(found)
+
+    def forgive(self) -> None:
+        """Nothing is kept: systemd is asked each time."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -13,7 +13,7 @@ def quiet_now(facts: Facts, quiet: QuietPolicy | None, now: Moment) -> tuple[boo
     if quiet is None:
         return None, "the policy does not say when it is quiet"
     if not in_window(quiet, now.local):
-        return False, f"the window is {quiet.begin} to {quiet.end}{_days(quiet)}"
+        return False, f"the window is {quiet.begin} to {quiet.end}{days_words(quiet)}"
     if quiet.watching is None:
         return True, "the window is open"
     if facts.watching is None:
@@ -38,5 +38,6 @@ def in_window(quiet: QuietPolicy, local: datetime) -> bool:
     return minute < quiet.end and DAYS[(local - timedelta(days=1)).weekday()] in quiet.days
 
 
-def _days(quiet: QuietPolicy) -> str:
+def days_words(quiet: QuietPolicy) -> str:
+    """On which days, where not on all."""
     return "" if len(set(quiet.days)) == len(DAYS) else f" on {', '.join(quiet.days)}"

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
 from steadycast.watching.guard.facts import (
-    Act, Cause, Ended, Facts, Health, Memory, Moment, Presence, Restart, Server, Sign,
+    Act,
+    Cause,
+    Ended,
+    Facts,
+    Health,
+    Memory,
+    Moment,
+    Presence,
+    Restart,
+    Server,
+    Sign,
 )  # fmt: skip
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.windows import in_window

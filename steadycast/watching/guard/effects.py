@@ -1,0 +1,90 @@
+"""What a restart did: whether what it was for went away, for how long, and what came back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from steadycast.watching.guard.facts import Act, Cause, Facts, Presence
+from steadycast.watching.guard.reasons import Reason
+
+
+class Came(StrEnum):
+    """What came of a restart."""
+
+    MEASURING = "measuring"
+    HELPED = "helped"
+    NOT = "did not help"
+    BACK = "came back"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """`level` is that of the finding, before and after, in its own unit; None where there is none. `took_s`: until it
+    was well again, or until it came back."""
+
+    at: float
+    clock: float
+    cause: Cause
+    key: str
+    why: str
+    finding: str | None = None
+    evidence: str | None = None
+    level_before: float | None = None
+    level_after: float | None = None
+    came: Came = Came.MEASURING
+    took_s: float | None = None
+
+    def words(self) -> str:
+        """One line for a person."""
+        levels = ""
+        if self.level_before is not None and self.level_after is not None:
+            levels = f", {self.level_before:g} before and {self.level_after:g} after"
+        took = "" if self.took_s is None else f" after {self.took_s:.1f} s"
+        return f"the restart ({self.cause}) {_WORDS[self.came]}{took}{levels}"
+
+
+_WORDS = {
+    Came.MEASURING: "is being judged",
+    Came.HELPED: "helped: it is well",
+    Came.NOT: "did not help: the same is wrong",
+    Came.BACK: "helped for a while: the same is wrong again",
+}
+
+
+def begun(reason: Reason, at: float, clock: float, level: float | None, evidence: str | None) -> Effect:
+    """Right before a restart."""
+    return Effect(at, clock, reason.cause, reason.key, reason.text, reason.finding, evidence, level)
+
+
+def judge(effect: Effect, facts: Facts, level: float | None, clock: float, settled_s: float) -> Effect:
+    """What is known of it by now. `level`: of the finding's series in the new life."""
+    if effect.came in (Came.NOT, Came.BACK) or facts.server.presence is Presence.UNKNOWN:
+        return effect
+    ran_s = clock - effect.clock
+    if effect.level_after is None and level is not None:
+        effect = replace(effect, level_after=level)
+    if _is_wrong_again(effect, facts):
+        came = Came.BACK if effect.came is Came.HELPED else Came.NOT
+        return replace(effect, came=came, took_s=ran_s)
+    since = facts.server.since
+    if effect.came is Came.MEASURING and since is not None and clock - since >= settled_s and _is_well(facts):
+        return replace(effect, came=Came.HELPED, took_s=ran_s)
+    return effect
+
+
+def _is_wrong_again(effect: Effect, facts: Facts) -> bool:
+    if facts.server.presence is Presence.ENDED:
+        return effect.cause is Cause.EXIT or effect.came is Came.MEASURING
+    if effect.cause in (Cause.HEALTH, Cause.NEVER_HEALTHY):
+        return any(one.name == effect.key and one.ok is False and one.failures >= one.allowed for one in facts.health)
+    if effect.cause in (Cause.SIGNATURE, Cause.FINDING, Cause.EXHAUSTION):
+        return any(sign.key == effect.key for sign in facts.signs)
+    return False
+
+
+def _is_well(facts: Facts) -> bool:
+    """Nothing that would restart it, and nothing that cannot be told."""
+    return facts.server.presence is Presence.RUNNING and all(
+        one.ok is True for one in facts.health if one.act is Act.RESTART
+    )

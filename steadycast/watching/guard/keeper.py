@@ -1,0 +1,289 @@
+"""Keeps one server alive: looks, decides, acts, writes down, one thing after the other: nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections import Counter, deque
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from steadycast.errors import ConflictError
+from steadycast.tracking import proc
+from steadycast.watching.guard import record as records
+from steadycast.watching.guard.command import CommandTarget
+from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
+from steadycast.watching.guard.effects import Came, Effect, begun, judge
+from steadycast.watching.guard.evidence import Case, EvidenceFolder
+from steadycast.watching.guard.facts import Facts, Memory, Moment, Presence, Server
+from steadycast.watching.guard.journal import Journal, Kind
+from steadycast.watching.guard.lock import Locks
+from steadycast.watching.guard.policy import Policy
+from steadycast.watching.guard.record import Life, Record, clock
+from steadycast.watching.guard.target import Outcome, Target
+from steadycast.watching.guard.views import known_of, status_of
+from steadycast.watching.guard.watchers import Watchers
+
+EFFECTS = 50
+WRITE_EVERY_S = 5.0  # the state file, where nothing happens
+
+
+class Keeper:
+    """`locks` is None in a dry run: it says what it would do and does nothing."""
+
+    def __init__(
+        self, policy: Policy, folder: Path, target: Target, watchers: Watchers, journal: Journal, locks: Locks | None
+    ) -> None:
+        self.policy = policy
+        self.journal = journal
+        self.watchers = watchers
+        self.memory = Memory()
+        self.server = Server(Presence.UNKNOWN, "not looked at yet")
+        self.decision = Decision(Do.NOTHING, "not decided yet")
+        self.effects: deque[Effect] = deque(maxlen=EFFECTS)
+        self.counts: Counter[tuple[str, str]] = Counter()  # what was done, and its cause
+        self.busy: str | None = None
+        self._folder = folder
+        self._target = target
+        self._locks = locks
+        self._evidence = EvidenceFolder(folder / "evidence", policy.evidence)
+        self._asked: str | None = None
+        self._stop = asyncio.Event()
+        self._written = 0.0
+        self._life: Life | None = None
+        self.started_at = time.time()
+
+    @property
+    def dry(self) -> bool:
+        return self._locks is None
+
+    @property
+    def life(self) -> Life | None:
+        return self._target.life
+
+    # --- what a person may ask for
+
+    def ask_restart(self, who: str) -> None:
+        """Raises ConflictError where it is latched."""
+        if self.memory.latch is not None:
+            why = self.memory.latch.why
+            raise ConflictError("guard.latched", "Guard is latched.", why=why, hint="Reset it first.")
+        self._asked = who
+        self.watchers.news.set()
+
+    def reset(self, who: str) -> bool:
+        """Begin anew: no latch, an empty budget. Whether there was a latch."""
+        was = self.memory.latch is not None
+        self.memory = replace(self.memory, latch=None, restarts=(), settled=None)
+        self._target.forgive()
+        self.journal.say(Kind.PERSON, f"reset by {who}")
+        self._write()
+        self.watchers.news.set()
+        return was
+
+    def pause(self, who: str, paused: bool) -> None:
+        """Do nothing until told to go on; kept over a restart of guard."""
+        self.memory = replace(self.memory, paused=paused)
+        self.journal.say(Kind.PERSON, f"{'paused' if paused else 'goes on'} by {who}")
+        self._write()
+        self.watchers.news.set()
+
+    def stop(self) -> None:
+        """Come to an end."""
+        self._stop.set()
+        self.watchers.news.set()
+
+    # --- the loop
+
+    async def run(self) -> int:
+        """Until stopped, or until the server ended and the policy wants no start after that. The exit code."""
+        self._recall()
+        self.watchers.start()
+        try:
+            while not self._stop.is_set():
+                if await self._step() is Do.FINISH:
+                    failed = self.server.ended is not None and self.server.ended.failed
+                    self._forget_life()
+                    return 1 if failed else 0
+                self.watchers.news.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.policy.look_every_s):
+                        await self.watchers.news.wait()
+            await self._leave()
+            return 0
+        finally:
+            await self.watchers.close()
+            self._target.close()
+
+    def _recall(self) -> None:
+        """What an earlier guard wrote down: its server is adopted where it still runs."""
+        record = records.read(self._folder, self._target.name)
+        if record is None:
+            return
+        self.memory = record.memory
+        if record.life is not None and isinstance(self._target, CommandTarget):
+            if self._target.adopt(record.life):
+                self.journal.say(Kind.SERVER, "found what an earlier guard started", pid=record.life.pid)
+            else:
+                self.journal.say(Kind.SERVER, "what an earlier guard started is gone", pid=record.life.pid)
+        if self.memory.latch is not None:
+            self.journal.say(Kind.GUARD, f"still latched: {self.memory.latch.why}", grave=True)
+
+    async def _step(self) -> Do:
+        self.server = await self._target.look()
+        self._note_life()
+        now = Moment(clock(), time.time(), datetime.now().astimezone())
+        facts = self.watchers.facts(self.server, self._asked, now.unix)
+        self.memory = settle(facts, self.policy, self.memory, now)
+        self._judge(facts, now)
+        decision = decide(facts, self.policy, self.memory, now)
+        self._tell(decision)
+        if self.dry:
+            return Do.NOTHING
+        self.memory = after(decision, self.memory, now)
+        if decision.do in (Do.START, Do.RESTART):
+            self._asked = None
+            await self._act(decision, facts)
+        elif decision.do is Do.LATCH or clock() - self._written > WRITE_EVERY_S:
+            self._write()
+        return decision.do
+
+    def _note_life(self) -> None:
+        """A life began, or ended, or is another one by now."""
+        life = self._target.life if self.server.presence is Presence.RUNNING else None
+        if self.server.presence is Presence.UNKNOWN or life == self._life:
+            return
+        before, self._life = self._life, life
+        if life is None:
+            self.watchers.end()
+            if self.server.presence is not Presence.STUCK:
+                ended = self.server.ended
+                self.journal.say(Kind.SERVER, ended.words() if ended else self.server.why or "it does not run any more")
+            return
+        if self._locks is not None and life.identity is not None:
+            self._locks.take_process(life.identity)
+        self.memory = replace(self.memory, began=True)
+        self.watchers.begin(life)
+        if self.server.adopted:
+            other = before is not None and before.pid != life.pid
+            text = "somebody started another" if other else "looks after a server that runs already"
+            self.journal.say(Kind.SERVER, text, pid=life.pid)
+        if not self.dry:
+            self._write()
+
+    def _tell(self, decision: Decision) -> None:
+        """Once a change, not once a look."""
+        before, self.decision = self.decision, decision
+        same = before.do is decision.do and (before.reason or before.why) == (decision.reason or decision.why)
+        if same or (decision.do is Do.NOTHING and before.do is Do.NOTHING and self.server.presence is Presence.RUNNING):
+            return
+        if decision.do is Do.LATCH:
+            hint = "look at it, then reset: steadycast guard reset POLICY"
+            self.journal.say(Kind.DECISION, f"latched: {decision.why}", grave=True, hint=hint)
+        elif decision.do is not Do.NOTHING or self.server.presence is not Presence.RUNNING:
+            would = "would " if self.dry and decision.do in (Do.START, Do.RESTART) else ""
+            self.journal.say(Kind.DECISION, f"{would}{decision.do}: {decision.why}")
+
+    # --- acting
+
+    async def _act(self, decision: Decision, facts: Facts) -> None:
+        assert decision.reason is not None
+        cause = decision.reason.cause
+        self.busy = f"{decision.do}: {decision.why}"
+        self._write()  # before anything is done: the budget counts it whatever becomes of guard
+        evidence = await self._keep_evidence(decision, facts) if self._target.life is not None else None
+        level = self._level(decision.reason.finding)
+        outcome = await self._end(cause.value) if self._target.life is not None else Outcome(True, "")
+        if not outcome.stuck:
+            await self._begin(decision)
+            if cause.value != "first":
+                self.effects.append(begun(decision.reason, time.time(), clock(), level, evidence))
+        self.busy = None
+        self._write()
+
+    async def _end(self, cause: str) -> Outcome:
+        self.watchers.end()
+        self._life = None
+        outcome = await self._target.stop()
+        if outcome.stuck:
+            self.journal.say(Kind.TROUBLE, f"it cannot be ended: {outcome.text}", grave=True)
+        elif outcome.rungs:
+            self.journal.say(Kind.SERVER, f"ended: {outcome.text}")
+        return outcome
+
+    async def _begin(self, decision: Decision) -> None:
+        assert decision.reason is not None
+        life = Life(f"{self.policy.name}-{secrets.token_hex(6)}", at=time.time())
+        self._write(life)
+        outcome = await self._target.start(life)
+        self.counts[("start" if outcome.ok else "start failed", decision.reason.cause.value)] += 1
+        kind = Kind.SERVER if outcome.ok else Kind.TROUBLE
+        self.journal.say(kind, outcome.text, because=decision.why)
+
+    async def _keep_evidence(self, decision: Decision, facts: Facts) -> str | None:
+        assert decision.reason is not None
+        lines = self.watchers.log.newest() if self.watchers.log is not None else ()
+        known = known_of(self, facts)
+        case = Case(decision.reason.cause.value, decision.why, decision.trail, known, lines)
+        members = await asyncio.to_thread(self._target.members)
+        name = await self._evidence.keep(case, members, self.policy.target.environment)
+        if name is None:
+            self.journal.say(Kind.TROUBLE, "what is known of it could not be written down")
+        else:
+            self.journal.say(Kind.EVIDENCE, "kept what is known of it", file=self._folder / "evidence" / name)
+        return name
+
+    def _level(self, finding: str | None) -> float | None:
+        life, leaks = self._target.life, self.watchers.leaks
+        return None if leaks is None or life is None else leaks.level(finding, life.start_time)
+
+    def _judge(self, facts: Facts, now: Moment) -> None:
+        for number, effect in enumerate(self.effects):
+            judged = judge(effect, facts, self._level(effect.finding), now.clock, self.policy.budget.settled_s)
+            if judged.came is not effect.came and judged.came is not Came.MEASURING:
+                self.journal.say(Kind.EFFECT, judged.words())
+            self.effects[number] = judged
+
+    async def _leave(self) -> None:
+        """Guard was told to end: the server too, where the policy says so."""
+        if not self.policy.target.stops_with_guard or self.dry:
+            running = self.server.presence is Presence.RUNNING
+            self.journal.say(Kind.GUARD, "guard ends; the server is left running" if running else "guard ends")
+            if not self.dry:
+                self._write()
+            return
+        self.journal.say(Kind.GUARD, "guard ends, and the server with it")
+        if self._target.life is not None:
+            outcome = await self._end("end")
+            if outcome.stuck:
+                self._write()
+                return
+        self._forget_life()
+
+    def _forget_life(self) -> None:
+        """It was ended on purpose: the next start is a first one."""
+        self.memory = replace(self.memory, began=False)
+        self._target.close()
+        self._target.life = None
+        self._write()
+
+    def _write(self, life: Life | None = None) -> None:
+        if self.dry:
+            return
+        life = life or self._target.life
+        record = Record(self._target.name, proc.boot_id(), os.getpid(), life, self.memory, self.status())
+        try:
+            records.write(self._folder, record)
+            self._written = clock()
+        except OSError as error:
+            self._written = clock()
+            self.journal.say(Kind.TROUBLE, f"the state cannot be written: {error.strerror or error}")
+
+    def status(self) -> dict[str, Any]:
+        """As `status` and the API show it."""
+        return status_of(self)
