@@ -15,6 +15,7 @@ from steadycast.lobbies.views import Page
 log = structlog.get_logger("encoders")
 
 RING = 256
+FALLEN = 1024  # holders in software whose cause is remembered
 _RESULTS: dict[type[Decision], str] = {Grant: "grant", Fallback: "fallback", Queue: "queue", Deny: "deny"}
 _EVENTS: dict[type[Decision], str] = {
     Grant: "encoder.granted",
@@ -37,6 +38,7 @@ class Admissions:
         self._number = 0
         self.totals: Counter[tuple[str, str]] = Counter()
         self.fallbacks: Counter[str] = Counter()
+        self._fallen: dict[str, str | None] = {}  # by holder, the code that was told; None: a former host told it
 
     def add(self, request: EncodeRequest, decision: Decision, device: str | None = None) -> None:
         """Keep, count and tell a decision; `queued` tells of a place in the line."""
@@ -51,8 +53,29 @@ class Admissions:
         self._ring.append(view)
         if isinstance(decision, Fallback):
             self.fallbacks[decision.code.value] += 1
-        if not isinstance(decision, Queue):
+        elif isinstance(decision, Grant):
+            self._fallen.pop(request.holder, None)
+        if not isinstance(decision, Queue) and not self._is_told(request.holder, decision):
             self._say(request, _EVENTS[type(decision)], device, code, why)
+
+    def found(self, holder: str) -> None:
+        """It was in software when this host found it, and was told why."""
+        self._fall(holder, None)
+
+    def _is_told(self, holder: str, decision: Decision) -> bool:
+        """Whether it is in software for the cause that was told already. That is said once and not at each opening."""
+        if not isinstance(decision, Fallback):
+            return False
+        code = decision.code.value
+        told = holder in self._fallen and self._fallen[holder] in (None, code)
+        self._fall(holder, code)
+        return told
+
+    def _fall(self, holder: str, code: str | None) -> None:
+        self._fallen.pop(holder, None)
+        self._fallen[holder] = code
+        if len(self._fallen) > FALLEN:
+            del self._fallen[next(iter(self._fallen))]
 
     def promoted(self, request: EncodeRequest, device: str, trail: Trail) -> None:
         """Somebody in software was moved to this device. It is no decision about a new request, so it counts apart."""
@@ -62,6 +85,7 @@ class Admissions:
             "promotion", device, None, None, trail,
         )  # fmt: skip
         self._ring.append(view)
+        self._fallen.pop(request.holder, None)
         self._say(request, "encoder.promoted", device, None, None)
 
     def queued(self, request: EncodeRequest, decision: Queue, position: int) -> None:

@@ -55,7 +55,7 @@ class Encoders:
         self._transfers = Transfers(parts, self._books, self._desk, self._admissions)
         self._outcomes = Outcomes(parts, self._books, self._look_now)
         self._trier = Trier(parts, self._books, self._outcomes, self._notes, self._serve)
-        self._inherited = Inherited(parts, self._books, self._desk, self._outcomes)
+        self._inherited = Inherited(parts, self._books, self._desk, self._outcomes, self._admissions)
         self._watch = Watch(parts, self._books, self._outcomes, self._trier.held, self._inherited.looked)
         self._promoter = Promoter(parts, self._books, self._desk, self._transfers, self._outcomes)
         self._showing = Showing(parts, self._books, self._outcomes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from steadycast.leases import cost
 from steadycast.leases.decisions import Denial, EncodeRequest
+from steadycast.lobbies.encoders.admissions import Admissions
 from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.desk import Desk
 from steadycast.lobbies.encoders.outcomes import Outcomes
@@ -22,8 +23,11 @@ FOUND = "It encoded in software when this host found it."
 class Inherited:
     """Adopts, and settles what is adopted with each look."""
 
-    def __init__(self, parts: EncodersParts, books: Books, desk: Desk, outcomes: Outcomes) -> None:
+    def __init__(
+        self, parts: EncodersParts, books: Books, desk: Desk, outcomes: Outcomes, admissions: Admissions
+    ) -> None:
         self._parts = parts
+        self._admissions = admissions
         self._books = books
         self._desk = desk
         self._outcomes = outcomes
@@ -37,6 +41,7 @@ class Inherited:
         seat = Seat(self._desk.number(), request, order.device, name, hardware, order, now)
         if not hardware and request.hardware is HardwareUse.PREFER:
             seat.code, seat.why, seat.no_hardware = Denial.NO_ENCODER, FOUND, True
+            self._admissions.found(request.holder)
         self._books.lend(seat, self._books.ledger.bear(request.holder, self._has(seat), now))
         self._unsettled.append(seat)
         self._outcomes.opened(seat, pid, report)

@@ -115,3 +115,26 @@ async def test_a_device_that_is_gone_is_given_back_all_the_same(houses: Houses) 
     assert len(tuple(house.encoders.leases())) >= 1
     house.end("a")
     assert not tuple(house.encoders.leases())
+
+
+async def test_software_instead_of_hardware_is_said_once_per_cause(houses: Houses) -> None:
+    house = await houses.build(Driver(real=1, told=1))
+    await house.play("a")
+    for _ in range(2):
+        await house.play("b")
+        house.end("b")
+    assert len(house.said("encoder.fallback")) == 1
+    await houses.close()
+    house = await before_the_first_look(houses, Driver(real=1, told=1))
+    found(house, "a")
+    found(house, "b", ON_CPU)
+    await looked(house)
+    house.end("b")
+    assert not (await house.play("b")).hardware and not house.said("encoder.fallback")
+    house.end("a")
+    house.end("b")
+    assert (await house.play("b")).hardware  # from now on it would be news
+    house.end("b")
+    await house.play("a")
+    await house.play("b")
+    assert [event.lobby for event in house.said("encoder.fallback")] == ["b"]
