@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import signal
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,17 @@ sessions = 1
 [encoders]
 hardware = "require"
 when_full = "refuse"
+"""
+# Limits that are met at once: two renditions opened, or an age of some seconds. All on one device.
+TINY_LIMITS = """
+[vendors.simulated]
+enabled = true
+sessions = 8
+[recycle]
+uses = 2
+age_s = 4
+jitter = 0
+look_s = 0.2
 """
 
 
@@ -57,8 +71,18 @@ def descendants(pid: int) -> list[tuple[int, str]]:
     return sorted((child.pid, child.name()) for child in psutil.Process(pid).children(recursive=True))
 
 
-def events(host: Host, lobby: str, name: str) -> list[dict[str, Any]]:
-    return [one for one in host.get("/api/v1/events?after=0&limit=1000")["items"] if one["name"] == name]
+def events_until(host: Host, enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """What happened since the start of the host, as soon as that is enough."""
+    found: list[dict[str, Any]] = []
+    until = time.monotonic() + 60
+    with urllib.request.urlopen(f"{host.url}/api/v1/events?after=0", timeout=60) as stream:
+        for line in stream:
+            if line.startswith(b'data: {"id"'):
+                found.append(json.loads(line[6:]))
+                if enough(found):
+                    return found
+            assert time.monotonic() < until, [(one["name"], one["data"]) for one in found[-20:]]
+    raise AssertionError("the stream ended")
 
 
 @pytest.fixture(params=["test", "desktop", "file", "camera"])
@@ -249,3 +273,37 @@ def test_one_session_is_never_two() -> None:
         assert device["last_refusal"] is None, "nobody was sent to the driver in vain"
         assert [lease["holder"] for lease in host.get("/api/v1/leases")["items"]][:1] == [f"{lobby}/main"]
         host.delete(lobby)
+
+
+def test_limits_are_met_and_never_two_go_at_once_on_a_device() -> None:
+    with running_host(CONFIG + TINY_LIMITS) as host, contextlib.ExitStack() as viewers:
+        wait_for("a device", lambda: host.get("/api/v1/devices/simulated:0")["beliefs"][0]["state"] == "works")
+        both = [{"name": "main", "bitrate_kbps": 300}, {"name": "low", "height": 120}]
+        used, aged = streaming(host, SMALL, renditions=both), streaming(host, SMALL, renditions=both[:1])
+        paths = (f"{used}/main", f"{used}/low", f"{aged}/main")
+        watchers = [viewers.enter_context(watching(f"{host.rtsp}/{path}")) for path in paths]
+        wanted = {(used, "uses"), (aged, "age")}
+
+        def went(name: str, told: list[dict[str, Any]]) -> list[tuple[str, str]]:
+            return [(one["lobby"], one["data"]["cause"]) for one in told if one["name"] == name]
+
+        told = events_until(host, lambda so_far: wanted <= {*went("lobby.recycled", so_far)})
+        for watcher in watchers:
+            watcher.frames_more(10)
+            watcher.check()
+        seats = {lease["holder"]: lease["device"] for lease in host.get("/api/v1/leases")["items"]}
+        assert {seats[path] for path in paths} == {"simulated:0"}
+        running: list[str] = []
+        for one in told:
+            if one["name"] == "lobby.recycling":
+                assert not running, "two at once on one device"
+                running.append(one["lobby"])
+            elif one["name"] == "lobby.recycled":
+                assert one["data"]["how"] == "seamless", one
+                running.remove(one["lobby"])
+        assert wanted <= {*went("worker.due", told)}
+        with urllib.request.urlopen(f"{host.url}/metrics") as answer:
+            metrics = answer.read().decode()
+        for lobby, cause in wanted:
+            assert host.lobby(lobby)["recycles"] >= 1 and host.lobby(lobby)["crashes"] == 0
+            assert f'steadycast_recycles_total{{cause="{cause}",outcome="seamless"}}' in metrics
