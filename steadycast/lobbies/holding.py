@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from steadycast.errors import NotFoundError
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.viewers import Viewers
-from steadycast.model import About, WorkerKind
+from steadycast.model import About, Measures, WorkerKind
+from steadycast.workers.messages import Settle
 from steadycast.workers.worker import Worker
 
 if TYPE_CHECKING:
@@ -50,6 +52,18 @@ class Holding:
         workers = [worker for worker in self._parts.staging.supervisor.workers if worker.ready]
         by_role = {role: self._of(role, worker) for worker in workers if (role := self._role(worker)) is not None}
         return (self._own(), *by_role.values())
+
+    async def settle(self, worker: str, deadline: float) -> dict[str, Any]:
+        """Have a worker let go of all that nobody uses; answers as `Settle` says. Raises NotFoundError
+        `worker.unknown`, WorkerError, DeadlineError."""
+        for one in self._parts.staging.supervisor.workers:
+            if one.id == worker and one.ready:
+                return await one.request(Settle(), deadline=deadline)
+        raise NotFoundError("worker.unknown", f"There is no worker {worker[:100]!r}.")
+
+    async def measure(self, pid: int) -> Measures | None:
+        """What a process of this host holds; None where it cannot be told."""
+        return await self._parts.staging.supervisor.gauge.measure(pid)
 
     def _own(self) -> Held:
         viewers = len(self._viewers.of())

@@ -28,10 +28,10 @@ from typing import Any, NoReturn, Protocol
 from steadycast.errors import SteadycastError, WorkerError
 from steadycast.patience import patience
 from steadycast.tracking.proc import start_time
-from steadycast.workers.allocator import allocated
+from steadycast.workers.allocator import allocated, settle
 from steadycast.workers.channel import Channel, Descriptors
 from steadycast.workers.codec import from_plain, to_plain
-from steadycast.workers.messages import End, Heartbeat, Hello, TakeStock
+from steadycast.workers.messages import End, Heartbeat, Hello, Settle, TakeStock
 from steadycast.workers.messages.common import PROTOCOL
 from steadycast.workers.messages.stock import Stock
 
@@ -193,6 +193,8 @@ class _Child:
             self._body.on_message(message, fds)
 
     async def _asked(self, message: Any, fds: Descriptors) -> dict[str, Any]:
+        if isinstance(message, Settle):
+            return settle()
         if not isinstance(message, TakeStock):
             return await self._body.on_request(message, fds)
         stock, more = self._body.stock(message.after)

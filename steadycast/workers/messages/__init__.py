@@ -15,6 +15,7 @@ from steadycast.workers.messages.common import (
     Failed,
     Heartbeat,
     Hello,
+    Settle,
     TakeStock,
 )
 from steadycast.workers.messages.display import (
@@ -88,6 +89,7 @@ __all__ = [
     "RtspDescribe",
     "RtspGone",
     "RtspListener",
+    "Settle",
     "ShowDisplay",
     "ShowSource",
     "SourceFailed",

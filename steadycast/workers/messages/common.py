@@ -72,6 +72,14 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    """A request: let go of all that nobody uses (Python's cycles, what malloc keeps).
+
+    Answered with `{"before": ..., "after": ..., "collected": n, "trimmed": bool}`: both as `allocated` of a heartbeat.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class TakeStock:
     """A request of a control plane that found this worker: what does it hold?
 
