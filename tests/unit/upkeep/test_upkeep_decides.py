@@ -34,7 +34,7 @@ FINDING = Finding(
     OWNER,
     Measured(Resource.PRIVATE),
     Unit.BYTES,
-    "it leaks",
+    "leaks",
     1,
     2,
     0,
