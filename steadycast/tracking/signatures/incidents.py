@@ -47,8 +47,8 @@ class Diagnosis:
 
     `occurrences` counts incidents of this kind, `lines` all their lines. `first` and `last` are time stamps as they
     were written, `at` and `last_at` in Unix seconds where the log told a date. `known` are facts that were weighed,
-    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy_sure`: of all causes that are
-    possible, how many (by their weight) ask for this remedy.
+    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy_sure`: of all the
+    causes that are possible, how many (by their weight) ask for this remedy.
     """
 
     signature: str

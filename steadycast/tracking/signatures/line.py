@@ -60,7 +60,7 @@ class Line:
 
 def read(raw: bytes, year: int = 2000) -> Line:
     """Whatever the bytes are. `year` is for stamps that have none."""
-    return _parsed(clean(raw.decode("utf-8", "replace")), year, depth=0)
+    return parsed(clean(raw.decode("utf-8", "replace")), year)
 
 
 def clean(text: str) -> str:
@@ -70,7 +70,8 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", text.replace("\x00", "")).strip() if not text.isprintable() else text.strip()
 
 
-def _parsed(text: str, year: int, depth: int) -> Line:
+def parsed(text: str, year: int, depth: int = 0) -> Line:
+    """Of a clean text. `depth`: how often it was wrapped already."""
     if text.startswith("{") and text.endswith("}") and depth < 2 and len(text) <= JSON_CHARACTERS:
         inner = _json(text, year, depth)
         if inner is not None:
@@ -79,7 +80,7 @@ def _parsed(text: str, year: int, depth: int) -> Line:
     cri = CRI.match(text)
     at, stamp, dated, zoned = _time(text, year)
     if cri:
-        rest = _parsed(text[cri.end() :], year, depth + 1) if text[cri.end() :].startswith("{") else None
+        rest = parsed(text[cri.end() :], year, depth + 1) if text[cri.end() :].startswith("{") else None
         text = rest.text if rest else text[cri.end() :]
     process, pid = _who(text)
     kernel = bool(_KERNEL.search(text))
@@ -97,7 +98,7 @@ def _json(text: str, year: int, depth: int) -> Line | None:
     message = _message(data)
     if message is None:
         return None
-    inner = _parsed(clean(message), year, depth + 1)
+    inner = parsed(clean(message), year, depth + 1)
     at, stamp, zoned = inner.at, inner.stamp, inner.zoned
     dated = inner.dated
     micro = data.get("__REALTIME_TIMESTAMP") or data.get("_SOURCE_REALTIME_TIMESTAMP")

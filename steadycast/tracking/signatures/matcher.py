@@ -8,27 +8,30 @@ counted by what those were: if they all were the same, so are the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from steadycast.tracking.signatures.line import JSON_CHARACTERS, Line, read
+from steadycast.tracking.signatures.line import JSON_CHARACTERS, Line, clean, parsed
 from steadycast.tracking.signatures.masking import masked
 from steadycast.tracking.signatures.table import Signature, Table
+
+if TYPE_CHECKING:
+    from steadycast.tracking.signatures.sieve import Sieve
 
 TEXT = 400  # characters of a line that are kept
 LINE_BYTES = 1 << 16  # a line longer than this is looked at in pieces
 BEFORE, AFTER = 1500, 2500  # bytes around a literal that make its line, at most
 JOINED = 3  # lines that a wrapped one may have, on either side
 SIEVE_FROM = 1 << 18  # bytes
-STORM = 256  # lines of one kind in a block, of which only some are looked at
-SAMPLE_FIRST, SAMPLE_REST = 96, 64
+STORM = 48  # lines of one kind in a block, of which only some are looked at
+SAMPLE_FIRST, SAMPLE_REST = 24, 16
 
 # journald exports a message with colours in it as a list of numbers, where no literal can be seen.
 _ARRAY = '"message":['
 _TIME = re.compile(rb"\d\d:\d\d:\d\d|\[\s{0,6}\d{1,9}\.\d{3,6}\]")
 _WRAP = re.compile(rb"[ \t\r]{0,200}\n[ \t]{0,200}")
-_Hit = tuple[int, int]  # position, number of the literal
-Find = Callable[[bytes], Iterable[_Hit]]
+_Kinds = Iterable[tuple[Iterable[int], list[int]]]  # numbers of literals, and where lines are that hold just these
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,17 @@ class Match:
     source: str = ""
 
 
+class _Found(NamedTuple):
+    """A line that matched, in a block: the place of its literal, its end, and what of its text was recognised."""
+
+    place: int
+    end: int
+    signature: Signature
+    line: Line
+    span: tuple[int, int]
+    times: int
+
+
 class Matcher:
     """One log, from its beginning. `feed` may be given any pieces; a line is looked at once its end is there.
 
@@ -60,7 +74,7 @@ class Matcher:
         self._owners = [*table.by_literal.values(), tuple(table.signatures.values())]
         self._literals = [*table.by_literal, _ARRAY]
         self._encoded = [literal.encode("ascii") for literal in self._literals]
-        self._sieve: Find | None = None
+        self._sieve: Sieve | None = None
         self._year = year
         self._source = source
         self._tail = b""  # looked at already: what a line may be the rest of
@@ -87,115 +101,109 @@ class Matcher:
             return []
         seen = len(self._tail)
         block = self._tail + fresh
-        groups = _by_line(block, seen, self._hits(block, seen), self._encoded)
-        found: list[tuple[int, Match]] = []
-        for numbers, places in groups.items():
+        found: list[_Found] = []
+        for numbers, places in self._kinds(block, seen):
             found += self._of_kind(block, numbers, places)
-        found.sort(key=lambda one: one[1].offset)
+        found.sort(key=lambda one: one.place)
         matches = list(self._numbered(block, seen, found))
-        self.lines += fresh.count(b"\n")
+        self.lines += _newlines(fresh)
         self.bytes += len(fresh)
         self._tail = block[-(BEFORE + AFTER) :]
         return matches
 
-    def _hits(self, block: bytes, seen: int) -> Iterable[_Hit]:
-        """Places of literals that do not end in what was seen before."""
-        if len(block) - seen >= SIEVE_FROM:
-            if self._sieve is None:
-                self._sieve = _sieve(self._literals)
-            return self._sieve(block)
-        return _plain(block, self._encoded)
+    def _kinds(self, block: bytes, seen: int) -> _Kinds:
+        """Without what ends in the bytes that were seen before."""
+        if len(block) < SIEVE_FROM:
+            return by_line(block, seen, self._encoded)
+        if self._sieve is None:
+            from steadycast.tracking.signatures.sieve import Sieve  # numpy only where large blocks are read
 
-    def _of_kind(self, block: bytes, numbers: frozenset[int], places: list[int]) -> list[tuple[int, Match]]:
-        """Matches, each with the end of its line, of lines that hold the same literals."""
-        some = dict.fromkeys(one for number in numbers for one in self._owners[number])
-        among = tuple(some)
+            self._sieve = Sieve(self._literals)
+        return self._sieve.kinds(block, seen, AFTER)
+
+    def _of_kind(self, block: bytes, numbers: Iterable[int], places: list[int]) -> list[_Found]:
+        """Matches of lines that hold the same literals."""
+        among = tuple(dict.fromkeys(one for number in numbers for one in self._owners[number]))
         if len(places) <= STORM:
             return self._inspected(block, places, among)
         step = max(1, (len(places) - SAMPLE_FIRST) // SAMPLE_REST)
         sample = places[:SAMPLE_FIRST] + places[SAMPLE_FIRST:-1:step] + places[-1:]
         found = self._inspected(block, sample, among)
-        if not found:
-            return []
-        if len(found) < len(sample) or len({match.signature.id for _, match in found}) > 1:
+        if len(found) < len(sample) or len({one.signature.id for one in found}) > 1:
             return self._inspected(block, places, among)
-        end, last = found[-1]
-        return [*found[:-1], (end, replace(last, times=1 + len(places) - len(sample)))]
+        found[-1] = found[-1]._replace(times=1 + len(places) - len(sample))
+        return found
 
-    def _inspected(self, block: bytes, places: list[int], among: tuple[Signature, ...]) -> list[tuple[int, Match]]:
+    def _inspected(self, block: bytes, places: list[int], among: tuple[Signature, ...]) -> list[_Found]:
         found = []
         for place in places:
             begin, end = _line(block, place)
-            line = read(_WRAP.sub(b" ", block[begin:end]), self._year)
+            raw = block[begin:end]
+            if b"\n" in raw:
+                raw = _WRAP.sub(b" ", raw)
+            text = clean(raw.decode("utf-8", "replace"))
+            if not text.startswith("{") and self._table.best(text, among) is None:
+                continue  # most lines that only hold a literal end here, before they are taken apart
+            line = parsed(text, self._year)
             hit = self._table.best(line.text, among)
             if hit:
-                signature, span = hit
-                kept = replace(line, text=masked(_around(line.text, *span.span())))
-                found.append((end, Match(signature, kept, 0, place, source=self._source)))
+                found.append(_Found(place, end, hit[0], line, hit[1].span(), 1))
         return found
 
-    def _numbered(self, block: bytes, seen: int, found: list[tuple[int, Match]]) -> Iterator[Match]:
+    def _numbered(self, block: bytes, seen: int, found: list[_Found]) -> Iterator[Match]:
         """With the numbers of their lines, and without lines that another has joined to itself."""
         counted, number, until, winner = 0, self.lines + 1 - block.count(b"\n", 0, seen), -1, ""
-        for end, match in found:
-            if match.offset < until and match.signature.id == winner:
+        for one in found:
+            if one.place < until and one.signature.id == winner:
                 continue
-            number += block.count(b"\n", counted, match.offset)
-            counted, until, winner = match.offset, end, match.signature.id
-            yield replace(match, number=number, offset=self.bytes - seen + match.offset)
+            number += block.count(b"\n", counted, one.place)
+            counted, until, winner = one.place, one.end, one.signature.id
+            line = one.line
+            line = Line(
+                masked(_around(line.text, *one.span)), line.at, line.stamp, line.dated, line.zoned, line.process,
+                line.pid, line.kernel,
+            )  # fmt: skip
+            yield Match(one.signature, line, number, self.bytes - seen + one.place, one.times, self._source)
 
 
-def _plain(block: bytes, literals: list[bytes]) -> Iterator[_Hit]:
+def _newlines(data: bytes) -> int:
+    if len(data) < SIEVE_FROM:
+        return data.count(b"\n")
+    from steadycast.tracking.signatures.sieve import lines_in
+
+    return lines_in(data)
+
+
+def by_line(block: bytes, seen: int, literals: list[bytes]) -> _Kinds:
+    """As the sieve does it, for small blocks and without numpy."""
     low = block.lower()
+    lines: dict[tuple[int, int], tuple[int, set[int]]] = {}
     for number, literal in enumerate(literals):
-        at = low.find(literal)
+        at = low.find(literal, max(0, seen - len(literal) + 1))
         while at >= 0:
-            yield at, number
+            begin = low.rfind(b"\n", max(0, at - LINE_BYTES), at) + 1
+            key = begin, (at - begin) // AFTER
+            place, numbers = lines.get(key, (at, set()))
+            numbers.add(number)
+            lines[key] = min(at, place), numbers
             at = low.find(literal, at + 1)
-
-
-def _sieve(literals: list[str]) -> Find:
-    from steadycast.tracking.signatures.sieve import Sieve  # numpy only where large blocks are read
-
-    sieve = Sieve(literals)
-
-    def find(block: bytes) -> Iterable[_Hit]:
-        where, who = sieve.find(block)
-        return zip(where.tolist(), who.tolist(), strict=True)
-
-    return find
-
-
-def _by_line(block: bytes, seen: int, hits: Iterable[_Hit], literals: list[bytes]) -> dict[frozenset[int], list[int]]:
-    """Kinds of lines (which literals they hold), and for each line of a kind the place of its first literal."""
-    lines: dict[int, tuple[int, set[int]]] = {}
-    begin, end = 0, -1
-    for at, number in sorted(hits):
-        if at + len(literals[number]) <= seen:
-            continue
-        if at > end:
-            begin = block.rfind(b"\n", max(0, at - LINE_BYTES), at) + 1
-            end = block.find(b"\n", at)
-            end = len(block) if end < 0 else end
-        if begin not in lines or at - lines[begin][0] > AFTER:  # far on in an endless line: another one
-            begin = begin if begin not in lines else at
-            lines[begin] = (at, set())
-        lines[begin][1].add(number)
     kinds: dict[frozenset[int], list[int]] = {}
     for place, numbers in lines.values():
         kinds.setdefault(frozenset(numbers), []).append(place)
-    return kinds
+    return [(numbers, sorted(places)) for numbers, places in kinds.items()]
 
 
 def _line(block: bytes, place: int) -> tuple[int, int]:
     """Where the line around a place begins and ends, with the lines it was wrapped into."""
-    begin = max(block.rfind(b"\n", 0, place) + 1, place - BEFORE)
-    whole = block[begin : begin + 1] == b"{"
+    start = block.rfind(b"\n", max(0, place - LINE_BYTES), place) + 1
+    whole = block[start : start + 1] == b"{"
+    begin = start if whole else max(start, place - BEFORE)
     end = _end(block, place, place + (JSON_CHARACTERS if whole else AFTER))
     for _ in range(JOINED):
         if not _is_rest(block, begin) or begin < 2:
             break
-        begin = max(block.rfind(b"\n", 0, begin - 1) + 1, begin - BEFORE)
+        floor = max(0, begin - BEFORE)
+        begin = max(block.rfind(b"\n", floor, begin - 1) + 1, floor)
     for _ in range(JOINED):
         if not _is_rest(block, end + 1):
             break

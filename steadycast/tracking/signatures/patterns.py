@@ -33,7 +33,7 @@ _COMMON = (
     "server video audio encoder encoding encode decoder decode frame frames http https info debug message: 127.0.0.1 "
     "assertion ' gst gstreamer pipeline element state process thread file files from with for the and this that has "
     "been was were kernel systemd system start started stop stopped running exit exited status code result unknown not "
-    "found driver module context command config configuration display resource resources reason 2025-1 2026-0 00:00: 1000 "
+    "found driver module context command config configuration display resource resources reason 2025-1 2026-0 00:00: "
 )
 _COMMON_GRAMS = frozenset(_COMMON[at : at + GRAM] for at in range(len(_COMMON) - GRAM + 1))
 

@@ -1,9 +1,10 @@
 """Finds literals in large blocks of bytes, hundreds at once, at the speed of numpy: most of a log holds none.
 
-A literal of seven bytes or more, wherever it lies, covers one whole word of four bytes at an address divisible by four.
-So a block is seen as such words, each is hashed into a table of bits, and only where a bit is set is anything compared.
-Case is folded by one bit of each byte, which also makes a few signs equal: what is found may be too much, never too
-little. Imported only where large blocks are read, as numpy takes its time to load.
+A literal of seven bytes or more, wherever it lies, covers one whole word of four bytes at an address divisible by four;
+one of eleven covers two in a row. So a block is seen as such words, each is hashed into a table of bits, then each with
+the next into another, and only where both bits are set is anything compared. Case is folded by one bit of each byte,
+which also makes a few signs equal: what is found may be too much, never too little. Imported only where large blocks
+are read, as numpy takes its time to load.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import numpy.typing as npt
 from steadycast.tracking.signatures.patterns import GRAM, LITERAL, rarity
 
 _FOLD = 0x20202020
-_FACTOR = 0x9E3779B1  # of Knuth's multiplicative hash
+_FACTOR, _OTHER = 0x9E3779B1, 0x85EBCA6B  # multiplicative hashing: Knuth's, and one of MurmurHash3
 _SHIFT = 32 - 18  # 2^18 bytes of table stay in the cache of a core
-_CHUNK = 1 << 14  # compared at once, so that the memory of a comparison is bounded
+_PAIR = LITERAL + GRAM  # characters that hold two whole words in a row
 Positions = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint32]
+Kinds = list[tuple[tuple[int, ...], list[int]]]
 
 
 class Sieve:
@@ -28,27 +31,68 @@ class Sieve:
     def __init__(self, literals: Sequence[str]) -> None:
         self._folded = [np.frombuffer(text.encode("ascii"), np.uint8) | np.uint8(0x20) for text in literals]
         places: dict[int, list[tuple[int, int]]] = {}  # word -> literals that hold it, and where in them
+        pairs: list[tuple[int, int]] = []
+        alone: set[int] = set()  # words of literals that may be too short for a second
         for number, text in enumerate(literals):
             begin = _rarest(text)
             for at in range(begin, begin + LITERAL - GRAM + 1):
-                places.setdefault(_word(text[at : at + GRAM]), []).append((number, at))
+                word = _word(text[at : at + GRAM])
+                places.setdefault(word, []).append((number, at))
+                if len(text) >= _PAIR:
+                    pairs.append((word, _word(text[at + GRAM : at + 2 * GRAM])))
+                else:
+                    alone.add(word)
         self._words = np.array(sorted(places), np.uint32)
         self._places = [places[int(word)] for word in self._words]
+        self._alone = np.zeros(1 << (32 - _SHIFT), np.bool_)
+        self._alone[_hashed(np.array(sorted(alone), np.uint32))] = True
         self._table = np.zeros(1 << (32 - _SHIFT), np.bool_)
         self._table[_hashed(self._words)] = True
+        self._pairs = np.zeros(1 << (32 - _SHIFT), np.bool_)
+        firsts, seconds = (np.array([pair[side] for pair in pairs], np.uint32) for side in (0, 1))
+        self._pairs[_hashed_pair(firsts, seconds)] = True
+        self._marks = np.random.default_rng(0).integers(1, 1 << 62, len(literals), np.int64)
 
     def find(self, block: bytes) -> tuple[Positions, Positions]:
         """Positions in the block where literals begin, ascending, and the numbers of the literals."""
         count = len(block) // GRAM
         words = np.frombuffer(block, "<u4", count) | np.uint32(_FOLD)
-        at = np.flatnonzero(self._table[_hashed(words)])
-        if not at.size:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        found = words[at]
-        which = np.searchsorted(self._words, found)
-        which[which == len(self._words)] = 0
+        at = np.flatnonzero(self._table.take(_hashed(words)))
+        found, following = words[at], words.take(at + 1, mode="clip")
+        passed = self._alone[_hashed(found)] | self._pairs[_hashed_pair(found, following)]
+        at, found = at[passed], found[passed]
+        which = np.minimum(np.searchsorted(self._words, found), len(self._words) - 1)
         true = self._words[which] == found
+        if not true.any():
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         return self._compared(np.frombuffer(block, np.uint8), at[true].astype(np.int64) * GRAM, which[true])
+
+    def kinds(self, block: bytes, seen: int, long: int) -> Kinds:
+        """Lines by the literals they hold: those, and for each such line the place of its first one.
+
+        What ends in the first `seen` bytes is left out; a line longer than `long` counts as several."""
+        where, who = self.find(block)
+        lengths = np.array([len(one) for one in self._folded])
+        new = where + lengths[who] > seen
+        where, who = where[new], who[new]
+        if not where.size:
+            return []
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
+        line = np.searchsorted(ends, where)
+        begins = np.where(line > 0, ends[np.maximum(line, 1) - 1] + 1 if ends.size else 0, 0)
+        key = (line << 24) + (where - begins) // long
+        order = np.lexsort((who, key))
+        key, who, where = key[order], who[order], where[order]
+        fresh = np.r_[True, (key[1:] != key[:-1]) | (who[1:] != who[:-1])]  # a literal twice in a line is once
+        lines = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+        marks = np.add.reduceat(np.where(fresh, self._marks[who], 0), lines)
+        places = np.minimum.reduceat(where, lines)
+        _, first, kind = np.unique(marks, return_index=True, return_inverse=True)
+        sides = np.r_[lines, len(key)]
+        holders = [tuple(np.unique(who[sides[one] : sides[one + 1]]).tolist()) for one in first]
+        order = np.argsort(kind, kind="stable")
+        groups = np.split(places[order], np.cumsum(np.bincount(kind))[:-1])
+        return [(holder, group.tolist()) for holder, group in zip(holders, groups, strict=True)]
 
     def _compared(self, block: npt.NDArray[np.uint8], at: Positions, which: Positions) -> tuple[Positions, Positions]:
         order = np.argsort(which, kind="stable")
@@ -66,22 +110,28 @@ class Sieve:
         return where[order], who[order]
 
 
+def lines_in(data: bytes) -> int:
+    """How many lines end in it."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
+
+
 def _equal(block: npt.NDArray[np.uint8], starts: Positions, literal: npt.NDArray[np.uint8]) -> Positions:
     """Those of the places where the literal stands."""
     starts = starts[(starts >= 0) & (starts + len(literal) <= len(block))]
-    # A few bytes far apart rule out most places before all are compared.
-    for offset in (0, len(literal) - 1, len(literal) // 2):
+    # Of long ones only some bytes beside the words that were equal: whoever asks searches the line exactly.
+    for offset in np.unique(np.linspace(0, len(literal) - 1, min(len(literal), _PAIR)).astype(np.int64)):
+        if not starts.size:
+            break
         starts = starts[(block[starts + offset] | 0x20) == literal[offset]]
-    offsets = np.arange(len(literal))
-    kept = [
-        some[((block[some[:, None] + offsets] | 0x20) == literal).all(axis=1)]
-        for some in (starts[begin : begin + _CHUNK] for begin in range(0, len(starts), _CHUNK))
-    ]
-    return np.concatenate(kept) if kept else starts
+    return starts
 
 
-def _hashed(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+def _hashed(words: Words) -> Words:
     return (words * np.uint32(_FACTOR)) >> np.uint32(_SHIFT)
+
+
+def _hashed_pair(words: Words, following: Words) -> Words:
+    return ((words * np.uint32(_FACTOR)) ^ (following * np.uint32(_OTHER))) >> np.uint32(_SHIFT)
 
 
 def _word(text: str) -> int:
@@ -89,5 +139,6 @@ def _word(text: str) -> int:
 
 
 def _rarest(text: str) -> int:
-    """Where the seven characters begin that are least like what any log is full of; of equal ones the last."""
-    return max(range(len(text) - LITERAL + 1), key=lambda at: (rarity(text[at : at + LITERAL]), at))
+    """Where the characters begin that are least like what any log is full of; of equal ones the last."""
+    length = _PAIR if len(text) >= _PAIR else LITERAL
+    return max(range(len(text) - length + 1), key=lambda at: (rarity(text[at : at + length]), at))
