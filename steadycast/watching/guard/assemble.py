@@ -82,20 +82,25 @@ async def keep(policy: Policy, *, dry: bool) -> int:
             locks.close()
 
 
-async def _run(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> int:
-    from steadycast.watching.guard.api import Api  # a web server, where the policy wants one
-
+def build(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> Keeper:
+    """Guard of one server, not running yet; without locks it does nothing but say what it would do."""
     journal = Journal(policy.name)
     known = None if policy.known is None else KnownSignatures(policy.known, _no_facts)
     watchers = Watchers(policy, journal, make_log(policy, folder), LogSigns(policy.signatures, known))
-    keeper = Keeper(policy, folder, target, watchers, journal, locks)
+    return Keeper(policy, folder, target, watchers, journal, locks)
+
+
+async def _run(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> int:
+    from steadycast.watching.guard.api import Api  # a web server, where the policy wants one
+
+    keeper = build(policy, folder, target, locks)
     _on_signals(keeper)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    journal.say(Kind.GUARD, f"guards {target.name}", state=folder, dry_run=True if keeper.dry else None)
+    keeper.journal.say(Kind.GUARD, f"guards {target.name}", state=folder, dry_run=True if keeper.dry else None)
     api = Api(keeper, policy.api) if policy.api.port is not None and not keeper.dry else None
     if api is not None:
         await api.start()
-        journal.say(Kind.GUARD, "answers", at=f"http://127.0.0.1:{policy.api.port}/api/v1/state")
+        keeper.journal.say(Kind.GUARD, "answers", at=f"http://127.0.0.1:{policy.api.port}/api/v1/state")
     try:
         return await keeper.run()
     finally:

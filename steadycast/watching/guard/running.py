@@ -13,7 +13,6 @@ from pathlib import Path
 from steadycast.patience import patience
 
 OUTPUT = 65_536  # bytes that are kept of what it writes
-REST_S = 0.3  # for the rest of the output once it ended; a child of it may hold the pipe open
 KILLED_S = 2.0
 
 
@@ -48,21 +47,21 @@ async def run(
     folder: Path | None = None,
 ) -> Ran:
     """Run it to its end; what it writes on either stream comes back as text."""
-    env = {**os.environ, **(environment or {})}
+    pipe = _Pipe()
     try:
         child = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=pipe.writing,
             stderr=asyncio.subprocess.STDOUT,
-            env=env,
+            env={**os.environ, **(environment or {})},
             cwd=folder,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
+        pipe.close()
         return Ran(None, "", why=f"{command[0]} cannot be run: {getattr(error, 'strerror', None) or error}")
-    kept = bytearray()
-    reading = asyncio.create_task(_read(child, kept))
+    pipe.begin()
     late = False
     try:
         async with patience(deadline_s):
@@ -75,15 +74,45 @@ async def run(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KILLED_S):
                 await child.wait()
-        await asyncio.wait({reading}, timeout=REST_S)
-        reading.cancel()
-    return Ran(None if late else child.returncode, kept.decode(errors="replace"), late)
+        pipe.close()
+    return Ran(None if late else child.returncode, pipe.kept.decode(errors="replace"), late)
 
 
-async def _read(child: asyncio.subprocess.Process, kept: bytearray) -> None:
-    assert child.stdout is not None
-    while data := await child.stdout.read(8192):
-        kept += data[: OUTPUT - len(kept)]
+class _Pipe:
+    """What a command writes. A child of it may hold the other end open for ever, so nobody waits for its end."""
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+        self._reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._reading, False)
+        self._loop = asyncio.get_running_loop()
+
+    def begin(self) -> None:
+        """The command has its end by now."""
+        os.close(self.writing)
+        self.writing = -1
+        self._loop.add_reader(self._reading, self._read)
+
+    def _read(self) -> bool:
+        """Take some; whether there may be more."""
+        try:
+            data = os.read(self._reading, 8192)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._reading)
+        self.kept += data[: OUTPUT - len(self.kept)]
+        return bool(data)
+
+    def close(self) -> None:
+        """Take what is there, and no more."""
+        for _ in range(OUTPUT // 4096):
+            if self.writing >= 0 or not self._read():
+                break
+        self._loop.remove_reader(self._reading)
+        os.close(self._reading)
+        if self.writing >= 0:
+            os.close(self.writing)
 
 
 def _kill(pid: int) -> None:
