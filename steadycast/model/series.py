@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Unit(StrEnum):
@@ -68,9 +69,11 @@ def unit_of(resource: Resource) -> Unit:
     return Unit.RATIO if resource in _RATIOS else Unit.BYTES
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Measured:
-    """What a series is of, beside its owner."""
+class Measured(NamedTuple):
+    """What a series is of, beside its owner. A tuple: it is the key of every value there is.
+
+    The detail "" is all of a resource; other details are parts of that.
+    """
 
     resource: Resource
     detail: str = ""

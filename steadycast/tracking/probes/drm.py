@@ -6,7 +6,6 @@ wait for a GPU that hangs.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -30,7 +29,7 @@ class Clients:
     _addresses: dict[Resource, set[str]] = field(default_factory=dict)  # of devices it had memory of
     _read: float = 0.0
 
-    def read(self, nodes: tuple[str, ...], reading: Reading) -> None:
+    def read(self, nodes: tuple[str, ...], now: float, reading: Reading) -> None:
         """`nodes` are numbers of descriptors on /dev/dri. Details are ids of devices."""
         clients: dict[_Client, dict[str, str]] = {}
         for name in nodes[:NODES]:
@@ -45,7 +44,7 @@ class Clients:
                 clients[keys["drm-pdev"], keys["drm-client-id"]] = keys
         if clients or self._addresses:
             self._memory(clients, reading)
-            self._work(clients, reading)
+            self._work(clients, now, reading)
 
     def _memory(self, clients: dict[_Client, dict[str, str]], reading: Reading) -> None:
         for resource, size_of in ((Resource.VRAM, vram_of), (Resource.SHARED_VRAM, shared_of)):
@@ -61,9 +60,9 @@ class Clients:
                 held = self.shares.hold(self.process.pid, f"{resource}:{address}", sizes.get(address, {}))
                 reading.put(resource, held, f"va:{address}")
 
-    def _work(self, clients: dict[_Client, dict[str, str]], reading: Reading) -> None:
+    def _work(self, clients: dict[_Client, dict[str, str]], now: float, reading: Reading) -> None:
         """Busy since the last read: the busiest kind of engine that does not encode, and all that do."""
-        now, before = time.monotonic(), self._read
+        before = self._read
         found = {
             (client, name): engine for client, keys in clients.items() for name, engine in engines_of(keys).items()
         }

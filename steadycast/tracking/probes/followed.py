@@ -63,7 +63,7 @@ class Followed:
             stat = table.processes.get(pid)
             if stat is not None and stat.name != member.name and stat.start_time == member.identity.start_time:
                 self.tree.renamed(member, stat.name, commands.get(pid, ""), now)
-        self.tree.follow(table.processes, found.heads, now, commands, tree=self.target.tree)
+        self.tree.follow(table, found.heads, now, commands, tree=self.target.tree)
         self._had_sessions = self._had_sessions or self.tree.living() > 0
         living = {member.identity for member in self.tree.members.values()}
         if living != self._bases.keys():

@@ -53,12 +53,13 @@ class Pace:
         gap = max(self.steps.fast_s, self._cost_s * max(watched, 1) / _MEMORY_SHARE)
         age = now - self._walked
         moved = abs(peek.rss - self._walked_rss) > max(_SMALL, self._walked_rss // 200)
-        memory = age >= gap and (moved or settled or age >= self.steps.slow_s)
+        memory = age >= gap and (moved or settled or is_old or age >= self.steps.slow_s)
+        counts = counts or memory
         if counts:
             self._counted = now
         if memory:
             self._walked, self._walked_rss = now, peek.rss
-        return Due(counts or memory, memory)
+        return Due(counts, memory)
 
     def took(self, seconds: float) -> None:
         """How long the last walk over the page tables took."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
-from steadycast.tracking.measure import fold
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-NAMED = 4096  # threads whose names are read
 TEXT = 65_536
 _KEPT = ("stat", "statm")  # read at each peek
 
@@ -43,7 +40,6 @@ class Process:
         self._folder = os.open(root / "proc" / str(pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._kept: dict[str, int] = {}
         self._keep = keep
-        self._names: dict[str, tuple[str, bool]] = {}
         try:
             found = proc.parse_stat(self.text("stat"))
             if found is None:
@@ -107,26 +103,6 @@ class Process:
             descriptors = self._count() if counts else None
         return Peek(self.name, state, int(fields[1]), int(fields[17]), rss, shared, descriptors)
 
-    def threads(self, *, anew: bool = False) -> dict[str, int]:
-        """Threads by name, their numbers folded. Names of known threads are kept: `anew` reads them all.
-
-        6 us and 6 more for each new thread. A name is read twice, as a thread gets it after it has started.
-        """
-        folder = self.open("task")
-        try:
-            numbers = os.listdir(folder)  # noqa: PTH208 - of an open folder
-            known, self._names = ({} if anew else self._names), {}
-            for number in numbers[:NAMED]:
-                name, is_sure = known.get(number, ("", False))
-                if not is_sure:
-                    if (found := _comm(folder, number)) is None:
-                        continue
-                    name, is_sure = found, number in known
-                self._names[number] = (name, is_sure)
-        finally:
-            os.close(folder)
-        return dict(Counter(name for name, _ in self._names.values()))
-
     def memory(self) -> proc.Memory | None:
         """0.2 ms for a small process, 3 ms and more for one of 400 MB: it walks the page tables, and waits for the lock
         of the memory, which a process that is stuck in a driver may hold."""
@@ -148,19 +124,6 @@ class Process:
             os.stat("stat", dir_fd=self._folder)
         except FileNotFoundError:
             raise ProcessLookupError(errno.ESRCH, "the process ended") from None
-
-
-def _comm(folder: int, number: str) -> str | None:
-    try:
-        handle = os.open(f"{number}/comm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
-    except OSError:
-        return None  # it ended
-    try:
-        return fold(os.read(handle, 64).decode(errors="replace").strip())
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
 
 
 def counts_by_size(root: Path = Path("/")) -> bool:

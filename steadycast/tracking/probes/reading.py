@@ -9,22 +9,16 @@ from dataclasses import dataclass, field
 from steadycast.model import Measured, Resource
 from steadycast.tracking.measure import bounded
 
-# Told by several drivers, each for its own devices.
-_BY_DRIVER = {
-    Resource.VRAM, Resource.SHARED_VRAM, Resource.ENCODER_SESSIONS, Resource.GPU_BUSY, Resource.ENCODER_BUSY,
-}  # fmt: skip
 GONE = "the process ended"
 
 
 @dataclass(slots=True)
 class Reading:
-    """Filled in step by step, so that what was read before one step hangs is there.
-
-    The detail "" of a resource is all of it; other details are parts of that.
-    """
+    """Filled in step by step, so that what was read before one step hangs is there."""
 
     values: dict[Measured, float] = field(default_factory=dict)
     unknown: dict[Resource, str] = field(default_factory=dict)
+    whole: set[Resource] = field(default_factory=set)  # all parts of which were read
 
     def put(self, resource: Resource, value: float, detail: str = "") -> None:
         """A value that is known; a reason of before is over."""
@@ -34,8 +28,8 @@ class Reading:
     def split(self, resource: Resource, parts: Mapping[str, float], total: float | None = None) -> None:
         """All of a resource, and its parts. `total` is the sum of them unless it is told."""
         self.put(resource, sum(parts.values()) if total is None else total)
-        for detail, value in bounded(parts).items():
-            self.values[Measured(resource, detail)] = value
+        self.whole.add(resource)
+        self.values.update({Measured(resource, detail): value for detail, value in bounded(parts).items()})
 
     def miss(self, why: str, *resources: Resource) -> None:
         """Resources of which nothing can be told, and why."""
@@ -43,10 +37,11 @@ class Reading:
             self.unknown[resource] = why
 
     def renew(self, other: Reading) -> None:
-        """Takes over what was read anew. A part that is not there any more is 0, and said once in `other` too."""
-        read = {measured.resource for measured in other.values} - _BY_DRIVER
-        for measured in [one for one in self.values if one.resource in read and one not in other.values]:
-            if self.values.pop(measured):
+        """Takes over what was read anew. Where all parts of a resource were read, one that is not there any more is 0,
+        which is said once in `other` too."""
+        missing = self.values.keys() - other.values.keys()
+        for measured in missing:
+            if measured.resource in other.whole and self.values.pop(measured):
                 other.values[measured] = 0.0
         for resource in other.unknown:
             for measured in [one for one in self.values if one.resource is resource]:
@@ -56,8 +51,10 @@ class Reading:
     def add(self, other: Reading) -> None:
         """Everything of another; what is known wins over what is not."""
         self.values.update(other.values)
-        known = {measured.resource for measured in self.values}
-        self.unknown = {r: why for r, why in {**self.unknown, **other.unknown}.items() if r not in known}
+        self.whole |= other.whole
+        if self.unknown or other.unknown:
+            known = {measured.resource for measured in self.values}
+            self.unknown = {r: why for r, why in {**self.unknown, **other.unknown}.items() if r not in known}
 
 
 def reason(error: OSError, what: str) -> str:

@@ -163,19 +163,18 @@ class Round:
 
     def _children(self) -> Mapping[int, tuple[dict[str, float], int]]:
         """Living children by name, and zombies, of each that is followed."""
-        parents = {identity.pid for identity in self._watched}
         living: dict[int, Counter[str]] = {}
         zombies: Counter[int] = Counter()
-        for one in self._table.processes.values():
-            if one.parent not in parents:
-                continue
-            stat = one
-            if Identity(one.pid, one.start_time) not in self._watched:  # nobody looks whether it is still alive
-                stat = proc.stat(one.pid, self._root / "proc") or one
-            if stat.state in "ZX":
-                zombies[one.parent] += 1
-            else:
-                living.setdefault(one.parent, Counter())[fold(stat.name)] += 1
+        parents = {identity.pid for identity in self._watched}
+        for parent in parents:
+            for one in self._table.children.get(parent, ()):
+                stat: proc.ProcessStat | None = one
+                if Identity(one.pid, one.start_time) not in self._watched:  # nobody looks whether it is still alive
+                    stat = proc.stat(one.pid, self._root / "proc")
+                if stat is not None and stat.state in "ZX":
+                    zombies[parent] += 1
+                elif stat is not None:
+                    living.setdefault(parent, Counter())[fold(stat.name)] += 1
         return {pid: (dict(living.get(pid, {})), zombies[pid]) for pid in parents}
 
 

@@ -90,12 +90,13 @@ class Sampler:
         with self._lock:
             self._targets.pop(role, None)
 
-    def sample(self) -> Sampled:
-        """One round. Blocks, mostly for milliseconds; half a second for each read that hangs for the first time."""
+    def sample(self, now: float | None = None) -> Sampled:
+        """One round. Blocks, mostly for milliseconds; half a second for each read that hangs for the first time. `now`
+        is monotonic; another clock may be told from round to round."""
         began = time.monotonic()
         with self._lock:
             targets = tuple(self._targets.values())
-        seen = self._round.look(targets, began)
+        seen = self._round.look(targets, began if now is None else now)
         self._rounds += 1
         self._looks += len(seen.looks)
         self._took = time.monotonic() - began

@@ -22,6 +22,7 @@ class Table:
     def __init__(self, root: Path = Path("/")) -> None:
         self._proc = root / "proc"
         self.processes: dict[int, ProcessStat] = {}
+        self.children: dict[int, list[ProcessStat]] = {}  # by parent, as of the refresh
         self.new: tuple[ProcessStat, ...] = ()  # since the refresh before
         self._refreshed = float("-inf")
 
@@ -41,6 +42,9 @@ class Table:
         old = self.processes
         self.new = tuple(one for pid, one in found.items() if pid not in old or old[pid].start_time != one.start_time)
         self.processes = found
+        self.children = {}
+        for one in found.values():
+            self.children.setdefault(one.parent, []).append(one)
 
     def put(self, stat: ProcessStat) -> None:
         """What was read of one meanwhile: it may have another parent or name."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from steadycast.model.series import CYCLES
 from steadycast.tracking.families import Identity
 from steadycast.tracking.probes.slots import Seat, Slots
+from steadycast.tracking.probes.table import Table
 from steadycast.tracking.proc import ProcessStat
 
 MEMBERS = 1024  # of one target that are followed; more are not
@@ -59,7 +60,7 @@ class Tree:
 
     def follow(
         self,
-        table: Mapping[int, ProcessStat],
+        table: Table,
         heads: Collection[int],
         now: float,
         commands: Mapping[int, str],
@@ -68,13 +69,14 @@ class Tree:
     ) -> tuple[Member, ...]:
         """Those that belong now, parents mostly first. `heads` are the pids that match, `commands` are command lines by
         pid. Those that are gone are counted and out."""
-        for member in [one for pid, one in self.members.items() if not _is(table, one.identity)]:
+        found = table.processes
+        for member in [one for one in self.members.values() if not _is(found, one.identity)]:
             self.leave(member, now)
         self.overflow = 0
-        tops = [pid for pid in heads if pid in table and table[pid].parent not in heads]
+        tops = [pid for pid in heads if pid in found and found[pid].parent not in heads]
         for pid in sorted(tops):
             if pid not in self.members:
-                self._enter(table[pid], now, commands.get(pid, ""), is_head=True, counted=False)
+                self._enter(found[pid], now, commands.get(pid, ""), is_head=True, counted=False)
         if tree:
             self._descend(table, now, commands)
         self._looked = True
@@ -116,15 +118,12 @@ class Tree:
         first = list(self.finished)[: CYCLES - 1]  # and those for good: a kind never becomes another
         return {**{name: self.finished[name] for name in first}, **total}
 
-    def _descend(self, table: Mapping[int, ProcessStat], now: float, commands: Mapping[int, str]) -> None:
-        children: dict[int, list[ProcessStat]] = {}
-        for one in table.values():
-            children.setdefault(one.parent, []).append(one)
+    def _descend(self, table: Table, now: float, commands: Mapping[int, str]) -> None:
         waiting = list(self.members)
         seen = set(waiting)
         while waiting:
             parent = self.members.get(waiting.pop())
-            for child in children.get(parent.identity.pid, ()) if parent else ():
+            for child in table.children.get(parent.identity.pid, ()) if parent else ():
                 if child.pid in seen or child.state in "ZX":
                     continue
                 if len(self.members) >= MEMBERS:

@@ -15,9 +15,19 @@ from steadycast.tracking.probes.limits import Limits
 from steadycast.tracking.probes.pace import Due, Pace, Steps
 from steadycast.tracking.probes.process import Peek, Process
 from steadycast.tracking.probes.reading import Reading, reason
+from steadycast.tracking.probes.threads import Threads
 
-RENAME_S = 60.0  # until all names of threads are read again
 _MEMORY = (Resource.PSS, Resource.PRIVATE, Resource.USS)
+_DESCRIPTORS = (Resource.DESCRIPTORS, Resource.DMABUF, Resource.MEMFD)
+# What each step tells: it is not known while the step hangs.
+_TELLS: dict[str, tuple[Resource, ...]] = {
+    "state": (Resource.RSS, Resource.CHILDREN, Resource.ZOMBIES),
+    "descriptors": _DESCRIPTORS,
+    "threads": (Resource.THREADS,),
+    "limits": (),
+    "memory": _MEMORY,
+    "graphics": (Resource.VRAM, Resource.SHARED_VRAM, Resource.GPU_BUSY, Resource.ENCODER_BUSY),
+}
 
 
 @dataclass(slots=True)
@@ -26,13 +36,13 @@ class Watched:
 
     process: Process
     descriptors: Descriptors
+    threads: Threads
     clients: Clients
     pace: Pace
     limits: Limits
     known: Reading = field(default_factory=Reading)
     peek: Peek | None = None
     stuck: Visit | None = None
-    named: float = float("-inf")
 
     @classmethod
     def open(cls, identity: Identity, root: Path, shares: Shares, steps: Steps, *, keep: bool) -> Watched | None:
@@ -45,7 +55,7 @@ class Watched:
             process.close()
             return None
         descriptors = Descriptors(process, shares)
-        return cls(process, descriptors, Clients(process, shares), Pace(steps), Limits(process))
+        return cls(process, descriptors, Threads(process), Clients(process, shares), Pace(steps), Limits(process))
 
     def close(self, shares: Shares) -> None:
         """It is not followed any more."""
@@ -74,12 +84,16 @@ class Visit:
     over: bool = False
 
     def __call__(self) -> None:
+        stuck = self.watched.stuck
+        hangs = stuck.step if stuck is not None and not stuck.over else None
         try:
             for name, step in self._steps():
-                stuck = self.watched.stuck
-                if self.left or (stuck is not None and not stuck.over and stuck.step == name):
-                    continue
+                if self.left:
+                    return
                 self.step = name
+                if name == hangs:
+                    self._hangs(name)
+                    continue
                 part = Reading()
                 step(part)
                 if not self.left:
@@ -93,8 +107,14 @@ class Visit:
         """It did not come back in time."""
         self.left = True
         self.watched.stuck = self
+        self._hangs(self.step)
+
+    def _hangs(self, step: str) -> None:
+        if self.due.counts:
+            self.reading.miss(f"reading it hangs in the kernel ({step})", *_TELLS[step])
 
     def _steps(self) -> list[tuple[str, Callable[[Reading], None]]]:
+        """Those first that wait for nobody."""
         return [
             ("state", self._state),
             ("descriptors", self._descriptors),
@@ -119,17 +139,14 @@ class Visit:
 
     def _descriptors(self, part: Reading) -> None:
         if self.due.counts and self.peek is not None:
-            with _Reasons(part, "descriptors", Resource.DESCRIPTORS, Resource.DMABUF, Resource.MEMFD):
-                self.watched.descriptors.read(self.peek.descriptors, part)
+            with _Reasons(part, "descriptors", *_DESCRIPTORS):
+                self.watched.descriptors.read(self.peek.descriptors, self.watching, self.now, part)
 
     def _threads(self, part: Reading) -> None:
         if not self.due.counts or self.peek is None:
             return
-        anew = self.now - self.watched.named >= RENAME_S
-        self.watched.named = self.now if anew else self.watched.named
         with _Reasons(part, "threads", Resource.THREADS):
-            names: dict[str, float] = {**self.watched.process.threads(anew=anew)}
-            part.split(Resource.THREADS, names)
+            self.watched.threads.read(self.peek.threads, self.now, part)
 
     def _limits(self, _: Reading) -> None:
         if self.due.counts:
@@ -138,7 +155,7 @@ class Visit:
     def _memory(self, part: Reading) -> None:
         if not self.due.memory:
             return
-        began = time.perf_counter()
+        began = time.thread_time()
         with _Reasons(part, "smaps_rollup", *_MEMORY):
             found = self.watched.process.memory()
             if found is None:
@@ -147,11 +164,11 @@ class Visit:
                 part.put(Resource.PSS, found.pss)
                 part.put(Resource.USS, found.uss)
                 part.put(Resource.PRIVATE, found.private_dirty + found.swap)
-        self.watched.pace.took(time.perf_counter() - began)
+        self.watched.pace.took(time.thread_time() - began)
 
     def _graphics(self, part: Reading) -> None:
         if self.due.counts:
-            self.watched.clients.read(self.watched.descriptors.nodes, part)
+            self.watched.clients.read(self.watched.descriptors.nodes, self.now, part)
 
 
 class _Reasons:

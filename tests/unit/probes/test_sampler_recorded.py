@@ -1,0 +1,180 @@
+"""The sampler over recorded /proc-like trees: values, reasons, reads that hang, trees, roles, cycles."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from steadycast.model import Look, Measured, Resource
+from steadycast.tracking.probes import round as round_module
+from steadycast.tracking.probes.sampler import Sampled, Sampler
+from steadycast.tracking.probes.targets import Target, Told
+from tests.support.proc_tree import ProcTree, RecordedProcess, dmabuf
+
+KIB = 1024
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> ProcTree:
+    return ProcTree(tmp_path)
+
+
+def look(sampled: Sampled, role: str) -> Look:
+    found = [one.look for one in sampled.samples if one.look.owner.role == role]
+    assert len(found) == 1, [one.look.owner.role for one in sampled.samples]
+    return found[0]
+
+
+def roles(sampled: Sampled) -> set[str]:
+    return {one.look.owner.role for one in sampled.samples} - {"host"}
+
+
+def test_what_one_process_holds(tree: ProcTree) -> None:
+    tree.write(
+        RecordedProcess(
+            10,
+            threads={10: "server", 11: "queue3:src", 12: "queue12:src"},
+            descriptors={0: "/dev/null", 3: "socket:[1]", 4: "/dmabuf:", 5: "/dmabuf:", 6: "anon_inode:[eventfd]"},
+            infos={4: dmabuf(7, 4096), 5: dmabuf(7, 4096)},
+            dirty=500,
+            swap=20,
+        )
+    )
+    sampler = Sampler([Target("server", pid=10)], root=tree.root)
+    sampled = sampler.sample(100.0)
+    values = look(sampled, "server").values
+    assert values[Measured(Resource.PRIVATE)] == 520 * KIB
+    assert values[Measured(Resource.PSS)] == 1500 * KIB
+    assert values[Measured(Resource.USS)] == 600 * KIB
+    assert values[Measured(Resource.RSS)] == 20_000 * KIB
+    assert values[Measured(Resource.DESCRIPTORS)] == 5
+    assert values[Measured(Resource.DESCRIPTORS, "dmabuf")] == 2
+    assert values[Measured(Resource.DESCRIPTORS, "eventfd")] == 1
+    assert values[Measured(Resource.DMABUF)] == 4096, "a buffer with two descriptors is one buffer"
+    assert values[Measured(Resource.THREADS, "queue#:src")] == 2
+    assert look(sampled, "server").owner.epoch == "10:1000"
+    bounds = {bound.name: bound for one in sampled.samples for bound in one.bounds}
+    assert (bounds["RLIMIT_NOFILE"].limit, bounds["RLIMIT_NOFILE"].used) == (1024, 5)
+    assert (bounds["RAM"].limit, bounds["RAM"].used) == (16_000_000 * KIB, 10_000_000 * KIB)
+    sampler.stop()
+
+
+def test_a_dmabuf_of_two_processes_counts_once_and_for_whoever_is_left(tree: ProcTree) -> None:
+    held = {4: "/dmabuf:"}
+    infos = {4: dmabuf(7, 4096)}
+    tree.write(RecordedProcess(10, descriptors=held, infos=infos))
+    tree.write(RecordedProcess(11, name="child", parent=10, started=1001, descriptors=held, infos=infos))
+    sampler = Sampler([Target("server", pid=10)], root=tree.root)
+    first = sampler.sample(100.0)
+    sizes = [look(first, role).values[Measured(Resource.DMABUF)] for role in ("server", "server/child")]
+    assert sizes == [4096, 0]
+    tree.write(RecordedProcess(10, descriptors={}))
+    sampler.sample(101.0)
+    assert look(sampler.sample(102.0), "server/child").values[Measured(Resource.DMABUF)] == 4096
+    sampler.stop()
+
+
+def test_a_kind_that_is_gone_is_said_to_be_none_once(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10, descriptors={3: "socket:[1]", 4: "/tmp/a"}))
+    sampler = Sampler([Target("server", pid=10)], root=tree.root)
+    sampler.sample(100.0)
+    tree.write(RecordedProcess(10, descriptors={4: "/tmp/a"}))
+    socket = Measured(Resource.DESCRIPTORS, "socket")
+    assert look(sampler.sample(101.0), "server").values[socket] == 0
+    tree.write(RecordedProcess(10, descriptors={4: "/tmp/a", 5: "/tmp/b"}))
+    assert socket not in look(sampler.sample(102.0), "server").values
+    sampler.stop()
+
+
+def test_each_second_while_something_changes_and_each_minute_otherwise(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10))
+    sampler = Sampler([Target("server", pid=10)], root=tree.root)
+    seen = [now for now in range(200) if "server" in roles(sampler.sample(float(now)))]
+    assert seen[:10] == list(range(10))
+    assert len([now for now in seen if now >= 20]) == 3
+    tree.write(RecordedProcess(10, rss=30_000))
+    assert "server" in roles(sampler.sample(201.0))
+    assert look(sampler.sample(205.0), "server").values[Measured(Resource.RSS)] == 30_000 * KIB
+    sampler.stop()
+
+
+def test_a_read_that_hangs_stops_nobody_and_is_said(tree: ProcTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(round_module, "DEADLINE_S", 0.05)
+    tree.write(RecordedProcess(10, name="hangs"))
+    tree.write(RecordedProcess(11, name="fine"))
+    rollup = tree.folder(10) / "smaps_rollup"
+    rollup.unlink()
+    os.mkfifo(rollup)  # to open it for reading waits for a writer
+    sampler = Sampler([Target("hangs", pid=10), Target("fine", pid=11)], root=tree.root)
+    sampled = sampler.sample(100.0)
+    assert "hangs in the kernel" in look(sampled, "hangs").unknown[Resource.PRIVATE]
+    assert look(sampled, "hangs").values[Measured(Resource.DESCRIPTORS)] == 0, "what came before is told"
+    assert look(sampled, "fine").values[Measured(Resource.PRIVATE)] == 8000 * KIB
+    assert sampler.statistics().left_behind == 1
+    again = sampler.sample(101.0)
+    assert sampler.statistics().left_behind == 1, "it is not asked again while it hangs"
+    assert "hangs in the kernel" in look(again, "hangs").unknown[Resource.PRIVATE]
+    with rollup.open("w") as writer:
+        rollup.unlink()
+        writer.write("")
+    for thread in threading.enumerate():
+        if thread.name == "reads /proc" and sampler.statistics().left_behind:
+            thread.join(0.5)
+    tree.write(RecordedProcess(10, name="hangs", rss=40_000))
+    assert look(sampler.sample(110.0), "hangs").values[Measured(Resource.PRIVATE)] == 8000 * KIB
+    assert sampler.statistics().left_behind == 0
+    sampler.stop()
+
+
+def test_a_pid_that_became_another_process_is_not_taken_for_it(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10))
+    sampler = Sampler([Target("server", pid=10)], root=tree.root)
+    assert roles(sampler.sample(100.0)) == {"server"}
+    tree.end(10)
+    tree.write(RecordedProcess(10, started=2000))
+    sampled = sampler.sample(101.0)
+    if not sampled.missing:  # it is noticed at the first read that fails
+        sampled = sampler.sample(102.0)
+    assert not roles(sampled)
+    assert sampled.missing == {"server": "process 10 ended; its pid is another process's now"}
+    sampler.stop()
+
+
+def test_nobody_is_there(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10, inside=(7,)))
+    tree.write(RecordedProcess(11, inside=(8,)))
+    tree.write(RecordedProcess(12, inside=(8,)))
+    (tree.root / "proc/self/mountinfo").write_text(
+        f"21 28 0:20 / {tree.root}/proc rw - proc proc rw,hidepid=invisible\n"
+    )
+    targets = [
+        Target("a", pid=99),
+        Target("b", name="nobody"),
+        Target("c", pid=8),
+        Target("d", unit="x"),
+        Target("e", pid=7),
+    ]
+    sampler = Sampler(targets, root=tree.root)
+    sampled = sampler.sample(100.0)
+    assert "hidepid=invisible" in sampled.missing["a"]
+    assert sampled.missing["b"] == "no process is named nobody"
+    assert "2 containers have one" in sampled.missing["c"]
+    assert sampled.missing["d"] == "there is no unit x with a control group here"
+    assert look(sampled, "e").owner.pid == 10, "the only container's pid 7"
+    sampler.stop()
+
+
+def test_what_the_asker_knows_is_told_with_the_look(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10))
+    told = [Told(load={"viewers": 3}, finished={"viewer": 5}, quiet=False, values={Measured(Resource.IN_USE): 9.0})]
+    sampler = Sampler([Target("server", pid=10, told=lambda: told[0])], root=tree.root)
+    first = look(sampler.sample(100.0), "server")
+    assert (first.load, first.finished, first.quiet) == ({"viewers": 3}, {"viewer": 5}, False)
+    assert first.values[Measured(Resource.IN_USE)] == 9
+    assert Measured(Resource.IN_USE) not in look(sampler.sample(101.0), "server").values, "nothing new was told"
+    told[0] = Told(unknown={Resource.IN_USE: "busy"})
+    assert look(sampler.sample(102.0), "server").unknown == {Resource.IN_USE: "busy"}
+    sampler.stop()
