@@ -125,7 +125,8 @@ def gate(
     from steadycast.watching.guard.gate import REFUSED, pass_gate
 
     with failing():
-        why = pass_gate(policy, command or [])
+        words = command or []
+        why = pass_gate(policy, words[1:] if words[:1] == ["--"] else words)
     if why is not None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(escape(why))
         raise typer.Exit(REFUSED)

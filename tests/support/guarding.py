@@ -77,7 +77,7 @@ def write_policy(folder: Path, text: str, name: str = "server") -> Path:
 
 
 @contextlib.asynccontextmanager
-async def guarding(folder: Path, text: str, name: str = "server") -> AsyncIterator[Kept]:
+async def guarding(folder: Path, text: str, name: str = "server", *, dry: bool = False) -> AsyncIterator[Kept]:
     """Guard by a policy until the end of the block; the server ends with it, whatever the policy says."""
     policy = load_policy(write_policy(folder, text, name))
     state = state_folder(policy, os.environ)
@@ -85,7 +85,7 @@ async def guarding(folder: Path, text: str, name: str = "server") -> AsyncIterat
     locks = Locks(folder)
     target = make_target(policy, state)
     locks.take(target.name)
-    keeper = build(policy, state, target, locks)
+    keeper = build(policy, state, target, None if dry else locks)
     kept = Kept(keeper, asyncio.create_task(keeper.run()))
     try:
         yield kept

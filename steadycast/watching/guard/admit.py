@@ -54,7 +54,7 @@ def _free(policy: GatePolicy, room: Room, unknown: dict[str, str]) -> str | None
             continue
         if free is None:
             if policy.unknown == "refuse":
-                return f"it cannot be told how much {what} is free: {unknown.get(name, 'not known')}"
+                return f"it cannot be told what is free of {what}: {unknown.get(name, 'not known')}"
         elif free < wanted:
             return f"{_amount(name, free)} {what} free, {_amount(name, wanted)} needed"
     return None

@@ -91,21 +91,21 @@ def build(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> 
 
 
 async def _run(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> int:
-    from steadycast.watching.guard.api import Api  # a web server, where the policy wants one
-
     keeper = build(policy, folder, target, locks)
     _on_signals(keeper)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     keeper.journal.say(Kind.GUARD, f"guards {target.name}", state=folder, dry_run=True if keeper.dry else None)
-    api = Api(keeper, policy.api) if policy.api.port is not None and not keeper.dry else None
-    if api is not None:
-        await api.start()
-        keeper.journal.say(Kind.GUARD, "answers", at=f"http://127.0.0.1:{policy.api.port}/api/v1/state")
+    if policy.api.port is None or keeper.dry:
+        return await keeper.run()
+    from steadycast.watching.guard.api import Api  # half of what guard imports
+
+    api = Api(keeper, policy.api)
+    await api.start()
+    keeper.journal.say(Kind.GUARD, "answers", at=f"http://127.0.0.1:{policy.api.port}/api/v1/state")
     try:
         return await keeper.run()
     finally:
-        if api is not None:
-            await api.close()
+        await api.close()
 
 
 def _on_signals(keeper: Keeper) -> None:

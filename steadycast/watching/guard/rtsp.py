@@ -53,7 +53,8 @@ class Seen:
         return len(self.pictures) >= self.wanted and self._differ() >= self.wanted <= len(self.sequences)
 
     def _differ(self) -> int:
-        return len(set(self.pictures.values()))
+        """Of the pictures that are whole: the newest may not be."""
+        return len(set(list(self.pictures.values())[: self.wanted]))
 
     def words(self) -> str:
         if not self.packets:

@@ -1,0 +1,181 @@
+"""Tables of other tools: a column of times and columns of values, with whatever is wrong with them.
+
+Times may be seconds, milliseconds, microseconds or nanoseconds since 1970, seconds from a beginning, or dates (ISO 8601
+and the like). Values may have units (`12.5 MB`, `1 GiB`, `50%`) and thousands' marks. What cannot be read is left out
+and counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from steadycast.errors import ConfigError
+from steadycast.model import Resource
+
+MOST_ROWS = 20_000_000
+COLUMNS = 256
+LEAST = 3  # rows of a series that are worth a look
+HEAD = 1 << 14  # characters that tell delimiter and header
+_TIMES = re.compile(r"^(time|timestamp|date|datetime|ts|at|t|seconds?|sec|epoch|when|elapsed.*|time[ _(\[].*)$", re.I)
+_NUMBER = re.compile(r"^\s*([-+]?(?:\d[\d,_ ]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*$")
+_UNITS = {
+    "": 1.0, "%": 1.0, "b": 1.0, "bytes": 1.0, "k": 1e3, "kb": 1e3, "kib": 1024.0, "m": 1e6, "mb": 1e6, "mib": 2.0**20,
+    "g": 1e9, "gb": 1e9, "gib": 2.0**30, "t": 1e12, "tb": 1e12, "tib": 2.0**40,
+}  # fmt: skip
+_COUNTED = re.compile(r"\b(fds?|descriptors?|handles?|threads?|sockets?|processes|objects?|count)\b", re.I)
+_BYTES = re.compile(r"mem|rss|pss|uss|heap|vram|bytes|[kmg]i?b\b", re.I)
+_SCALES = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # from which on a time is in ns, us, ms
+
+
+@dataclass(slots=True)
+class Column:
+    """One series: times in seconds that rise, and values. `left_out`: cells that were not numbers."""
+
+    name: str
+    resource: Resource
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`notes` say what was found and left out, in words. `dated`: times are Unix seconds, not only from a beginning."""
+
+    columns: tuple[Column, ...]
+    dated: bool
+    notes: tuple[str, ...]
+
+
+def read_table(path: Path, time: str | None = None) -> Table:
+    """Raises ConfigError where there is nothing that could be judged, and says why. `time` names the column of times."""
+    try:
+        with (
+            gzip.open(path, "rt", errors="replace", newline="")
+            if path.suffix == ".gz"
+            else path.open(errors="replace", newline="") as file
+        ):
+            return _read(path, file, time)
+    except OSError as error:
+        raise ConfigError("analyze.file", f"{path} cannot be read: {error.strerror or error}.") from None
+    except csv.Error as error:
+        raise ConfigError("analyze.csv", f"{path} is no table: {error}.", hint=_HINT) from None
+
+
+_HINT = "A first line with names, then a column of times and columns of values."
+
+
+def _read(path: Path, file: IO[str], time: str | None) -> Table:
+    head = file.read(HEAD)
+    if not head.strip() or "\0" in head:
+        raise ConfigError("analyze.csv", f"{path} is {'binary' if head.strip() else 'empty'}.", hint=_HINT)
+    file.seek(0)
+    rows = csv.reader(file, delimiter=_delimiter(head))
+    first = next(rows)
+    if all(_number(cell) is not None or _time(cell) is not None for cell in first if cell.strip()):
+        raise ConfigError("analyze.header", f"{path} has no line with names.", hint=_HINT)
+    names = [cell.strip() or f"column {number}" for number, cell in enumerate(first[:COLUMNS], 1)]
+    place = _time_place(path, names, time)
+    columns = [Column(name, _resource(name)) for name in names]
+    no_time = _fill(rows, columns, place)
+    kept = [column for number, column in enumerate(columns) if number != place and len(column.times) >= LEAST]
+    if not kept:
+        most = max((len(column.times) for number, column in enumerate(columns) if number != place), default=0)
+        what = f"{path} has no column with at least {LEAST} numbers at known times (most: {most})."
+        raise ConfigError("analyze.rows", what, hint=_HINT)
+    dated = kept[0].times[0] > 1e8
+    notes = _notes(columns, place, no_time)
+    return Table(tuple(_ordered(column) for column in kept), dated, notes)
+
+
+def _fill(rows: Iterator[list[str]], columns: list[Column], place: int) -> int:
+    """Answers with how many rows had no time."""
+    no_time = 0
+    for count, row in enumerate(rows):
+        if count >= MOST_ROWS:
+            break
+        at = _time(row[place]) if place < len(row) else None
+        if at is None:
+            no_time += any(cell.strip() for cell in row)
+            continue
+        for number, column in enumerate(columns):
+            if number == place or number >= len(row):
+                continue
+            value = _number(row[number])
+            if value is None:
+                column.left_out += bool(row[number].strip())
+            else:
+                column.times.append(at)
+                column.values.append(value)
+    return no_time
+
+
+def _ordered(column: Column) -> Column:
+    """In the order of time; of two values of one time the later row counts."""
+    if all(one < other for one, other in zip(column.times, column.times[1:], strict=False)):
+        return column
+    by_time = dict(zip(column.times, column.values, strict=True))
+    times = sorted(by_time)
+    return Column(column.name, column.resource, times, [by_time[at] for at in times], column.left_out)
+
+
+def _notes(columns: list[Column], place: int, no_time: int) -> tuple[str, ...]:
+    notes = [f"{no_time} rows without a time were left out"] if no_time else []
+    for number, column in enumerate(columns):
+        if number == place:
+            continue
+        if len(column.times) < LEAST:
+            notes.append(f"column {column.name!r} has {len(column.times)} numbers: not judged")
+        elif column.left_out:
+            notes.append(f"column {column.name!r}: {column.left_out} cells are no numbers")
+    return tuple(notes[:COLUMNS])
+
+
+def _delimiter(head: str) -> str:
+    line = next((line for line in head.splitlines() if line.strip()), "")
+    return max(",;\t|", key=line.count)
+
+
+def _time_place(path: Path, names: list[str], time: str | None) -> int:
+    if time is not None:
+        if time not in names:
+            have = ", ".join(names[:20])
+            raise ConfigError("analyze.time", f"{path} has no column {time!r}.", hint=f"There are: {have}.")
+        return names.index(time)
+    return next((number for number, name in enumerate(names) if _TIMES.match(name)), 0)
+
+
+def _resource(name: str) -> Resource:
+    """Counts are judged exactly, so a name has to say that it is one."""
+    plain = re.sub(r"[_\-.]+", " ", name)
+    if re.search(r"\bthreads?\b", plain, re.I):
+        return Resource.THREADS
+    if _COUNTED.search(plain):
+        return Resource.DESCRIPTORS
+    return Resource.PRIVATE if _BYTES.search(plain) else Resource.OTHER
+
+
+def _number(cell: str) -> float | None:
+    found = _NUMBER.match(cell)
+    if found is None or found[2].lower() not in _UNITS:
+        return None
+    return float(re.sub(r"[,_ ]", "", found[1])) * _UNITS[found[2].lower()]
+
+
+def _time(cell: str) -> float | None:
+    number = _number(cell)
+    if number is not None:
+        return next((number / scale for least, scale in _SCALES if number >= least), number)
+    text = cell.strip().replace("/", "-")
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
