@@ -55,7 +55,7 @@ class Table:
 
 
 def read_table(path: Path, time: str | None = None) -> Table:
-    """Raises ConfigError where there is nothing that could be judged, and says why. `time` names the column of times."""
+    """Raises ConfigError that says why, where nothing could be judged. `time` names the column of times."""
     try:
         with (
             gzip.open(path, "rt", errors="replace", newline="")
