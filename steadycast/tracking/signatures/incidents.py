@@ -45,12 +45,14 @@ class Evidence:
 class Diagnosis:
     """What happened, why, how sure that is (0 to 1), and what to do.
 
+    `id` stays the same while an incident grows and comes again; `signature` may change with what is learnt.
     `occurrences` counts incidents of this kind, `lines` all their lines. `first` and `last` are time stamps as they
     were written, `at` and `last_at` in Unix seconds where the log told a date. `known` are facts that were weighed,
-    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy_sure`: of all the
-    causes that are possible, how many (by their weight) ask for this remedy.
+    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy` is the one that
+    most of the possible causes ask for (by their weight: `remedy_sure`), `why` the likeliest single cause.
     """
 
+    id: int
     signature: str
     system: str
     what: str
@@ -91,6 +93,7 @@ class Diagnosis:
 
 @dataclass(slots=True)
 class _Incident:
+    number: int
     first: Match
     last: Match
     of_kind: dict[str, Match] = field(default_factory=dict)  # the first line of each signature
@@ -133,6 +136,7 @@ class Incidents:
         self._look = look
         self._all: deque[_Incident] = deque(maxlen=INCIDENTS)
         self.forgotten = 0
+        self._number = 0
 
     def add(self, match: Match, facts: Facts | None = None) -> Diagnosis | None:
         """The diagnosis where this line begins an incident, is the first of another occurrence of a known one, or
@@ -175,7 +179,8 @@ class Incidents:
     def _begun(self, match: Match) -> _Incident:
         if len(self._all) == INCIDENTS:
             self.forgotten += 1
-        incident = _Incident(match, match, {match.signature.id: match})
+        self._number += 1
+        incident = _Incident(self._number, match, match, {match.signature.id: match})
         self._all.append(incident)
         return incident
 
@@ -194,11 +199,19 @@ def _seconds(one: float | None, other: float | None) -> float:
 
 
 def _may_be_one(incident: _Incident, match: Match) -> bool:
-    """Two that tell different pids are two incidents, unless the kernel or the system speaks about all."""
+    """Two that explain all around them are two incidents, if they are of different kinds. So are two that tell different
+    pids, unless the kernel or the system speaks about all."""
+    root, other = incident.root, match.signature
+    if root.root == other.root == ROOT_FIRST and _kind(root) != _kind(other):
+        return False
     pids = incident.pid, match.line.pid
     if None in pids or pids[0] == pids[1]:
         return True
     return ROOT_FIRST in (incident.root.root, match.signature.root) or incident.last.line.kernel or match.line.kernel
+
+
+def _kind(signature: Signature) -> str:
+    return signature.id.partition(".")[0]
 
 
 def _same_name(incident: _Incident, match: Match) -> bool:
@@ -214,19 +227,30 @@ def _weighed(incident: _Incident) -> Weighed:
 
 def _diagnosis(incident: _Incident, weighed: Weighed) -> Diagnosis:
     root = incident.root
-    best = weighed.ranked[0]
-    agreed = sum(one.sure for one in weighed.ranked if one.remedy is best.remedy)
+    best, advised = weighed.ranked[0], _advised(weighed)
+    agreed = sum(one.sure for one in weighed.ranked if one.remedy is advised.remedy)
     first, last = incident.first.line, incident.last.line
+    if first.at is not None and last.at is not None and first.dated == last.dated and last.at < first.at:
+        first, last = last, first  # logs that were put together are not always in order
     return Diagnosis(
-        signature=root.id, system=root.system, what=root.name, meaning=root.meaning, why=best.what, sure=best.sure,
-        remedy=best.remedy,
-        remedy_sure=min(1.0, agreed), do=best.do, evidence=_evidence(incident), first=first.stamp, last=last.stamp,
+        id=incident.number, signature=root.id, system=root.system, what=root.name, meaning=root.meaning,
+        why=best.what, sure=best.sure,
+        remedy=advised.remedy,
+        remedy_sure=min(1.0, agreed), do=advised.do, evidence=_evidence(incident), first=first.stamp, last=last.stamp,
         at=first.at if first.dated else None, last_at=last.at if last.dated else None,
         occurrences=incident.occurrences, lines=incident.lines, source=incident.first.source,
         process=incident.process, pid=incident.pid, alternatives=weighed.ranked[1:], known=weighed.used,
         unknown=weighed.unknown, decide=_decide(weighed), mistaken_for=root.mistaken_for, reference=root.source,
         only_follow_ups=root.is_follow_up,
     )  # fmt: skip
+
+
+def _advised(weighed: Weighed) -> Likely:
+    """The likeliest cause of those whose remedy is right most probably: several causes may ask for the same one."""
+    sums: dict[Remedy, float] = {}
+    for one in weighed.ranked:
+        sums[one.remedy] = sums.get(one.remedy, 0.0) + one.sure
+    return next(one for one in weighed.ranked if one.remedy is max(sums, key=lambda remedy: sums[remedy]))
 
 
 def _evidence(incident: _Incident) -> tuple[Evidence, ...]:

@@ -36,7 +36,17 @@ _DAYTIME = re.compile(r"^\W{0,3}(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?![\d:])"
 _WHO = re.compile(r"(?:^|\s)([A-Za-z][\w.@/-]{0,63})\[(\d{1,8})\]:", re.ASCII)
 _RFC5424 = re.compile(r"^<\d{1,3}>\d \S{1,40} \S{1,80} (\S{1,64}) (\d{1,8}|-) ", re.ASCII)
 _GST_PID = re.compile(r"^\s{0,4}\d{1,4}:\d\d:\d\d\.\d{6,9}\s{1,4}(\d{1,8})\s{1,4}0x[0-9a-f]{4,16}\s", re.ASCII)
+_GLIB = re.compile(r"\(([\w.-]{1,40}):(\d{1,8})\): [\w-]{1,40}-\w{4,8} \*\*: (?:(\d\d:\d\d:\d\d\.\d{3}): )?", re.ASCII)
 _COMPOSE = re.compile(r"^([\w.-]{1,64})\s{1,40}\| ", re.ASCII)
+_LEVELS = frozenset({"error", "warn", "warning", "info", "debug", "trace", "fatal", "critical", "notice"})
+# Whom the kernel and systemd speak about, who write the line themselves.
+_ABOUT = re.compile(
+    r"Kill(?:ed)? process (?P<pid1>\d{1,8}) \((?P<name1>[^)]{1,64})\)"
+    r"|pid='?(?P<pid2>\d{1,8})'?, name=(?P<name2>[\w.:-]{1,64})"
+    r"|(?P<name3>[\w.:-]{1,64})\[(?P<pid3>\d{1,8})\](?:: segfault| trap | general protection)"
+    r"|(?P<name4>[\w.@:-]{1,80})\.service: ",
+    re.ASCII,
+)
 _PID = re.compile(r"\bpid[=: ]{1,2}'?(\d{1,8})", re.ASCII)
 CRI = re.compile(r"^\d{4}-\d\d-\d\dT\S{8,30} (?:stdout|stderr) ([FP]) ", re.ASCII)
 _KERNEL = re.compile(r"(?:^|\s)kernel: |^(?:<\d{1,3}>)?\[\s{0,8}\d{1,9}\.\d{3,6}\]|NVRM: ", re.ASCII)
@@ -116,6 +126,8 @@ def _json(text: str, year: int, depth: int) -> Line | None:
     process = str(name)[:_NAME] if isinstance(name, str) and name else inner.process
     known = isinstance(number, str | int) and not isinstance(number, bool) and str(number).isdigit()
     kernel = inner.kernel or data.get("_TRANSPORT") == "kernel"
+    if inner.process is not None and (kernel or name == "systemd"):
+        return Line(inner.text, at, stamp, dated, zoned, inner.process, inner.pid, kernel)
     pid = int(str(number)[:9]) if known and str(number).isascii() else inner.pid
     return Line(inner.text, at, stamp, dated, zoned, process, pid, kernel)
 
@@ -148,6 +160,8 @@ def _time(text: str, year: int) -> tuple[float | None, str | None, bool, bool]:
         return at, found[0].strip("<>[] "), at is not None, False
     if found := _DMESG.match(head):
         return float(found[1]), found[0], False, False
+    if (found := _GLIB.search(head)) and found[3]:
+        return _time(f"{found[3]} ", year)
     if found := _SINCE_START.match(head) or _DAYTIME.match(head):
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) + float(f"0.{found[4] or 0}")
         return seconds, found[0].strip(), False, False
@@ -165,13 +179,19 @@ def _moment(text: str, fraction: str | None, zone: str | None) -> float | None:
 
 def _who(text: str) -> tuple[str | None, int | None]:
     head = text[:200]
+    if found := _ABOUT.search(text[:400]):
+        number = found["pid1"] or found["pid2"] or found["pid3"]
+        name = found["name1"] or found["name2"] or found["name3"] or found["name4"]
+        return name, int(number) if number else None
     if found := _RFC5424.match(head):
         return found[1], int(found[2]) if found[2].isdigit() else None
     if found := _WHO.search(head):
         return found[1].rpartition("/")[2], int(found[2])
+    if found := _GLIB.search(head):
+        return found[1], int(found[2])
     if found := _GST_PID.match(head):
         return None, int(found[1])
-    if found := _COMPOSE.match(head):
+    if (found := _COMPOSE.match(head)) and found[1].lower() not in _LEVELS:
         return found[1], None
     if found := _PID.search(text):
         return None, int(found[1])

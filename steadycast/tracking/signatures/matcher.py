@@ -28,7 +28,7 @@ STORM = 48  # lines of one kind in a block, of which only some are looked at
 SAMPLE_FIRST, SAMPLE_REST = 24, 16
 
 # journald exports a message with colours in it as a list of numbers, where no literal can be seen.
-_ARRAY = '"message":['
+_ARRAYS = ('"message":[', '"message": [')
 _TIME = re.compile(rb"\d\d:\d\d:\d\d|\[\s{0,6}\d{1,9}\.\d{3,6}\]")
 _WRAP = re.compile(rb"[ \t\r]{0,200}\n[ \t]{0,200}")
 _Kinds = Iterable[tuple[Iterable[int], list[int]]]  # numbers of literals, and where lines are that hold just these
@@ -71,8 +71,8 @@ class Matcher:
         self.lines = 0
         self.bytes = 0
         self._table = table
-        self._owners = [*table.by_literal.values(), tuple(table.signatures.values())]
-        self._literals = [*table.by_literal, _ARRAY]
+        self._owners = [*table.by_literal.values(), *(tuple(table.signatures.values()) for _ in _ARRAYS)]
+        self._literals = [*table.by_literal, *_ARRAYS]
         self._encoded = [literal.encode("ascii") for literal in self._literals]
         self._sieve: Sieve | None = None
         self._year = year

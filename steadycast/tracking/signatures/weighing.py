@@ -21,13 +21,13 @@ _WORDS = (
     (0.9, "almost certain"), (0.7, "likely"), (0.45, "probable"), (0.2, "possible"), (0.0, "unlikely"),
 )  # fmt: skip
 _NAMES = {
-    Told.DESCRIPTORS: "how many descriptors it had open, and its limit",
-    Told.VRAM: "how much memory the device had free",
-    Told.BAR1: "how much of BAR1 was free",
-    Told.SESSIONS: "how many encoder sessions were open, and the cap",
-    Told.RAM: "how much memory the machine or the container had left",
-    Told.FRESH: "whether the process had worked before",
-    Told.OLD: "whether the process had worked before",
+    Told.DESCRIPTORS: "its open descriptors and their limit",
+    Told.VRAM: "free memory of the GPU",
+    Told.BAR1: "free BAR1",
+    Told.SESSIONS: "open encoder sessions and their cap",
+    Told.RAM: "free memory of the machine or container",
+    Told.FRESH: "whether it had worked before",
+    Told.OLD: "whether it had worked before",
 }
 
 
