@@ -8,7 +8,7 @@ import contextlib
 import struct
 import time
 import urllib.parse
-from collections import Counter
+from collections import Counter, deque
 
 import httpx
 
@@ -16,6 +16,7 @@ from tests.support.webrtc_viewer import LightViewer
 
 ANSWER_S = 40.0  # for any answer of the host: well above its own deadlines
 ALIVE_S = 1.0  # between signs of life
+GAPS = 1000  # that are kept
 ASK_S = 2.0  # a viewer that sees nothing for so long asks whether it is still one
 SDP = {"content-type": "application/sdp"}
 
@@ -170,15 +171,22 @@ class WhepPlayer:
 
 
 class Watcher:
-    """Watches a lobby until it is told to stop. `gaps` are the times without a picture, in seconds."""
+    """Watches a lobby until it is told to stop. `last` is when it saw a picture last (monotonic seconds); `gaps` are
+    the times without one, in seconds, the longest of them `longest`."""
 
-    def __init__(self, name: str, lobby: str, players: tuple[httpx.AsyncClient, str], *, whep: bool) -> None:
+    ask_s = ASK_S
+    come_s: float | None = None  # until it gives up one attempt
+    again_s = 0.25  # between attempts
+
+    def __init__(self, name: str, lobby: str, players: tuple[httpx.AsyncClient, str] | None, *, whep: bool) -> None:
         self.name = name
         self.lobby = lobby
         self.refusals: Counter[str] = Counter()
-        self.gaps: list[tuple[float, str]] = []
+        self.gaps: deque[tuple[float, str]] = deque(maxlen=GAPS)
+        self.longest = 0.0
         self.last = time.monotonic()
         self.frames = 0
+        self.has_session = False
         self.doing = "coming"
         self._players = players
         self._whep = whep
@@ -194,40 +202,55 @@ class Watcher:
         await stop(self._task)
 
     def player(self) -> RtspPlayer | WhepPlayer:
+        assert self._players is not None
         http, rtsp = self._players
         return WhepPlayer(http, self.lobby) if self._whep else RtspPlayer(rtsp, self.lobby)
+
+    def gone(self, why: str) -> None:
+        """The host ended or lost it, or it could not come."""
+        self.refusals[f"gone {why}"[:60]] += 1
+
+    def saw(self) -> None:
+        """A picture, now."""
+        self.frames += 1
+        self.longest = max(self.longest, self.dark_s)
+        if self.dark_s > 1:
+            self.gaps.append((round(self.dark_s, 1), time.strftime("%H:%M:%S")))
+        self.last = time.monotonic()
 
     async def _watch(self) -> None:
         while True:
             player = self.player()
             try:
                 self.doing = "coming"
-                await player.start()
+                async with asyncio.timeout(self.come_s):
+                    await player.start()
+                self.has_session = True
                 await self._look(player)
             except Refused as refused:
                 self.refusals[str(refused)] += 1
                 self.doing = f"refused {refused}"
-                await asyncio.sleep(0.3)
+            except TimeoutError:
+                self.refusals["no answer"] += 1
+                self.doing = "no answer"
             except Gone as gone:
-                self.refusals[f"gone {gone}"[:60]] += 1
-                self.doing = f"gone {gone}"
-                await asyncio.sleep(0.1)
+                self.doing = f"gone: {gone}"
+                self.gone(str(gone))
             finally:
+                self.has_session = False
                 await player.leave(goodbye=False)
+            await asyncio.sleep(self.again_s)
 
     async def _look(self, player: RtspPlayer | WhepPlayer) -> None:
         while True:
             self.doing = "watching"
             waiting = asyncio.ensure_future(player.frame())
             try:
-                while not (await asyncio.wait({waiting}, timeout=ASK_S))[0]:
+                while not (await asyncio.wait({waiting}, timeout=self.ask_s))[0]:
                     self.doing = "sees nothing"
                     if not await player.is_one():
                         raise Gone("told so")
                 waiting.result()
             finally:
                 waiting.cancel()
-            self.frames += 1
-            if self.dark_s > 1:
-                self.gaps.append((round(self.dark_s, 1), time.strftime("%H:%M:%S")))
-            self.last = time.monotonic()
+            self.saw()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -53,9 +52,7 @@ class PageViewer(Viewer):
             self.doing = f"{seen['tone']}: {' '.join(seen['text'].split())}"
             self.has_session = seen["tone"] == "play"
             if seen["frames"] != before and seen["spread"] > SPREAD:
-                self.frames += 1
-                self.longest = max(self.longest, self.dark_s)
-                self.last = time.monotonic()
+                self.saw()
             before = seen["frames"]
             await asyncio.sleep(LOOK_S)
 
