@@ -119,6 +119,16 @@ class Database:
             raise _refused(error) from error
 
     def _open(self) -> sqlite3.Connection:
+        """A disk that was filled while no host ran gets back the room that was kept: its log needs some."""
+        self._reserve.open()
+        while True:
+            try:
+                return self._opened()
+            except sqlite3.OperationalError as error:
+                if not _no_room(error) or not self._reserve.give(0):
+                    raise
+
+    def _opened(self) -> sqlite3.Connection:
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         self._path.chmod(0o600)
         db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
@@ -134,7 +144,6 @@ class Database:
             problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
                 raise sqlite3.DatabaseError(problem)
-            self._reserve.open()
         except BaseException:
             db.close()
             raise

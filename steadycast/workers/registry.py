@@ -10,7 +10,6 @@ import platform
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -64,7 +63,7 @@ def _start(output: IO[bytes], registry: Path) -> subprocess.Popen[bytes]:
 
 async def build_registry(runtime: Path) -> str | None:
     """Build it, or bring it up to date; the version of GStreamer. Raises ConfigError where a part of it is missing."""
-    with tempfile.TemporaryFile(dir=runtime) as output:
+    with os.fdopen(os.memfd_create("said"), "w+b") as output:  # the disk may be full
         process = Process.of_child(_start(output, registry_path(runtime)))
         try:
             in_time = await process.wait(BUILD_S)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.end_to_end.conftest import BUNNY
 from tests.end_to_end.conftest import CONFIG as COMMON
+from tests.support.chaos.ground import has_own_mounts
 from tests.support.host import ROOT, Host, running_host, wait_for
 from tests.support.rtsp_viewer import RtspViewer
 from tests.support.watching import Watcher, watching
@@ -246,3 +247,13 @@ def _lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+@pytest.mark.skipif(not has_own_mounts(), reason="this machine lets us mount nothing")
+def test_a_full_disk_keeps_nobody_from_adopting(tmp_path: Path) -> None:
+    before = ["unshare", "-m", "--propagation", "private"]
+    words = [*before, sys.executable, "-m", "tests.support.full_start", str(tmp_path)]
+    found = json.loads(subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=200).stdout)
+    assert found["same"] == [True] * 4 and found["adopted"]["lobby"] >= 1
+    assert "nothing new can be started" in found["log"]
+    assert (found["code"], found["left"]) == (0, [])
