@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from steadycast import __version__
-from steadycast.cli import devices, doctor, guard, lobby, plan, reload, serve, token, viewers
+from steadycast.cli import devices, diagnose, doctor, guard, lobby, plan, reload, serve, token, viewers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(doctor.doctor)
+app.command()(diagnose.diagnose)
 app.command()(plan.plan)
 app.command()(reload.reload)
 app.add_typer(lobby.app, name="lobby")

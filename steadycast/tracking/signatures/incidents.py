@@ -199,7 +199,7 @@ def _seconds(one: float | None, other: float | None) -> float:
 
 
 def _may_be_one(incident: _Incident, match: Match) -> bool:
-    """Two that explain all around them are two incidents, if they are of different kinds. So are two that tell different
+    """Two that explain all around them are two incidents, if their kinds differ. So are two that tell different
     pids, unless the kernel or the system speaks about all."""
     root, other = incident.root, match.signature
     if root.root == other.root == ROOT_FIRST and _kind(root) != _kind(other):
