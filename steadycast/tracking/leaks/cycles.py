@@ -51,6 +51,7 @@ _POLICIES = {
     Resource.VRAM: _GPU,
     Resource.SHARED_VRAM: _GPU,
     Resource.BAR1: _GPU,
+    Resource.MEMFD: CyclePolicy(64 * KB, 0.0, 4 * KB, 12, (RECENT, 64, 24)),
     Resource.DMABUF: CyclePolicy(64 * KB, 0.0, 4 * KB, 12, (RECENT, 64, 24)),
     Resource.CGROUP: CyclePolicy(512 * KB, 16 * MB, 64 * KB, None, (RECENT,)),
     Resource.PYTHON: CyclePolicy(8.0, 4000.0, 8.0, 40, (RECENT, 64)),  # blocks

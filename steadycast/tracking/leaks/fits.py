@@ -115,7 +115,7 @@ def fit(readings: Sequence[Reading], line: Line, floor: float, all_known: Sequen
     """What a line tells of the growth: whether it is one, and where among all that is known it begins."""
     x, others = line.x, line.others
     flat = without(line.y, x, others)
-    start, level = _begin(all_known, line)
+    start, level, straight = _begin(all_known, line)
     return Fit(
         line.kind,
         line.slope,
@@ -123,19 +123,22 @@ def fit(readings: Sequence[Reading], line: Line, floor: float, all_known: Sequen
         level,
         float(np.median(flat[-3:])),
         len(readings),
-        _steady(x, flat) and bend(x, flat) >= _BENT,
+        _steady(x, flat) and straight and bend(x, flat) >= _BENT,
         _timely(readings, line.y, others, line.slope, floor),
         line.alike,
     )
 
 
-def _begin(readings: Sequence[Reading], line: Line) -> tuple[Reading, float]:
+def _begin(readings: Sequence[Reading], line: Line) -> tuple[Reading, float, bool]:
+    """Where it begins, its level then, and whether all but the first quarter does not slow down either."""
     x = np.array([float(one.finished.get(line.kind, 0)) for one in readings])
     y = np.array([one.value for one in readings])
     others = np.array([[one.load.get(name, 0.0) for name in line.names] for one in readings])
     flat = without(y, x, others.reshape(len(readings), -1))
     at = hinge(x, flat)
-    return readings[at], float(np.median(flat[max(0, at - 2) : at + 3]))
+    late = len(readings) // 4
+    straight = bend(x[late:], flat[late:]) >= _BENT
+    return readings[at], float(np.median(flat[max(0, at - 2) : at + 3])), straight
 
 
 def _steady(x: Array, y: Array) -> bool:

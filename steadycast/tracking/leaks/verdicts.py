@@ -46,6 +46,9 @@ class OverTime(Protocol):
 
     def update(self, monotonic: float, value: float, load: Mapping[str, float]) -> Verdict | None: ...
 
+    def restart(self, monotonic: float) -> None:
+        """Another life of the owner begins: neither a drop nor a growth."""
+
 
 class OverCycles(Protocol):
     """Judges one series against what came and went. `finished` and `load` as in Look; `quiet`: all that ended had time

@@ -1,0 +1,226 @@
+"""Keeps findings: opens, confirms and closes them, puts series that grow together into one, outlives restarts. Bounded.
+
+Time is told: `at` in Unix seconds, `monotonic` on the clock of the looks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from steadycast.model.findings import (
+    ActionTaken,
+    Finding,
+    FindingChange,
+    FindingEvent,
+    FindingState,
+    ProbeOutcome,
+    Shape,
+)
+from steadycast.model.series import Bound, Measured, Owner
+from steadycast.tracking.leaks.cases import KEPT, Case
+from steadycast.tracking.leaks.confirming import by_itself, comes_back
+from steadycast.tracking.leaks.probing import RETRY_S, TRIES, ProbeWanted, steps_for
+from steadycast.tracking.leaks.verdicts import Verdict
+
+OPEN = 256  # findings
+PAST = 256  # that are over
+_GROWTH = frozenset({Shape.CYCLE, Shape.TIME})
+_ALIKE = 0.4  # of the longer of two growths: so long is one that began together with it
+_WORSE = 2.0  # times what had grown when it was last told
+Events = Iterator[FindingEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """When something is said."""
+
+    at: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Whom a verdict is of, which other series of it are followed, and the limits it runs against."""
+
+    owner: Owner
+    followed: Collection[Measured]
+    bounds: Sequence[Bound]
+    now: Now
+
+
+class Book:
+    """All findings of a host."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Case] = {}
+        self.past: deque[Finding] = deque(maxlen=PAST)
+        self.refused = 0  # findings that were one too many
+        self.count = 0
+        self._by_role: dict[str, list[Case]] = {}
+
+    def of(self, role: str) -> list[Case]:
+        return self._by_role.get(role, [])
+
+    def say(self, scene: Scene, measured: Measured, verdict: Verdict) -> Events:
+        """One verdict of one series."""
+        owner, now = scene.owner, scene.now
+        case = self._case(owner, measured, verdict, now)
+        if not verdict.holds:
+            if case is not None and measured in case.members:
+                case.leave(measured, verdict)
+                case.updated = now.at
+                if not case.members:
+                    yield from self._over(case, "it stopped growing or went back", now)
+            return
+        fresh = case is None
+        if case is None:
+            case = self._open(owner, measured, verdict, now)
+            if case is None:
+                return
+        case.join(measured, verdict)
+        case.owner, case.updated, case.followed = owner, now.at, scene.followed
+        case.meets(scene.bounds, now.at)
+        if fresh:
+            yield FindingEvent(FindingChange.OPENED, case.finding())
+        yield from self.weigh(case, now)
+
+    def weigh(self, case: Case, now: Now) -> Events:
+        """Whether a suspect is confirmed by now, or a confirmed one is worse."""
+        grown = case.verdict.grown
+        if case.state is FindingState.SUSPECT:
+            why = by_itself(case, now.monotonic)
+            if why is None:
+                return
+            case.state, case.confirmed, case.told = FindingState.CONFIRMED, why, grown
+            yield FindingEvent(FindingChange.CONFIRMED, case.finding())
+        elif grown >= _WORSE * max(case.told, 1e-9):
+            case.told = grown
+            yield FindingEvent(FindingChange.WORSE, case.finding())
+
+    def restarted(self, owner: Owner, now: Now) -> None:
+        """The owner of a role began another life: what grew in the one before waits for what this one shows."""
+        for case in self.of(owner.role):
+            case.members.clear()
+            case.lives += 1
+            case.started, case.owner = now.monotonic, owner
+
+    def settle(self, role: str, cycles: Mapping[str, int], now: Now) -> Events:
+        """What waits since a restart and has not come back in time is over."""
+        for case in list(self.of(role)):
+            if case.started is not None and not case.members:
+                ended = cycles.get(case.first.cycle) if case.first.cycle else None
+                if comes_back(case, now.monotonic, ended) is False:
+                    yield from self._over(case, "it has not come back since its owner was started again", now)
+
+    def gone(self, role: str, now: Now) -> Events:
+        """There is nobody of this role any more."""
+        for case in list(self.of(role)):
+            yield from self._over(case, "its owner has ended", now)
+
+    def probes(self, monotonic: float) -> tuple[ProbeWanted, ...]:
+        """Suspects that nobody has probed, or could not decide an hour ago."""
+        return tuple(
+            ProbeWanted(
+                case.id,
+                case.owner,
+                case.measured,
+                case.verdict.cycle,
+                case.verdict.since,
+                steps_for(case.measured, case.verdict.cycle),
+            )
+            for case in self.open.values()
+            if case.state is FindingState.SUSPECT
+            and case.shape in _GROWTH
+            and case.members
+            and case.tries < TRIES
+            and (case.probed is None or monotonic - case.probed >= RETRY_S)
+            and (case.probe is None or case.probe.confirmed is None)
+        )
+
+    def probed(self, finding: str, outcome: ProbeOutcome, now: Now) -> Events:
+        """What came of a probe. One of a finding that is over is too late, and nothing."""
+        case = self.open.get(finding)
+        if case is None:
+            return
+        case.probe, case.probed, case.updated = outcome, now.monotonic, now.at
+        case.tries += 1
+        if outcome.confirmed is False:
+            yield from self._over(case, f"retention, not a loss: {outcome.why}", now, healed=False)
+        else:
+            yield from self.weigh(case, now)
+
+    def acted(self, finding: str, action: ActionTaken) -> bool:
+        """Links what was done to its finding; False where it is not open."""
+        case = self.open.get(finding)
+        if case is None:
+            return False
+        case.actions = [*case.actions, action][-KEPT:]
+        return True
+
+    def signature(self, role: str, name: str, says: str) -> None:
+        for case in self.of(role):
+            if (name, says) not in case.signatures:
+                case.signatures = [*case.signatures, (name, says)][-KEPT:]
+
+    def receipt(self, role: str, residue: tuple[str, ...]) -> None:
+        for case in self.of(role):
+            case.residue = list(dict.fromkeys([*case.residue, *residue]))[-KEPT:]
+
+    def put(self, case: Case) -> None:
+        """One that was open when it was saved."""
+        self.open[case.id] = case
+        self._by_role.setdefault(case.owner.role, []).append(case)
+
+    def _case(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
+        for case in self.of(owner.role):
+            if measured in case.members:
+                return case
+        if not verdict.holds:
+            return None
+        for case in self.of(owner.role):
+            if case.shape is verdict.shape and case.measured == measured:
+                return case  # it comes back
+            if case.shape in _GROWTH and verdict.shape in _GROWTH and _together(case, verdict, now.monotonic):
+                return case
+        return None
+
+    def _open(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
+        if len(self.open) >= OPEN:
+            self.refused += 1
+            return None
+        self.count += 1
+        since = None if verdict.since is None else now.at - (now.monotonic - verdict.since)
+        ident = f"{int(now.at):x}-{self.count}"
+        case = Case(ident, owner, measured, verdict.shape, verdict, now.at, now.monotonic, since)
+        self.put(case)
+        return case
+
+    def _over(self, case: Case, why: str, now: Now, healed: bool = True) -> Events:
+        confirmed = case.state is FindingState.CONFIRMED
+        case.state = FindingState.HEALED if confirmed and healed else FindingState.CLOSED
+        case.closed, case.updated, case.why = now.at, now.at, why
+        self.open.pop(case.id, None)
+        cases = self._by_role.get(case.owner.role, [])
+        if case in cases:
+            cases.remove(case)
+        if not cases:
+            self._by_role.pop(case.owner.role, None)
+        finding = case.finding()
+        self.past.append(finding)
+        change = FindingChange.HEALED if case.state is FindingState.HEALED else FindingChange.CLOSED
+        yield FindingEvent(change, finding)
+
+
+def _together(case: Case, verdict: Verdict, monotonic: float) -> bool:
+    """Whether a growth began about when this one did, and goes with the same kind of cycle where both are known."""
+    mine = case.verdict
+    if case.started is not None and not case.members:
+        return mine.cycle is None or verdict.cycle is None or mine.cycle == verdict.cycle
+    if mine.cycle is not None and verdict.cycle is not None and mine.cycle != verdict.cycle:
+        return False
+    if mine.since is None or verdict.since is None:
+        return True
+    ages = sorted((monotonic - mine.since, monotonic - verdict.since))
+    return ages[0] >= _ALIKE * ages[1]

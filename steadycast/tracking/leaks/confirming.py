@@ -1,0 +1,97 @@
+"""When a suspect is confirmed without anybody's probe, and when one that had stopped for a restart has healed. Pure."""
+
+from __future__ import annotations
+
+from steadycast.model.findings import Shape
+from steadycast.tracking.leaks.cases import Case
+from steadycast.tracking.leaks.verdicts import CYCLES, TREND, Verdict
+
+SURE = 1e-5  # chance of a false alarm in one series and life: what pages at once
+_AGAIN = 2.0  # times what it took to be named: so long the foretold growth must go on
+_MET = 0.85  # of what was foretold
+_DOUBLED = 1.0  # of what there was before: so much memory must have grown, seen from outside
+_HOUR = 3600.0
+_SOON, _AHEAD = 24 * _HOUR, 4.0
+_BACK = 1.5
+
+
+def by_itself(case: Case, monotonic: float) -> str | None:
+    """What confirms it, in words; None: nothing yet."""
+    if case.shape is Shape.RATCHET:
+        return None
+    for verdict in case.members.values():
+        if verdict.tier <= CYCLES and verdict.chance <= SURE and verdict.shape in (Shape.EXHAUSTION, Shape.FOREIGN):
+            return "what is there: it needs no proof"
+        if verdict.tier <= CYCLES and verdict.chance <= SURE:
+            return f"itself: a false alarm has a chance under 1 in {1 / max(verdict.chance, 1e-12):,.0f}"
+    if case.lives > (2 if case.verdict.tier >= TREND else 1) and case.members:
+        return "its coming back after a restart of its owner"
+    return _soon(case, monotonic) or _foretold(case, monotonic) or _probed(case, monotonic)
+
+
+def comes_back(case: Case, monotonic: float, cycles: int | None) -> bool | None:
+    """Of one whose owner began anew: None while that cannot be told, False where it has not come back in time."""
+    if case.started is None:
+        return True
+    if case.members:
+        return True
+    first = case.first
+    if first.per_cycle is not None and first.cycles and cycles is not None:
+        return None if cycles < _BACK * first.cycles + 2 else False
+    took = max(case.when - (first.since if first.since is not None else case.when), 60.0)
+    return None if monotonic - case.started < _BACK * took else False
+
+
+def _soon(case: Case, monotonic: float) -> str | None:
+    """A limit is near, and no more than four times what was seen is foretold."""
+    end, rate, since = case.exhaustion, case.verdict.per_hour, case.verdict.since
+    if end is None or rate is None or since is None or not case.members:
+        return None
+    sure = rate.low >= 0.5 * rate.value
+    if sure and end.seconds < _SOON and end.seconds <= _AHEAD * (monotonic - since):
+        return f"the limit it meets within a day ({end.limit})"
+    return None
+
+
+def _foretold(case: Case, monotonic: float) -> str | None:
+    """What was foretold when it was named came true, for twice as long as it took to name it."""
+    first, now = case.first, case.members.get(case.measured)
+    if now is None or now.shape is not first.shape or case.lives > 1:
+        return None
+    if not _enough(now, case):
+        return None
+    if first.per_cycle is not None and first.cycles and now.cycles is not None and now.cycle == first.cycle:
+        more = now.cycles - first.cycles
+        foretold = first.per_cycle.value * more
+        long = more >= _AGAIN * first.cycles
+    elif first.per_hour is not None and first.since is not None:
+        took = case.when - first.since
+        foretold = first.per_hour.value * (monotonic - case.when) / _HOUR
+        long = monotonic - case.when >= max(_AGAIN * took, _HOUR)
+    else:
+        return None
+    if long and now.grown - first.grown >= _MET * foretold:
+        return "time: it went on as foretold for twice as long as it took to be named"
+    return None
+
+
+def _enough(now: Verdict, case: Case) -> bool:
+    """A pool or a cache that fills up goes on for a while, too: so it must have become much."""
+    if now.tier == 0:
+        return now.grown >= 16
+    if now.tier == CYCLES:
+        return now.grown >= 0.5 * _DOUBLED * max(now.level - now.grown, 0.0)
+    return now.grown >= _DOUBLED * max(now.level - now.grown, 0.0)
+
+
+def _probed(case: Case, monotonic: float) -> str | None:
+    """Nothing was given back when it was probed, and it went on for half as long again (an hour at most) after it."""
+    if case.probe is None or case.probe.confirmed is not True or case.probed is None:
+        return None
+    if case.first.tier <= CYCLES:
+        return f"a probe: {case.probe.why}"
+    since = case.first.since if case.first.since is not None else case.when
+    wait = min(_HOUR, 0.5 * (case.when - since))
+    if case.members and monotonic - case.probed >= wait:
+        return f"a probe, and by going on after it: {case.probe.why}"
+    return None

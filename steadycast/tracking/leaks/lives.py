@@ -1,0 +1,190 @@
+"""One life of one owner: its series, each with the detectors that fit what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from steadycast.model.findings import Rate
+from steadycast.model.series import Look, Measured, Owner, Resource, Unit, unit_of
+from steadycast.tracking.leaks.counts import Counts
+from steadycast.tracking.leaks.cycles import Cycles, policy_of
+from steadycast.tracking.leaks.foreign import Foreign
+from steadycast.tracking.leaks.pace import Pace
+from steadycast.tracking.leaks.ratchet import Ratchet
+from steadycast.tracking.leaks.verdicts import OverTime, Verdict
+
+Trends = Callable[[Unit], OverTime | None]
+
+IN_USE, RETAINED = Measured(Resource.IN_USE), Measured(Resource.RETAINED)
+SERIES = 256  # of one life
+# Things are lost whole: a context, a frame, a mapping. So the bytes of these are counted in pieces, exactly.
+_PIECES = {Resource.VRAM: 2.0**20, Resource.DMABUF: 2.0**12, Resource.MEMFD: 2.0**12}
+_OUTSIDE = frozenset({Resource.PRIVATE, Resource.PSS, Resource.USS, Resource.RSS})
+_INEXACT = frozenset({Resource.PYTHON, Resource.QUEUE})
+_UNJUDGED = frozenset({Resource.RETAINED})  # the ratchet's part
+
+
+class Series:
+    """One series of one life. `trend` may come from the life before."""
+
+    __slots__ = ("_newest", "counts", "cycles", "foreign", "trend")
+
+    def __init__(self, measured: Measured, trend: OverTime | None) -> None:
+        unit = unit_of(measured.resource)
+        exact = (unit is Unit.COUNT and measured.resource not in _INEXACT) or measured.resource in _PIECES
+        self.counts = Counts() if exact else None
+        self.cycles = Cycles(policy_of(measured)) if unit is Unit.BYTES or measured.resource in _INEXACT else None
+        self.foreign = Foreign() if measured.resource is Resource.FILES else None
+        self.trend = trend
+        self._newest: dict[str, Verdict] = {}
+
+    def sample(self, look: Look, value: float) -> Verdict | None:
+        """A look of any kind."""
+        if self.trend is not None:
+            self._note("trend", self.trend.update(look.monotonic, value, look.load))
+        if self.foreign is not None:
+            self._note("foreign", self.foreign.update(look.monotonic, value))
+        return self._best() if self._newest else None
+
+    def reading(self, look: Look, value: float, piece: float, peak: float) -> None:
+        """A look at a quiet point."""
+        when, ended, load = look.monotonic, look.finished, look.load
+        if self.counts is not None:
+            found = self.counts.update(when, round(value / piece), ended, load, True, peak)
+            self._note("counts", found if found is None or piece == 1 else _scaled(found, piece))
+        if self.cycles is not None:
+            self._note("cycles", self.cycles.update(when, value, ended, load, True))
+
+    def _note(self, detector: str, verdict: Verdict | None) -> None:
+        if verdict is not None:
+            self._newest[detector] = verdict
+        else:
+            self._newest.pop(detector, None)
+
+    def _best(self) -> Verdict:
+        """The surest one that holds; else one that has just ended, which is told once."""
+        holding = [one for one in self._newest.values() if one.holds]
+        if holding:
+            return min(holding, key=lambda one: (one.tier > 1, one.chance, one.tier))
+        ended = self._newest.popitem()[1]
+        self._newest.clear()
+        return ended
+
+
+class Life:
+    """All series of one life of one owner."""
+
+    __slots__ = ("_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
+
+    def __init__(
+        self, owner: Owner, monotonic: float, trends: Trends, before: Mapping[Measured, OverTime] | None = None
+    ) -> None:
+        self.owner = owner
+        self.started = self.seen = monotonic
+        self.pace = Pace()
+        self.refused = 0  # series that are not followed, in the last look
+        self._ratchet = Ratchet()
+        self._trends = trends
+        self._series: dict[Measured, Series] = {}
+        for measured, trend in (before or {}).items():
+            trend.restart(monotonic)
+            self._series[measured] = Series(measured, trend)
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    @property
+    def followed(self) -> tuple[Measured, ...]:
+        return tuple(self._series)
+
+    @property
+    def trends(self) -> dict[Measured, OverTime]:
+        """To be carried on into the next life of the same role."""
+        return {measured: one.trend for measured, one in self._series.items() if one.trend is not None}
+
+    def look(self, look: Look, room: int) -> Iterator[tuple[Measured, Verdict]]:
+        """What is to be said of each series; `room` is for so many new ones."""
+        self.seen, self.owner = look.monotonic, look.owner
+        reading = self.pace.take(look)
+        room = min(room, SERIES - len(self._series))
+        self.refused = 0
+        retained = look.values.get(RETAINED) if IN_USE in look.values else None
+        for measured, value in look.values.items():
+            series = self._series.get(measured)
+            if series is None:
+                if unit_of(measured.resource) is Unit.RATIO or measured.resource in _UNJUDGED:
+                    continue
+                if room <= 0:
+                    self.refused += 1
+                    continue
+                room -= 1
+                series = self._series[measured] = self._new(measured, look)
+            kept = retained if retained is not None and measured.resource in _OUTSIDE else 0.0
+            if reading is not None and (then := reading.values.get(measured)) is not None:
+                then -= reading.values.get(RETAINED, 0.0) if kept else 0.0
+                series.reading(reading, then, _PIECES.get(measured.resource, 1.0), self.pace.peak)
+            verdict = series.sample(look, value - kept)
+            if verdict is not None:
+                yield measured, verdict
+        if retained is not None:
+            note = self._ratchet.update(look.monotonic, look.values[IN_USE], retained)
+            if note is not None:
+                yield RETAINED, note
+
+    def _new(self, measured: Measured, look: Look) -> Series:
+        """Counts in all their details are judged by cycles; by time only as a whole, where there are cycles."""
+        timed = not measured.detail or unit_of(measured.resource) is Unit.BYTES or not look.finished
+        return Series(measured, self._trends(unit_of(measured.resource)) if timed else None)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "role": self.owner.role,
+            "epoch": self.owner.epoch,
+            "pid": self.owner.pid,
+            "started": self.started,
+            "seen": self.seen,
+            "peak": self.pace.peak,
+            "series": [
+                [
+                    measured.resource.value,
+                    measured.detail,
+                    None if one.counts is None else one.counts.state(),
+                    None if one.cycles is None else one.cycles.state(),
+                    one.trend is not None,
+                ]
+                for measured, one in self._series.items()
+            ],
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], trends: Trends) -> Life:
+        """What `state` gave."""
+        life = cls(Owner(state["role"], state["epoch"], state["pid"]), float(state["started"]), trends)
+        life.seen, life.pace.peak = float(state["seen"]), float(state["peak"])
+        for resource, detail, counts, cycles, timed in state["series"][:SERIES]:
+            measured = Measured(Resource(resource), detail)
+            one = Series(measured, trends(unit_of(measured.resource)) if timed else None)
+            if one.counts is not None and counts is not None:
+                one.counts.restore(counts)
+            if one.cycles is not None and cycles is not None:
+                one.cycles.restore(cycles)
+            life._series[measured] = one
+        return life
+
+
+def _scaled(verdict: Verdict, piece: float) -> Verdict:
+    """Pieces back in bytes."""
+    return replace(
+        verdict,
+        level=verdict.level * piece,
+        grown=verdict.grown * piece,
+        per_hour=_times(verdict.per_hour, piece),
+        per_cycle=_times(verdict.per_cycle, piece),
+    )
+
+
+def _times(rate: Rate | None, piece: float) -> Rate | None:
+    return None if rate is None else Rate(rate.value * piece, rate.low * piece, rate.high * piece, rate.confidence)
