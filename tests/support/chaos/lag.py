@@ -130,12 +130,15 @@ class Lag:
         return min(1.0, self._cpus / max(1, ready))
 
     def _granted(self) -> float:
-        """What the processes got of the time in which they wanted a CPU, since the last look."""
+        """What that process got which got least of the time in which it wanted a CPU, since the last look."""
         now = {pid: found for pid in self.pids() if (found := _schedstat(pid)) is not None}
         both = [(now[pid], self._waits[pid]) for pid in now.keys() & self._waits.keys()]
         self._waits = now
-        ran, waited = (sum(one[place] - old[place] for one, old in both) for place in (0, 1))
-        return ran / (ran + waited) if ran + waited > LEAST_NS else 1.0
+        least = 1.0
+        for (ran, waited), (ran_before, waited_before) in both:
+            ran, wanted = ran - ran_before, ran + waited - ran_before - waited_before
+            least = min(least, ran / wanted) if wanted > LEAST_NS else least
+        return least
 
     def _stolen(self, seconds: float) -> float:
         before, self._steal = self._steal, _steal_s()
