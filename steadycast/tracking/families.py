@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from steadycast.tracking import proc
 from steadycast.tracking.proc import ProcessStat
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(NamedTuple):
     """One process for good: a recycled pid has another start time (clock ticks since boot)."""
 
     pid: int

@@ -98,6 +98,8 @@ class Visit:
                 step(part)
                 if not self.left:
                     self.reading.add(part)
+                if not self.due.counts:
+                    return
         except ProcessLookupError:
             self.gone = True
         finally:
@@ -138,19 +140,18 @@ class Visit:
             part.put(Resource.ZOMBIES, self.zombies)
 
     def _descriptors(self, part: Reading) -> None:
-        if self.due.counts and self.peek is not None:
+        if self.peek is not None:
             with _Reasons(part, "descriptors", *_DESCRIPTORS):
                 self.watched.descriptors.read(self.peek.descriptors, self.watching, self.now, part)
 
     def _threads(self, part: Reading) -> None:
-        if not self.due.counts or self.peek is None:
+        if self.peek is None:
             return
         with _Reasons(part, "threads", Resource.THREADS):
             self.watched.threads.read(self.peek.threads, self.now, part)
 
     def _limits(self, _: Reading) -> None:
-        if self.due.counts:
-            self.bounds = self.watched.limits.read(self.now, self.reading)
+        self.bounds = self.watched.limits.read(self.now, self.reading)
 
     def _memory(self, part: Reading) -> None:
         if not self.due.memory:
@@ -167,8 +168,7 @@ class Visit:
         self.watched.pace.took(time.thread_time() - began)
 
     def _graphics(self, part: Reading) -> None:
-        if self.due.counts:
-            self.watched.clients.read(self.watched.descriptors.nodes, self.now, part)
+        self.watched.clients.read(self.watched.descriptors.nodes, self.now, part)
 
 
 class _Reasons:
