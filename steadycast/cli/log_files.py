@@ -4,6 +4,7 @@ there yet."""
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import selectors
 import shutil
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, cast
 
 from steadycast.errors import CallerError
 
@@ -27,7 +28,8 @@ Piece = tuple[str, bytes]
 def blocks(path: str) -> Iterator[bytes]:
     """What is in a file now, or all of standard input (`-`). What is written meanwhile is left out, so that it ends."""
     if path == "-":
-        yield from iter(lambda: os.read(sys.stdin.fileno(), BLOCK), b"")
+        stdin = cast(io.BufferedReader, sys.stdin.buffer)
+        yield from iter(lambda: stdin.read1(BLOCK), b"")
         return
     try:
         with Path(path).open("rb") as file:

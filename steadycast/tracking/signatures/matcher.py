@@ -1,8 +1,8 @@
 """Bytes of a log in, matches out: in bounded memory, whatever the bytes are and however they are cut.
 
 Only lines with a literal of the table are looked at closer. Small pieces are searched literal by literal; large blocks
-by the sieve. Where thousands of lines of one kind stand in a block (a storm), some are looked at, and the others
-counted by what those were: if they all were the same, so are the rest.
+by the sieve. Where many lines of one kind stand in a large block (a storm), some are looked at, and the others counted
+by what those were: if they all were the same, so are the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LINE_BYTES = 1 << 16  # a line longer than this is looked at in pieces
 BEFORE, AFTER = 1500, 2500  # bytes around a literal that make its line, at most
 JOINED = 3  # lines that a wrapped one may have, on either side
 SIEVE_FROM = 1 << 18  # bytes
-STORM = 48  # lines of one kind in a block, of which only some are looked at
+STORM = 48  # lines of one kind in a large block, from which on only some are looked at
 SAMPLE_FIRST, SAMPLE_REST = 24, 16
 
 # journald exports a message with colours in it as a list of numbers, where no literal can be seen.
@@ -124,7 +124,7 @@ class Matcher:
     def _of_kind(self, block: bytes, numbers: Iterable[int], places: list[int]) -> list[_Found]:
         """Matches of lines that hold the same literals."""
         among = tuple(dict.fromkeys(one for number in numbers for one in self._owners[number]))
-        if len(places) <= STORM:
+        if len(places) <= STORM or len(block) < SIEVE_FROM:
             return self._inspected(block, places, among)
         step = max(1, (len(places) - SAMPLE_FIRST) // SAMPLE_REST)
         sample = places[:SAMPLE_FIRST] + places[SAMPLE_FIRST:-1:step] + places[-1:]
