@@ -101,7 +101,7 @@ class Host:
         """
         try:
             await self._start(say)
-        except (SteadycastError, OSError):
+        except Exception:  # also a fault of the program: an upgrade that does not start ends nobody's stream
             self._failed = True
             raise
 
