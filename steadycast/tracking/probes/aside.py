@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 LEFT_BEHIND = 8  # threads that hang, at most; with more, nothing is read any more until one comes back
 
-Task = Callable[[], None]
+Task = Callable[[], object]
 
 
 class _Batch:
