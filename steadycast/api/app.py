@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from steadycast.api import (
     errors,
     events,
     evidence,
+    findings,
+    history,
     lobbies,
     metrics,
     page,
@@ -34,6 +37,7 @@ from steadycast.lobbies.lobbies import Lobbies
 from steadycast.workers.canary import Canary
 
 if TYPE_CHECKING:
+    from steadycast.upkeep.upkeep import Upkeep
     from steadycast.vendors.simulated.vendor import SimulatedVendor
 
 _TEXT = """Lobbies and their viewers. A lobby is named by its id or its key everywhere. Errors are
@@ -46,6 +50,16 @@ _NOUNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What not every host has: faults can be set where there is a `simulated` vendor, the config can be read again
+    where `reloads` does it, history and findings are there where `upkeep` looks."""
+
+    simulated: SimulatedVendor | None = None
+    reloads: reload.Reloads | None = None
+    upkeep: Upkeep | None = None
+
+
 def create_app(
     rooms: Lobbies,
     settings: HostSettings,
@@ -53,12 +67,9 @@ def create_app(
     files: page.PageFiles | None = None,
     state: Path | None = None,
     canary: Canary | None = None,
-    simulated_vendor: SimulatedVendor | None = None,
-    reloads: reload.Reloads | None = None,
+    more: Extras | None = None,
 ) -> FastAPI:
     """The ASGI application. `files` are those of the page, `state` the folder of the store. Raises ConfigError.
-
-    Faults can be set only where there is a `simulated_vendor`; the config can be read again where `reloads` does it.
 
     `canary` is closed by whoever starts the host; the event stream ends with `rooms.events.close()`, which has to be
     called before a server waits for its connections to end.
@@ -80,12 +91,15 @@ def create_app(
     for router_of in _NOUNS:
         app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
-    app.include_router(metrics.router(rooms, started))
+    more = more or Extras()
+    app.include_router(metrics.router(rooms, started, more.upkeep))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
     there = (
-        None if reloads is None else reload.router(reloads),
-        None if simulated_vendor is None else simulated.router(simulated_vendor),
+        None if more.reloads is None else reload.router(more.reloads),
+        None if more.simulated is None else simulated.router(more.simulated),
+        None if more.upkeep is None else history.router(more.upkeep.history),
+        None if more.upkeep is None else findings.router(more.upkeep),
         None if files is None else page.router(files),
     )
     for router in filter(None, there):

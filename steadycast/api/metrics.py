@@ -13,10 +13,12 @@ from starlette.responses import Response
 
 from steadycast import __version__
 from steadycast.api.encoder_metrics import encoder_families
+from steadycast.api.finding_metrics import finding_families
 from steadycast.api.receipt_metrics import receipt_families
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics, LobbyView
 from steadycast.model import LobbyState, WorkerKind
+from steadycast.upkeep.upkeep import Upkeep
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LOBBIES = 64  # lobbies with lines of their own; the rest are in the totals
@@ -25,8 +27,9 @@ LOBBIES = 64  # lobbies with lines of their own; the rest are in the totals
 class LobbiesCollector(Collector):
     """The lobbies room as metric families."""
 
-    def __init__(self, lobbies: Lobbies, started: float) -> None:
+    def __init__(self, lobbies: Lobbies, started: float, upkeep: Upkeep | None) -> None:
         self._lobbies = lobbies
+        self._upkeep = upkeep
         self._started = started
 
     def describe(self) -> list[Metric]:
@@ -44,6 +47,8 @@ class LobbiesCollector(Collector):
         yield from receipt_families(statistics.receipts)
         yield from _lobbies(self._lobbies.list(None, LOBBIES).items)
         yield from encoder_families(self._lobbies.encoders_statistics())
+        if self._upkeep is not None:
+            yield from finding_families(self._upkeep.statistics())
 
 
 def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
@@ -101,10 +106,10 @@ def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: dict[str,
     return family
 
 
-def router(lobbies: Lobbies, started: float) -> APIRouter:
+def router(lobbies: Lobbies, started: float, upkeep: Upkeep | None) -> APIRouter:
     """The metrics of this host, in a registry of its own."""
     registry = CollectorRegistry()
-    registry.register(LobbiesCollector(lobbies, started))
+    registry.register(LobbiesCollector(lobbies, started, upkeep))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from steadycast.api.app import create_app
+from steadycast.api.app import Extras, create_app
 from steadycast.config.addresses import needed_token
 from steadycast.config.current import CurrentSettings
 from steadycast.config.settings import Settings
@@ -34,7 +34,9 @@ from steadycast.serve.http import HttpServer
 from steadycast.serve.ports import listen, port_of
 from steadycast.serve.reload import ConfigFile, Reload
 from steadycast.serve.rtsp_port import RtspPort, free_port, rtsp_port
+from steadycast.serve.tracking import start_upkeep
 from steadycast.serve.welcome import welcome
+from steadycast.upkeep.upkeep import Upkeep
 from steadycast.vendors.look import find_gpus
 from steadycast.vendors.simulated.vendor import SimulatedVendor
 from steadycast.workers.adoption import Adoption
@@ -90,6 +92,7 @@ class Host:
         self._supervisor: Supervisor | None = None
         self._lobbies: Lobbies | None = None
         self._written: Written | None = None
+        self._upkeep: Upkeep | None = None
         self._adoption: Adoption | None = None  # once it is over
         self._started = self._failed = False
         self.reload: Reload | None = None  # reads the config again, once it is started
@@ -131,6 +134,9 @@ class Host:
         lobbies = self._lobbies = Lobbies(parts)
         self._stack.push_async_callback(lobbies.close)
         await lobbies.start(replace(found, adopted=port.adopted))
+        if (upkeep := start_upkeep(current, lobbies, folders)) is not None:
+            self._upkeep = upkeep
+            self._stack.push_async_callback(upkeep.close)
         reload = self.reload = Reload(self._file, self._settings, current, lobbies, written.events)
         await self._serve(Serving(http, folders, lobbies, current, reload, simulated))
         self._write_host_file(folders, settings)
@@ -191,6 +197,8 @@ class Host:
     async def _let_go(self) -> None:
         if self._lobbies is not None:
             await self._lobbies.leave()
+            if self._upkeep is not None:
+                await self._upkeep.close()
         elif self._supervisor is not None:
             await self._supervisor.leave()
 
@@ -238,8 +246,7 @@ class Host:
             files=page_files,
             state=serving.folders.state,
             canary=canary,
-            simulated_vendor=serving.simulated,
-            reloads=serving.reload,
+            more=Extras(serving.simulated, serving.reload, self._upkeep),
         )
         server = HttpServer(app, serving.http)
         self._stack.push_async_callback(server.stop)

@@ -87,6 +87,11 @@ class Board:
             held = self._held.get(role)
             return None if held is None else held.worker
 
+    def workers(self) -> dict[str, str]:
+        """The role of each worker, by its id."""
+        with self._lock:
+            return {one.worker: role for role, one in self._held.items() if one.worker is not None}
+
     def saved(self) -> dict[str, dict[str, int]]:
         """As `Tallies.saved`."""
         with self._lock:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import structlog
@@ -32,7 +33,7 @@ class Webhook:
         """Send when it is its turn."""
         if len(self._waiting) == WAITING:
             self.lost += 1
-        self._waiting.append((url, deadline_s, json.dumps(body, default=str).encode()))
+        self._waiting.append((url, deadline_s, json.dumps(body, default=_plain).encode()))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._send_all(), name="webhook")
 
@@ -58,6 +59,10 @@ class Webhook:
             else:
                 self.lost += 1
                 log.error("a finding was not told", why=why, tries=len(WAITS_S) + 1)
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from steadycast.api.app import create_app
+from steadycast.api.app import Extras, create_app
 from steadycast.config.encoder_settings import SimulatedSettings
 from steadycast.config.settings import Settings
 from steadycast.vendors.simulated.vendor import SimulatedVendor
@@ -27,7 +27,7 @@ def vendor(tmp_path: Path) -> Iterator[SimulatedVendor]:
 
 
 async def ask(vendor: SimulatedVendor | None, method: str, body: Any = None, **settings: Any) -> httpx.Response:
-    app = create_app(MemoryLobbies(), Settings(**settings), simulated_vendor=vendor)
+    app = create_app(MemoryLobbies(), Settings(**settings), more=Extras(simulated=vendor))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         return await client.request(method, FAULTS, json=body)
 

@@ -1,0 +1,142 @@
+"""What was seen and what was learned of it: the history, the judgement, and the logs of workers. Used by the sampler's
+thread, and, for what is quick, by the event loop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from steadycast.config.settings import FindingSettings, TrackingSettings
+from steadycast.model import ActionTaken, Finding, FindingEvent, Measured, ProbeOutcome, Resource
+from steadycast.tracking.history.history import History
+from steadycast.tracking.history.room import Room
+from steadycast.tracking.leaks.detection import Detection, DetectionPolicy, Statistics
+from steadycast.tracking.leaks.exhaustion import LimitPolicy
+from steadycast.tracking.probes.sampler import Sample, Sampled
+from steadycast.tracking.signatures import Facts, load_table
+from steadycast.upkeep.logs import Logs, Said
+from steadycast.upkeep.saved import Saved, load, store
+
+log = structlog.get_logger("upkeep")
+
+FLUSH_S = 5.0  # between writes of what was measured: so much a kill may lose
+SAVE_S = 300.0  # between writes of what was learned
+ROLES = 4096  # of which the newest look is kept
+
+
+class Books:
+    """Of one host. `finished` in the file are counts of `Tallies`: they are given to `write` by whoever has them."""
+
+    def __init__(
+        self, tracking: TrackingSettings, findings: FindingSettings, state: Path, logs: Path, history: Path
+    ) -> None:
+        """`state` is the folder for what was learned, `logs` that where workers write, `history` the file of the
+        history. Raises ConfigError where that cannot be used."""
+        self.history = History(history, Room(file_bytes=tracking.history_bytes, series=tracking.series))
+        self._file = state / "detection.json"
+        self.before = load(self._file)
+        policy = DetectionPolicy(series=2 * tracking.series, limit=LimitPolicy(soon=findings.margin_s))
+        self._lock = threading.Lock()
+        self._detection = _restored(policy, self.before)
+        self._newest: dict[str, Sample] = {}
+        self._logs = Logs(logs, load_table(), self._facts)
+        self._flushed = self._stored = time.monotonic()
+
+    def take(self, sampled: Sampled, workers: Mapping[str, str]) -> tuple[list[FindingEvent], list[Said]]:
+        """Keep and judge a round, and read the logs of these workers (their roles by their ids)."""
+        events: list[FindingEvent] = []
+        for sample in sampled.samples:
+            self.history.add(sample.look)
+            role = sample.look.owner.role
+            if role in self._newest or len(self._newest) < ROLES:
+                self._newest[role] = sample
+            with self._lock:
+                events += self._detection.observe(sample.look, sample.bounds)
+        for role, _ in sampled.ended:
+            self._newest.pop(role, None)
+        said = list(self._logs.read(workers))
+        with self._lock:
+            for one in said:
+                self._detection.note_signature(one.role, one.diagnosis.signature, one.diagnosis.what)
+        return events, said
+
+    def write(self, finished: Mapping[str, Mapping[str, int]], *, at_once: bool = False) -> None:
+        """Write what is due; `at_once` all. Blocking."""
+        now = time.monotonic()
+        if at_once or now - self._flushed >= FLUSH_S:
+            self._flushed = now
+            self.history.flush(now)
+        if at_once or now - self._stored >= SAVE_S:
+            self._stored = now
+            with self._lock:
+                learned = self._detection.saved()
+            if (why := store(self._file, Saved(learned, finished))) is not None:
+                log.error("what was learned is not stored", why=why)
+
+    def suspects(self) -> list[Finding]:
+        """Those that want a probe."""
+        with self._lock:
+            wanted = {one.finding for one in self._detection.probes_wanted()}
+            return [one for one in self._detection.findings() if one.id in wanted] if wanted else []
+
+    def probed(self, finding: str, outcome: ProbeOutcome) -> tuple[FindingEvent, ...]:
+        """As `Detection.probed`."""
+        with self._lock:
+            return self._detection.probed(finding, outcome)
+
+    def acted(self, finding: str, what: str, result: str) -> None:
+        """Something was done about it."""
+        with self._lock:
+            self._detection.acted(finding, ActionTaken(time.time(), what, result))
+
+    def residue(self, role: str, names: tuple[str, ...]) -> None:
+        """A receipt of something in this owner shows what stayed."""
+        with self._lock:
+            self._detection.note_receipt(role, names)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All that are kept, also those that are over."""
+        with self._lock:
+            return self._detection.findings()
+
+    def statistics(self) -> Statistics:
+        """Of the judgement."""
+        with self._lock:
+            return self._detection.statistics()
+
+    def _facts(self, role: str) -> Facts | None:
+        sample = self._newest.get(role)
+        return None if sample is None else facts_of(sample)
+
+
+def facts_of(sample: Sample) -> Facts:
+    """What is true of a process, for who weighs what its log says."""
+    values = sample.look.values
+    bounds = {bound.measured.resource: bound for bound in sample.bounds}
+    vram, files, memory = (bounds.get(one) for one in (Resource.VRAM, Resource.DESCRIPTORS, Resource.CGROUP))
+    descriptors = values.get(Measured(Resource.DESCRIPTORS))
+    return Facts(
+        at=sample.look.at,
+        pid=sample.look.owner.pid,
+        descriptors=None if descriptors is None else int(descriptors),
+        descriptor_limit=None if files is None else int(files.limit),
+        vram_free=None if vram is None else int(vram.limit - vram.used),
+        vram_total=None if vram is None else int(vram.limit),
+        memory_free=None if memory is None else int(memory.limit - memory.used),
+        memory_total=None if memory is None else int(memory.limit),
+    )
+
+
+def _restored(policy: DetectionPolicy, saved: Saved) -> Detection:
+    """What was learned before; nothing where that cannot be understood."""
+    judge = Detection(policy)
+    try:
+        judge.restore(saved.detection)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.warning("what was learned before is forgotten", why=f"{type(error).__name__}: {error}")
+        return Detection(policy)
+    return judge
