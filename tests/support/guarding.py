@@ -18,7 +18,7 @@ from steadycast.watching.guard.keeper import Keeper
 from steadycast.watching.guard.load import load_policy
 from steadycast.watching.guard.lock import Locks
 
-DEADLINE_S = 40.0
+DEADLINE_S = 30.0
 PYTHON = sys.executable
 PROGRAM = Path(PYTHON).resolve().name
 SERVER = Path(__file__).with_name("guarded_child.py")

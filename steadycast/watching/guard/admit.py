@@ -56,9 +56,9 @@ def _free(policy: GatePolicy, room: Room, unknown: dict[str, str]) -> str | None
             if policy.unknown == "refuse":
                 return f"it cannot be told what is free of {what}: {unknown.get(name, 'not known')}"
         elif free < wanted:
-            return f"{_amount(name, free)} {what} free, {_amount(name, wanted)} needed"
+            return f"{_amount(name, free)} of {what} free, {_amount(name, wanted)} needed"
     return None
 
 
 def _amount(name: str, value: int) -> str:
-    return str(value) if name == "descriptors_free" else f"{value / MIB:.0f} MiB of"
+    return str(value) if name == "descriptors_free" else f"{value / MIB:.0f} MiB"

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steadycast.errors import ConfigError
-from steadycast.tracking.signatures.facts import Facts
-from steadycast.tracking.signatures.matcher import Match
 from steadycast.watching.guard.command import OUTPUT, CommandTarget
 from steadycast.watching.guard.given import GivenTarget
 from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.keeper import Keeper
 from steadycast.watching.guard.lock import Locks, lock_folder
+from steadycast.watching.guard.log_facts import log_facts
 from steadycast.watching.guard.logs import CommandSource, FileSource, Log, Source
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.signs import KnownSignatures, LogSigns
@@ -85,7 +84,7 @@ async def keep(policy: Policy, *, dry: bool) -> int:
 def build(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> Keeper:
     """Guard of one server, not running yet; without locks it does nothing but say what it would do."""
     journal = Journal(policy.name)
-    known = None if policy.known is None else KnownSignatures(policy.known, _no_facts)
+    known = None if policy.known is None else KnownSignatures(policy.known, lambda _: log_facts(target.life))
     watchers = Watchers(policy, journal, make_log(policy, folder), LogSigns(policy.signatures, known))
     return Keeper(policy, folder, target, watchers, journal, locks)
 
@@ -113,7 +112,3 @@ def _on_signals(keeper: Keeper) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, keeper.stop)
     loop.add_signal_handler(signal.SIGUSR1, keeper.reset, "SIGUSR1")
-
-
-def _no_facts(_: Match) -> Facts | None:
-    return None

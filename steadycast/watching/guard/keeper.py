@@ -135,6 +135,7 @@ class Keeper:
             self.journal.say(Kind.GUARD, f"still latched: {self.memory.latch.why}", grave=True)
 
     async def _step(self) -> Do:
+        self.watchers.check()
         self.server = await self._target.look()
         self._note_life()
         now = Moment(clock(), time.time(), datetime.now().astimezone())
@@ -168,7 +169,7 @@ class Keeper:
         if self._locks is not None and life.identity is not None:
             self._locks.take_process(life.identity)
         self.memory = replace(self.memory, began=True)
-        self.watchers.begin(life)
+        self.watchers.begin(life, adopted=self.server.adopted)
         if self.server.adopted:
             other = before is not None and before.pid != life.pid
             text = "somebody started another" if other else "looks after a server that runs already"
@@ -210,6 +211,7 @@ class Keeper:
         self.watchers.end()
         self._life = None
         outcome = await self._target.stop()
+        await self.watchers.drain()
         if outcome.stuck:
             self.journal.say(Kind.TROUBLE, f"it cannot be ended: {outcome.text}", grave=True)
         elif outcome.rungs:
@@ -220,10 +222,22 @@ class Keeper:
         assert decision.reason is not None
         life = Life(f"{self.policy.name}-{secrets.token_hex(6)}", at=time.time())
         self._write(life)
-        outcome = await self._target.start(life)
+        outcome = await self._started(life)
         self.counts[("start" if outcome.ok else "start failed", decision.reason.cause.value)] += 1
         kind = Kind.SERVER if outcome.ok else Kind.TROUBLE
         self.journal.say(kind, outcome.text, because=decision.why)
+
+    async def _started(self, life: Life) -> Outcome:
+        """A start may take long; guard that is told to end does not wait for it."""
+        starting = asyncio.create_task(self._target.start(life))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            return starting.result()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return Outcome(False, "guard was told to end while it waited for the start")
 
     async def _keep_evidence(self, decision: Decision, facts: Facts) -> str | None:
         assert decision.reason is not None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from steadycast.config.tokens import read_hash
 from steadycast.errors import ConfigError
+from steadycast.tracking.signatures.schema import load_table
 from steadycast.watching.guard.policy import Policy
 
 FILE_BYTES = 1_048_576
@@ -53,7 +54,18 @@ def load_policy(path: Path) -> Policy:
         raise ConfigError("policy.invalid", f"{path}: {_line(error)}", hint="docs/guard.md lists the keys.") from None
     except ValueError as error:
         raise ConfigError("policy.invalid", f"{path}: api.token_hash: {error}.") from None
+    if policy.known is not None:
+        _check_known(path, policy.known.ignore)
     return policy
+
+
+def _check_known(path: Path, ignored: tuple[str, ...]) -> None:
+    known = load_table().signatures
+    for one in ignored:
+        if one not in known:
+            near = difflib.get_close_matches(one, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`steadycast diagnose` names those it finds."
+            raise ConfigError("policy.invalid", f"{path}: known.ignore: there is no signature {one!r}; {hint}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from steadycast.tracking.signatures.masking import masked
 
 STEP = 1_048_576  # bytes of one step
 LINE = 4096  # bytes of a line that are kept; the rest of it is passed over
+DRAINED = 64  # steps
 RESTART_S = 5.0  # before a command that ended is started again
 _GONE_S = 2.0
 
@@ -52,6 +53,10 @@ class Source(Protocol):
 
     def read(self) -> bytes:
         """What is new since the last read, `STEP` at most; never waits long. Raises OSError."""
+        ...
+
+    def begin(self, since: float) -> None:
+        """Another life of the server, whose lines come from `since` (Unix seconds) on."""
         ...
 
     def close(self) -> None: ...
@@ -95,18 +100,25 @@ class FileSource:
         os.truncate(self._path, 0)
         self._at = 0
 
+    def begin(self, since: float) -> None:
+        """It goes on in the same file, or in another of that name."""
+
     def close(self) -> None:
         """Nothing is held between reads."""
 
 
 class CommandSource:
-    """What a command prints that follows a log (`journalctl --follow`, `docker logs --follow`)."""
+    """What a command prints that follows a log (`journalctl --follow`, `docker logs --follow`).
+
+    `{since}` in its words becomes the moment (Unix seconds) from which on lines are wanted.
+    """
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
         self._command = command
         self._environment = {**os.environ, **environment}
         self._child: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
+        self._since = time.time()
 
     def read(self) -> bytes:
         """What it printed. One that ended is started again after a while."""
@@ -118,12 +130,13 @@ class CommandSource:
         data = self._child.stdout.read(STEP) or b""  # the pipe never waits
         if not data and self._child.poll() is not None:
             self.close()
+            self._since = time.time()  # what was there by now was read
         return data
 
     def _started(self) -> subprocess.Popen[bytes]:
         self._not_before = time.monotonic() + RESTART_S
         child = subprocess.Popen(
-            self._command,
+            [word.replace("{since}", f"{self._since:.3f}") for word in self._command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -133,6 +146,11 @@ class CommandSource:
         assert child.stdout is not None
         os.set_blocking(child.stdout.fileno(), False)
         return child
+
+    def begin(self, since: float) -> None:
+        """What followed the log of the life before is ended."""
+        self.close()
+        self._not_before, self._since = 0.0, since
 
     def close(self) -> None:
         """End the command."""
@@ -154,19 +172,39 @@ class Log:
         self._source = source
         self._lines = Lines()
         self._kept: deque[str] = deque(maxlen=max(1, kept))
+        self._turn = asyncio.Lock()
+        self._begins: float | None = None
         self.trouble: str | None = None
 
     async def read(self) -> tuple[bytes, list[str]]:
         """What is new, as it was written. What hinders is in `trouble`."""
-        try:
-            data = await asyncio.to_thread(self._source.read)
-        except OSError as error:
-            self.trouble = error.strerror or str(error)
-            return b"", []
-        self.trouble = None
-        lines = self._lines.feed(data)
-        self._kept.extend(masked(line) for line in lines[-(self._kept.maxlen or 1) :])
-        return data, lines
+        async with self._turn:
+            try:
+                data = await asyncio.to_thread(self._step)
+            except OSError as error:
+                self.trouble = error.strerror or str(error)
+                return b"", []
+            self.trouble = None
+            lines = self._lines.feed(data)
+            self._kept.extend(masked(line) for line in lines[-(self._kept.maxlen or 1) :])
+            return data, lines
+
+    def _step(self) -> bytes:
+        """On a thread, one at a time."""
+        if self._begins is not None:
+            since, self._begins = self._begins, None
+            self._source.begin(since)
+        return self._source.read()
+
+    async def drain(self) -> None:
+        """The server ended: the rest of what it wrote is kept, and is nothing of the life that follows."""
+        for _ in range(DRAINED):
+            if not (await self.read())[0]:
+                break
+
+    def begin(self, since: float) -> None:
+        """Another life of the server."""
+        self._begins = since
 
     def newest(self) -> tuple[str, ...]:
         """The last lines, the oldest first."""

@@ -134,7 +134,7 @@ class KnownPolicy(Table):
     deny: Act = "tell"
     gpu: Act = "tell"
     limit: Act = "tell"
-    at_least: Annotated[float, Field(ge=0, le=1)] = 0.5  # how sure a diagnosis must be to act on
+    at_least: Annotated[float, Field(ge=0, le=1)] = 0.7  # how sure a diagnosis must be to act on
     ignore: tuple[Name, ...] = Field((), max_length=200)
 
 

@@ -49,7 +49,7 @@ def _health(one: Health, server: Server, policy: Policy, now: Moment) -> tuple[R
         return None, f"{name}: well"
     if one.failures < one.allowed:
         return None, f"{name}: failed {one.failures} of {one.allowed} times: {one.text}"
-    if one.act is Act.TELL:
+    if one.act is not Act.RESTART:
         return None, f"{name}: failed, and the policy wants that told only: {one.text}"
     ready = one.was_good or server.adopted
     if not ready:

@@ -71,7 +71,7 @@ class KnownSignatures:
         act = Act(acts.get(one.remedy, "tell"))
         if one.sure < self._policy.at_least or one.only_follow_ups:
             act = Act.TELL
-        return Sign(Cause.SIGNATURE, act, one.signature, f"{one.what}: {one.why} ({one.words}); {one.do}")
+        return Sign(Cause.SIGNATURE, act, one.signature, f"{one.what} ({one.words}): {one.why}")
 
     def forget(self) -> None:
         """Another life."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from steadycast.model import FindingChange
@@ -59,16 +60,29 @@ class Watchers:
 
         self._tasks.append(asyncio.create_task(again()))
 
-    def begin(self, life: Life) -> None:
+    def begin(self, life: Life, *, adopted: bool) -> None:
         """Another life of the server."""
         self._life = life
         self._nobody_since = None
         self.watching = Count(None, "not asked yet")
         self.signs.begin()
+        if self.log is not None:
+            self.log.begin(time.time() if adopted or life.at is None else life.at)
         for one in self.health:
             one.begin()
         if self.leaks is not None and life.identity is not None:
             self.leaks.begin(life.identity)
+
+    def check(self) -> None:
+        """What asks must not end; where it did, guard ends with it, and the next one adopts the server."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+    async def drain(self) -> None:
+        """The rest of its log."""
+        if self.log is not None:
+            await self.log.drain()
 
     def end(self) -> None:
         """It does not run."""

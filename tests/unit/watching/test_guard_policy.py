@@ -46,6 +46,7 @@ WRONG = [
     (TARGET + '[quiet.watching]\nurl = "http://a"\n', "pattern is needed with command and url"),
     (TARGET + "[budget]\nwindow_s = nan\n", "budget.window_s"),
     (TARGET + "[api]\ntoken_hash = 'x'\nport = 1000\n", "api.token_hash: not what `steadycast token hash` printed"),
+    (TARGET + "[known]\nignore = ['gl.out-of-memry']\n", "no signature 'gl.out-of-memry'; did you mean 'gl.out-of-m"),
     ("target = [", "it is not TOML"),
 ]
 
