@@ -9,6 +9,7 @@ from typing import Any
 from steadycast.model.findings import ActionTaken, Finding, FindingEvent, ProbeOutcome
 from steadycast.model.series import Bound, Look, Measured, Unit
 from steadycast.tracking.leaks.book import Book, Now, Scene
+from steadycast.tracking.leaks.cases import telling
 from steadycast.tracking.leaks.exhaustion import Limit, LimitPolicy
 from steadycast.tracking.leaks.lives import Life, Trends
 from steadycast.tracking.leaks.pace import activity
@@ -142,7 +143,8 @@ class Detection:
     def _observe(self, life: Life, look: Look, bounds: tuple[Bound, ...], now: Now) -> Iterator[FindingEvent]:
         before, role = len(life), look.owner.role
         scene = Scene(look.owner, life.followed, bounds, now)
-        for measured, verdict in life.look(look, self._policy.series - self._series):
+        said = list(life.look(look, self._policy.series - self._series))
+        for measured, verdict in sorted(said, key=lambda one: telling(one[0])) if len(said) > 1 else said:
             yield from self._book.say(scene, measured, verdict)
         self._series += len(life) - before
         if self._book.of(role):

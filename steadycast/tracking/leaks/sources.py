@@ -36,8 +36,13 @@ def sources(facts: Facts) -> tuple[Suspicion, ...]:
     for name, says in facts.signatures[:MOST]:
         raw.append((_LOG, says, (f"its log said so: {name}",)))
     covered: set[Measured] = set()
+    named = {one.resource for one in facts.growing if one.detail}
     for weight, meaning in found:
-        mine = [one for one in facts.growing if any(fits(wanted, one) for wanted in meaning.grow)]
+        mine = [
+            one
+            for one in facts.growing
+            if any(fits(wanted, one) for wanted in meaning.grow) and (one.detail or one.resource not in named)
+        ]
         if any(what == meaning.says for _, what, _ in raw):
             continue
         # A row that explains only what a better one explained already says less than it seems to.

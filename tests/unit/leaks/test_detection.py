@@ -35,7 +35,10 @@ def test_a_lost_descriptor_a_session_is_named_with_when_it_ends() -> None:
     assert "the limit of 1,024 (RLIMIT_NOFILE) is met in about 7 days" in found.headline
     assert found.exhaustion is not None
     assert found.exhaustion.at == pytest.approx(found.updated + found.exhaustion.seconds)
-    assert found.sources[0].what == "each session leaves 1.0 descriptors (socket): connections are not closed"
+    assert found.sources[0].what == (
+        "each session leaves 1.0 descriptors (socket): sockets are not closed: connections, "
+        "or the buses of kept pipelines (two for each)"
+    )
 
 
 def test_what_grows_together_is_one_finding_and_names_its_source() -> None:
