@@ -45,18 +45,15 @@ def main() -> None:
     for owner in owners:
         detection.observe(Look(owner, 1.8e9, 0.0, pool[0], finished={"session": 1}, quiet=True))
     series = detection.statistics().series
-    print(
-        f"{len(owners)} owners, {series} series, {(tracemalloc.get_traced_memory()[0] - before) / series:,.0f} B each"
-    )
+    each = (tracemalloc.get_traced_memory()[0] - before) / series
+    print(f"{len(owners)} owners, {series} series, {each:,.0f} B each")
     tracemalloc.stop()
     began, count, descriptors = time.process_time(), 0, Measured(Resource.DESCRIPTORS)
     for second in range(1, options.looks + 1):
         for number, owner in enumerate(owners):
             held = pool[(second + number) % 64]
             ended = {"session": 1 + (second + number) // options.cycle}
-            bounds = (
-                Bound("RLIMIT_NOFILE", Measured(Resource.DESCRIPTORS), 1024, held[Measured(Resource.DESCRIPTORS)]),
-            )
+            bounds = (Bound("RLIMIT_NOFILE", descriptors, 1024, held[descriptors]),)
             detection.observe(Look(owner, 1.8e9 + second, float(second), held, finished=ended, quiet=True), bounds)
             count += len(held)
     took = time.process_time() - began
