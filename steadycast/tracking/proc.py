@@ -17,8 +17,8 @@ _KINDS = {"/dev/dri/": "dri", "/dev/nvidia": "nvidia", "/dmabuf:": "dmabuf", "/m
 
 @dataclass(frozen=True, slots=True)
 class ProcessStat:
-    """Fields of /proc/<pid>/stat (proc(5)). `start_time` is in clock ticks since boot; `state` is one letter; `exiting`:
-    it ends, or has ended."""
+    """Fields of /proc/<pid>/stat (proc(5)). `start_time` is in clock ticks since boot; `state` is one letter;
+    `exiting`: it ends, or has ended."""
 
     pid: int
     name: str
