@@ -19,6 +19,7 @@ THREADS = 2
 WAITING = 64  # that measure or wait for a thread; where they are more, threads hang
 MEASURE_S = 0.5  # mostly some milliseconds
 DRIVER_S = 3.0  # drivers show what a process had for a moment after it ended
+DRIVER_LATE_S = 12.0  # for a look to come through at all, on a busy machine
 DRIVER_POLL_S = 0.1
 
 
@@ -51,13 +52,20 @@ class Gauge:
             return None
 
     async def until_released(self, pid: int) -> tuple[int | None, int | None]:
-        """VRAM and encoder sessions that the drivers still show of a process that is gone, after at most `DRIVER_S`."""
-        until = time.monotonic() + DRIVER_S
+        """VRAM and encoder sessions that the drivers still show of a process that is gone, after at most `DRIVER_S`.
+
+        Only a look that was begun since then tells that: an older one is of the time when the process lived, and the
+        first may be one that others had begun. Where there is none within `DRIVER_LATE_S`, it is not known (None).
+        """
+        began, looks = time.monotonic(), 0
         while True:
-            await self._look_anew(until - time.monotonic())
-            vram, sessions = (None, None) if self._usage is None else self._usage(pid)
-            if (not vram and not sessions) or time.monotonic() >= until:
+            until = began + (DRIVER_S if looks >= 2 else DRIVER_LATE_S)
+            looks += await self._look_anew(until - time.monotonic())
+            vram, sessions = self._usage(pid) if looks and self._usage is not None else (None, None)
+            if looks and not vram and not sessions:
                 return vram, sessions
+            if time.monotonic() >= began + (DRIVER_S if looks >= 2 else DRIVER_LATE_S):
+                return (vram, sessions) if looks >= 2 else (None, None)
             await asyncio.sleep(DRIVER_POLL_S)
 
     def close(self) -> None:
@@ -65,14 +73,16 @@ class Gauge:
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _look_anew(self, seconds: float) -> None:
+    async def _look_anew(self, seconds: float) -> bool:
+        """Whether it came through in time; also where there is nothing to look at."""
         if self._look is None:
-            return
+            return True
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._look()
         except TimeoutError:
-            return  # the last look is what there is
+            return False
+        return True
 
     def _done(self, running: asyncio.Future[Measures]) -> None:
         self._busy -= 1
