@@ -12,13 +12,15 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.full_disk import fill
 from tests.support.host import ROOT, wait_for
 
 DISK = "64m"
+T = TypeVar("T")
 TEST = {"name": "one", "key": "one", "source": {"kind": "test", "width": 320, "height": 240}}
 
 
@@ -37,7 +39,21 @@ class Host:
         words += ["--config", str(config)]
         with log.open("wb") as file:
             self.process = subprocess.Popen([*words, "--rtsp-port", "0"], cwd=ROOT, stdout=file, stderr=file)
-        wait_for("the lobbies", lambda: self.process.poll() is not None or self.ask("GET", "/lobbies")[0] == 200, 60)
+        self.till("the lobbies", lambda: self.ask("GET", "/lobbies")[0] == 200)
+
+    def till(self, what: str, look: Callable[[], T | None]) -> T:
+        """What `look` returns once it is true; fails, and ends the host, where that takes too long or the host ends."""
+
+        def alive() -> T | None:
+            assert self.process.poll() is None, f"the host ended with {self.process.returncode}"
+            return look()
+
+        try:
+            return wait_for(what, alive, 60)
+        except AssertionError:
+            sys.stderr.write(self.log.read_text()[-4000:])
+            self.end(signal.SIGTERM)
+            raise
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer; status 0 where nobody answers."""
@@ -58,7 +74,7 @@ class Host:
             view: dict[str, Any] = self.ask("GET", "/lobbies/one")[1] or {}
             return view if view.get("state") == "STREAMING" else None
 
-        return wait_for("STREAMING", look, 60)
+        return self.till("STREAMING", look)
 
     def end(self, number: signal.Signals) -> int:
         """Its exit code."""
@@ -83,7 +99,6 @@ def start_full(folder: Path) -> dict[str, object]:
     finally:
         (disk / "ballast").unlink()
         code = second.end(signal.SIGTERM)
-        sys.stderr.write(second.log.read_text()[-4000:])  # for who looks at a test that failed
     return {
         "same": [before[name] == after[name] for name in ("id", "created", "since", "workers")],
         "adopted": adoption["adopted"],
