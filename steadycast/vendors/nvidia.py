@@ -139,6 +139,7 @@ class NvidiaVendor:
             rows = None if mig else _known(nvml.sessions, index)  # with MIG the driver answers neither of the two
             percent = None if mig else _known(nvml.utilisation, index)
             processes = _known(nvml.processes, index)
+            busy = None if mig else _known(nvml.busy, index)
         except NvmlError as error:
             if error.code not in _LOST:
                 raise
@@ -157,6 +158,7 @@ class NvidiaVendor:
                 encoder_utilisation=None if percent is None else min(percent[0], 100) / 100,
                 gpu_utilisation=None if percent is None else min(percent[1], 100) / 100,
                 memory_by_pid=None if processes is None else memory_by_pid(processes, pids),
+                busy_by_pid=None if busy is None else busy_by_pid(busy, pids),
                 faults=faults,
             ),
             None,
@@ -196,6 +198,12 @@ def memory_by_pid(rows: Iterable[tuple[int, int | None]], pids: HostPids) -> dic
             continue
         largest[local] = max(size, largest.get(local, 0))
     return largest if largest or is_told else None
+
+
+def busy_by_pid(rows: Iterable[tuple[int, int, int]], pids: HostPids) -> dict[int, tuple[float, float]]:
+    """Work of the processes that are seen here, 0 to 1: of the GPU, of its encoder."""
+    known = ((pids.local(pid), gpu, encoder) for pid, gpu, encoder in rows)
+    return {pid: (min(gpu, 100) / 100, min(encoder, 100) / 100) for pid, gpu, encoder in known if pid is not None}
 
 
 def _device(gpu: _Gpu, lost: str | None, driver: str, numbers: dict[str, int], first: str | None) -> Device:

@@ -1,6 +1,7 @@
 """The one door to NVML: the few calls that the vendor needs, with plain values. Only this file knows pynvml.
 
-Costs on one H200: process lists 12 to 60 us, memory 18 us, encoder sessions 15 us, utilisation 1 to 2.4 ms.
+Costs on one H200: process lists 12 to 60 us, memory 18 us, encoder sessions 15 us, utilisation 1 to 2.4 ms,
+work by process 1.6 ms.
 """
 
 from __future__ import annotations
@@ -99,6 +100,9 @@ class Nvml(Protocol):
     def processes(self, index: int) -> tuple[tuple[int, int | None], ...]:
         """Host pid and bytes of VRAM; a process may be there several times with the same figure."""
 
+    def busy(self, index: int) -> tuple[tuple[int, int, int], ...]:
+        """Host pid, percent of the GPU and of its encoder, the most of the samples since the last call."""
+
     def xids(self) -> tuple[tuple[int | None, int], ...]:
         """Xids since the last call, with the GPU's index (None: not known). Does not wait."""
 
@@ -113,6 +117,7 @@ class Pynvml:
         self._lib = pynvml
         self._handles: dict[int, Any] = {}
         self._events: Any = None
+        self._busy_since: dict[int, int] = {}  # microseconds, as the driver stamps its samples
 
     def driver(self) -> str:
         return str(self._call(self._lib.nvmlSystemGetDriverVersion))
@@ -172,6 +177,21 @@ class Pynvml:
         if not lists:
             raise NvmlError(NOT_SUPPORTED, "no list of processes")
         return tuple((int(row.pid), row.usedGpuMemory) for rows in lists for row in rows)
+
+    def busy(self, index: int) -> tuple[tuple[int, int, int], ...]:
+        since = self._busy_since.get(index, 0)
+        try:
+            rows = self._call(self._lib.nvmlDeviceGetProcessUtilization, self._handle(index), since)
+        except NvmlError as error:
+            if error.code == NOT_FOUND:  # no sample since then
+                return ()
+            raise
+        found: dict[int, list[tuple[int, int]]] = {}
+        for row in rows:
+            if row.timeStamp > since and row.pid:  # unused rows are zeros
+                self._busy_since[index] = max(self._busy_since.get(index, 0), int(row.timeStamp))
+                found.setdefault(int(row.pid), []).append((int(row.smUtil), int(row.encUtil)))
+        return tuple((pid, max(gpu for gpu, _ in of), max(enc for _, enc in of)) for pid, of in found.items())
 
     def xids(self) -> tuple[tuple[int | None, int], ...]:
         if self._events is None:

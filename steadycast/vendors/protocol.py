@@ -103,6 +103,7 @@ class DeviceUse:
     encoder_utilisation: float | None = None
     gpu_utilisation: float | None = None
     memory_by_pid: Mapping[int, int] | None = None
+    busy_by_pid: Mapping[int, tuple[float, float]] | None = None  # of the GPU, of its encoder
     shared_total: int | None = None  # system memory that the device reaches
     shared_used: int | None = None
     faults: tuple[DeviceFault, ...] = ()

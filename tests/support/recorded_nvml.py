@@ -25,6 +25,7 @@ class RecordedGpu:
     sessions: tuple[Session, ...] = ()
     utilisation: tuple[int, int] = (0, 0)
     processes: tuple[tuple[int, int | None], ...] = ()
+    busy: tuple[tuple[int, int, int], ...] = ()
     fails: dict[str, NvmlError] = field(default_factory=dict)
 
 
@@ -36,6 +37,7 @@ def geforce(number: int = 0) -> RecordedGpu:
         sessions=(Session(4242, Codec.H264, 1920, 1080, 60), Session(99_999_999, Codec.H265, 1280, 720, 0)),
         utilisation=(37, 101),
         processes=((4242, 300 * MIB), (4242, 310 * MIB), (99_999_999, 120 * MIB), (4243, None)),
+        busy=((4242, 30, 101), (99_999_999, 5, 5)),
     )
 
 
@@ -110,6 +112,9 @@ class RecordedNvml:
 
     def processes(self, index: int) -> tuple[tuple[int, int | None], ...]:
         return self._told(index, "processes", lambda gpu: gpu.processes)
+
+    def busy(self, index: int) -> tuple[tuple[int, int, int], ...]:
+        return self._told(index, "busy", lambda gpu: gpu.busy)
 
     def xids(self) -> tuple[tuple[int | None, int], ...]:
         told, self.events = tuple(self.events), []

@@ -134,6 +134,10 @@ def of_process(use: DeviceUse, pid: int, known: Reading, reading: Reading) -> tu
         count = sum(one.pid == pid for one in use.sessions)
         if count or Measured(Resource.ENCODER_SESSIONS, use.device) in known.values:
             reading.put(Resource.ENCODER_SESSIONS, count, use.device)
+    if use.busy_by_pid is not None and (pid in use.busy_by_pid or before is not None):
+        gpu, encoder = use.busy_by_pid.get(pid, (0.0, 0.0))  # who does nothing is not in the list
+        reading.put(Resource.GPU_BUSY, gpu, use.device)
+        reading.put(Resource.ENCODER_BUSY, encoder, use.device)
     measured = Measured(Resource.VRAM, use.device)
     holds = measured in reading.values or measured in known.values
     if not holds or not use.vram_total or use.vram_used is None:

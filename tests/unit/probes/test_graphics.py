@@ -162,3 +162,17 @@ def test_a_driver_that_hangs_is_said_and_not_asked_again() -> None:
     well = devices.look(101.0 + DEADLINE_S, 20.0)
     assert well.uses == (DeviceUse("nvidia:a"),)
     assert well.why == ("DRM: NVML: GPU is lost",)
+
+
+def test_work_of_a_process_on_a_device() -> None:
+    use, reading, known = (
+        DeviceUse("nvidia:a", busy_by_pid={10: (0.3, 0.1)}, memory_by_pid={10: 1}),
+        Reading(),
+        Reading(),
+    )
+    of_process(use, 10, known, reading)
+    assert reading.values[Measured(Resource.ENCODER_BUSY, "nvidia:a")] == 0.1
+    known.add(reading)
+    idle = Reading()
+    of_process(DeviceUse("nvidia:a", busy_by_pid={}, memory_by_pid={10: 1}), 10, known, idle)
+    assert idle.values[Measured(Resource.GPU_BUSY, "nvidia:a")] == 0, "who does nothing is not in the driver's list"

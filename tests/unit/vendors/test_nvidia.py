@@ -46,6 +46,7 @@ def test_a_geforce_and_who_encodes_on_it(root: Path) -> None:
     mine, foreign = use.sessions
     assert (mine.pid, mine.name, mine.codec, mine.width, mine.fps) == (4242, "obs", Codec.H264, 1920, 60)
     assert (foreign.pid, foreign.name, foreign.fps) == (None, None, None)  # not seen from here
+    assert use.busy_by_pid == {4242: (0.3, 1.0)}  # drivers tell more than all of an encoder
     assert use.memory_by_pid == {4242: 310 * MIB}  # in two lists: the larger figure, not the sum
     assert (use.encoder_utilisation, use.gpu_utilisation) == (0.37, 1.0)
     assert (use.vram_total, use.vram_used) == (12_288 * MIB, 1500 * MIB)
