@@ -175,7 +175,6 @@ class Watcher:
     the times without one, in seconds, the longest of them `longest`."""
 
     ask_s = ASK_S
-    come_s: float | None = None  # until it gives up one attempt
     again_s = 0.25  # between attempts
 
     def __init__(self, name: str, lobby: str, players: tuple[httpx.AsyncClient, str] | None, *, whep: bool) -> None:
@@ -206,6 +205,10 @@ class Watcher:
         http, rtsp = self._players
         return WhepPlayer(http, self.lobby) if self._whep else RtspPlayer(rtsp, self.lobby)
 
+    def patience_s(self) -> float | None:
+        """Until it gives up one attempt to come; None: never."""
+        return None
+
     def gone(self, why: str) -> None:
         """The host ended or lost it, or it could not come."""
         self.refusals[f"gone {why}"[:60]] += 1
@@ -223,7 +226,7 @@ class Watcher:
             player = self.player()
             try:
                 self.doing = "coming"
-                async with asyncio.timeout(self.come_s):
+                async with asyncio.timeout(self.patience_s()):
                     await player.start()
                 self.has_session = True
                 await self._look(player)

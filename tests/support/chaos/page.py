@@ -38,7 +38,7 @@ class PageViewer(Viewer):
 
     def __init__(self, page: Page, lobby: str) -> None:
         self._page = page
-        super().__init__("page", lobby, None, lambda _: None)
+        super().__init__("page", lobby, None)
 
     async def _watch(self) -> None:
         before = 0

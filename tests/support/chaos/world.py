@@ -135,7 +135,7 @@ class World:
 
     def view(self, kind: str, key: str) -> Viewer:
         """One more viewer of this lobby, for ever."""
-        viewer = Viewer(kind, key, (self.plane.http, self.plane.rtsp), self._lost)
+        viewer = Viewer(kind, key, (self.plane.http, self.plane.rtsp), self._lost, lambda: self.lag.slowness)
         self.viewers.append(viewer)
         return viewer
 
