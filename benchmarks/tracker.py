@@ -115,16 +115,19 @@ def light_psutil(pid: int) -> Callable[[], object]:
 
 
 def rounds(processes: int, seconds: float) -> None:
-    """The whole sampler against psutil."""
+    """The whole sampler against psutil: as one tree whose children of one name are summed, and as a target each."""
     rows = []
-    for mode in ("still", "changing"):
+    for mode, apart in (("still", False), ("changing", False), ("changing", True)):
         with program(processes, mode) as pid:
-            sampler = Sampler([Target("server", pid=pid)])
+            children = psutil.Process(pid).children()
+            each = [Target(f"worker:{child.pid}", pid=child.pid) for child in children]
+            sampler = Sampler(each if apart else [Target("server", pid=pid)])
             ours = percent(sampler.sample, seconds)
             watched, looks = sampler.statistics().processes, sampler.statistics().looks
             sampler.stop()
             theirs, light = percent(by_psutil(pid), seconds), percent(light_psutil(pid), seconds)
-        rows.append((mode, watched, looks, ours, ours * 100 / watched, light / ours, theirs / ours))
+        name = f"{mode}, {'each a target' if apart else 'one tree'}"
+        rows.append((name, watched, looks, ours, ours * 100 / watched, light / ours, theirs / ours))
     columns = ["processes that are", "watched", "looks", "% of a core", "a 100 processes"]
     columns += ["psutil with RSS / ours", "psutil with PSS / ours"]
     show_table("Once a second", columns, rows)

@@ -79,6 +79,7 @@ class Sampler:
         self._thread: threading.Thread | None = None
         self._rounds = self._looks = 0
         self._took = 0.0
+        self._fails: str | None = None
 
     def watch(self, target: Target) -> None:
         """Also this one; another target of the same role is replaced."""
@@ -104,7 +105,8 @@ class Sampler:
         return Sampled(samples, seen.missing, tuple(seen.ended), tuple(seen.notes), self._took)
 
     def start(self, take: Callable[[Sampled], None]) -> None:
-        """`take` is called by the sampler's thread after each round and must not block."""
+        """`take` is called by the sampler's thread after each round and must not block. An error of it, or of a round,
+        is logged once, and the next round is tried."""
         if self._thread is None:
             self._stop.clear()
             self._thread = threading.Thread(target=self._run, args=(take,), name="sampler", daemon=True)
@@ -136,10 +138,11 @@ class Sampler:
         due = time.monotonic()
         while not self._stop.is_set():
             try:
-                sampled = self.sample()
-            except OSError as error:
-                _log.warning("sampling failed", error=str(error))
-            else:
-                take(sampled)
+                take(self.sample())
+                self._fails = None
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next round is tried, and it is told once
+                if self._fails != repr(error):
+                    self._fails = repr(error)
+                    _log.warning("a round of the sampler failed", exc_info=error)
             due = max(due + self._steps.fast_s, time.monotonic())
             self._stop.wait(due - time.monotonic())

@@ -28,6 +28,10 @@ _TELLS: dict[str, tuple[Resource, ...]] = {
     "memory": _MEMORY,
     "graphics": (Resource.VRAM, Resource.SHARED_VRAM, Resource.GPU_BUSY, Resource.ENCODER_BUSY),
 }
+_FILES = {
+    "state": "stat", "descriptors": "fd", "threads": "task", "limits": "limits", "memory": "smaps_rollup",
+    "graphics": "fdinfo",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -94,8 +98,7 @@ class Visit:
                 if name == hangs:
                     self._hangs(name)
                     continue
-                part = Reading()
-                step(part)
+                part = self._read(name, step)
                 if not self.left:
                     self.reading.add(part)
                 if not self.due.counts:
@@ -104,6 +107,19 @@ class Visit:
             self.gone = True
         finally:
             self.over = True
+
+    def _read(self, name: str, step: Callable[[Reading], None]) -> Reading:
+        """What a step tells; where it fails, why."""
+        part = Reading()
+        try:
+            step(part)
+        except ProcessLookupError:
+            raise
+        except OSError as error:
+            part.miss(reason(error, _FILES[name]), *_TELLS[name])
+        except (ValueError, IndexError):
+            part.miss(f"{_FILES[name]} has a shape that nobody knows", *_TELLS[name])
+        return part
 
     def leave(self) -> None:
         """It did not come back in time."""
@@ -141,13 +157,10 @@ class Visit:
 
     def _descriptors(self, part: Reading) -> None:
         if self.peek is not None:
-            with _Reasons(part, "descriptors", *_DESCRIPTORS):
-                self.watched.descriptors.read(self.peek.descriptors, self.watching, self.now, part)
+            self.watched.descriptors.read(self.peek.descriptors, self.watching, self.now, part)
 
     def _threads(self, part: Reading) -> None:
-        if self.peek is None:
-            return
-        with _Reasons(part, "threads", Resource.THREADS):
+        if self.peek is not None:
             self.watched.threads.read(self.peek.threads, self.now, part)
 
     def _limits(self, _: Reading) -> None:
@@ -157,31 +170,16 @@ class Visit:
         if not self.due.memory:
             return
         began = time.thread_time()
-        with _Reasons(part, "smaps_rollup", *_MEMORY):
+        try:
             found = self.watched.process.memory()
-            if found is None:
-                part.miss("smaps_rollup is empty: the process is ending", *_MEMORY)
-            else:
-                part.put(Resource.PSS, found.pss)
-                part.put(Resource.USS, found.uss)
-                part.put(Resource.PRIVATE, found.private_dirty + found.swap)
-        self.watched.pace.took(time.thread_time() - began)
+        finally:
+            self.watched.pace.took(time.thread_time() - began)
+        if found is None:
+            part.miss("smaps_rollup is empty: the process is ending", *_MEMORY)
+            return
+        part.put(Resource.PSS, found.pss)
+        part.put(Resource.USS, found.uss)
+        part.put(Resource.PRIVATE, found.private_dirty + found.swap)
 
     def _graphics(self, part: Reading) -> None:
         self.watched.clients.read(self.watched.descriptors.nodes, self.now, part)
-
-
-class _Reasons:
-    """An OSError becomes the reason why these resources are not known; a process that is gone is raised."""
-
-    def __init__(self, part: Reading, what: str, *resources: Resource) -> None:
-        self._part, self._what, self._resources = part, what, resources
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if not isinstance(error, OSError) or isinstance(error, ProcessLookupError):
-            return False
-        self._part.miss(reason(error, self._what), *self._resources)
-        return True

@@ -10,6 +10,7 @@ import pytest
 
 from steadycast.model import Look, Measured, Resource
 from steadycast.tracking.probes import round as round_module
+from steadycast.tracking.probes.pace import Steps
 from steadycast.tracking.probes.sampler import Sampled, Sampler
 from steadycast.tracking.probes.targets import Target, Told
 from tests.support.proc_tree import ProcTree, RecordedProcess, dmabuf
@@ -176,4 +177,37 @@ def test_what_the_asker_knows_is_told_with_the_look(tree: ProcTree) -> None:
     assert Measured(Resource.IN_USE) not in look(sampler.sample(101.0), "server").values, "nothing new was told"
     told[0] = Told(unknown={Resource.IN_USE: "busy"})
     assert look(sampler.sample(102.0), "server").unknown == {Resource.IN_USE: "busy"}
+    sampler.stop()
+
+
+def test_a_file_that_nobody_can_read_is_a_reason_and_no_end(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10, descriptors={3: "/tmp/a"}))
+    tree.write(RecordedProcess(11, name="fine"))
+    sampler = Sampler([Target("odd", pid=10), Target("fine", pid=11)], root=tree.root)
+    (tree.folder(10) / "smaps_rollup").unlink()
+    sampled = sampler.sample(100.0)
+    assert look(sampled, "odd").unknown[Resource.PRIVATE] == "no smaps_rollup here"
+    assert look(sampled, "odd").values[Measured(Resource.DESCRIPTORS)] == 1
+    (tree.folder(10) / "statm").write_text("much\n")
+    odd = look(sampler.sample(101.0), "odd")
+    assert not odd.values
+    assert odd.unknown[Resource.RSS] == "stat has a shape that nobody knows"
+    tree.write(RecordedProcess(11, name="fine", rss=50_000))
+    assert look(sampler.sample(102.0), "fine").values[Measured(Resource.RSS)] == 50_000 * KIB
+    sampler.stop()
+
+
+def test_an_error_of_whoever_takes_a_round_does_not_end_the_sampler(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10))
+    sampler = Sampler([Target("server", pid=10)], steps=Steps(fast_s=0.01), root=tree.root)
+    rounds, enough = [], threading.Event()
+
+    def take(sampled: Sampled) -> None:
+        rounds.append(sampled)
+        if len(rounds) >= 3:
+            enough.set()
+        raise RuntimeError("a mistake")
+
+    sampler.start(take)
+    assert enough.wait(30.0)
     sampler.stop()
