@@ -101,6 +101,7 @@ class _Incident:
     occurrences: int = 1
     lines: int = 0
     told: tuple[str, str, int] = ("", "", 0)  # what was answered last
+    weighed: tuple[int, int] = (0, 0)  # occurrences and kinds of lines at that time
     facts: Facts | None = None
 
     def take(self, match: Match) -> None:
@@ -149,6 +150,9 @@ class Incidents:
             incident.facts = facts
         elif incident.facts is None and self._look is not None:
             incident.facts = self._look(match)
+        if incident.weighed == (incident.occurrences, len(incident.of_kind)) and facts is None:
+            return None  # one more of the same
+        incident.weighed = incident.occurrences, len(incident.of_kind)
         weighed = _weighed(incident)
         told = (incident.root.id, weighed.ranked[0].what, incident.occurrences)
         if told == incident.told:

@@ -47,6 +47,7 @@ _ABOUT = re.compile(
     r"|(?P<name4>[\w.@:-]{1,80})\.service: ",
     re.ASCII,
 )
+_ABOUT_WORDS = ("Kill", ", name=", "segfault", " trap ", "general protection", ".service: ")
 _PID = re.compile(r"\bpid[=: ]{1,2}'?(\d{1,8})", re.ASCII)
 CRI = re.compile(r"^\d{4}-\d\d-\d\dT\S{8,30} (?:stdout|stderr) ([FP]) ", re.ASCII)
 _KERNEL = re.compile(r"(?:^|\s)kernel: |^(?:<\d{1,3}>)?\[\s{0,8}\d{1,9}\.\d{3,6}\]|NVRM: ", re.ASCII)
@@ -179,7 +180,8 @@ def _moment(text: str, fraction: str | None, zone: str | None) -> float | None:
 
 def _who(text: str) -> tuple[str | None, int | None]:
     head = text[:200]
-    if found := _ABOUT.search(text[:400]):
+    is_about = any(word in text for word in _ABOUT_WORDS)  # most lines are about nobody else, which costs less to see
+    if is_about and (found := _ABOUT.search(text[:400])):
         number = found["pid1"] or found["pid2"] or found["pid3"]
         name = found["name1"] or found["name2"] or found["name3"] or found["name4"]
         return name, int(number) if number else None

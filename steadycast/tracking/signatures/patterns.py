@@ -22,8 +22,8 @@ LITERALS = 24  # of one pattern: any line it matches holds one of them
 _parser: Any = importlib.import_module("re._parser")
 _NAMES = {"MAX_REPEAT", "MIN_REPEAT"}
 _PLAIN = {"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"}
-# Characters that JSON writes another way, and what is not ASCII, would hide a literal in a log of JSON lines.
-_HIDDEN = frozenset('"\\/')
+# Characters that JSON may write another way, and what is not ASCII, would hide a literal in a log of JSON lines.
+_HIDDEN = frozenset('"\\/<>&')
 GRAM = 4  # characters
 # Words that any log is full of: a literal made of them alone would have every second line searched.
 _COMMON = (

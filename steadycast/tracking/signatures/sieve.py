@@ -30,18 +30,19 @@ class Sieve:
 
     def __init__(self, literals: Sequence[str]) -> None:
         self._folded = [np.frombuffer(text.encode("ascii"), np.uint8) | np.uint8(0x20) for text in literals]
-        places: dict[int, list[tuple[int, int]]] = {}  # word -> literals that hold it, and where in them
+        places: dict[int, list[tuple[int, int, int | None]]] = {}  # word -> literals, where in them, the next word
         pairs: list[tuple[int, int]] = []
         alone: set[int] = set()  # words of literals that may be too short for a second
         for number, text in enumerate(literals):
             begin = _rarest(text)
             for at in range(begin, begin + LITERAL - GRAM + 1):
                 word = _word(text[at : at + GRAM])
-                places.setdefault(word, []).append((number, at))
-                if len(text) >= _PAIR:
-                    pairs.append((word, _word(text[at + GRAM : at + 2 * GRAM])))
-                else:
+                following = _word(text[at + GRAM : at + 2 * GRAM]) if len(text) >= _PAIR else None
+                places.setdefault(word, []).append((number, at, following))
+                if following is None:
                     alone.add(word)
+                else:
+                    pairs.append((word, following))
         self._words = np.array(sorted(places), np.uint32)
         self._places = [places[int(word)] for word in self._words]
         self._alone = np.zeros(1 << (32 - _SHIFT), np.bool_)
@@ -60,12 +61,13 @@ class Sieve:
         at = np.flatnonzero(self._table.take(_hashed(words)))
         found, following = words[at], words.take(at + 1, mode="clip")
         passed = self._alone[_hashed(found)] | self._pairs[_hashed_pair(found, following)]
-        at, found = at[passed], found[passed]
+        at, found, following = at[passed], found[passed], following[passed]
         which = np.minimum(np.searchsorted(self._words, found), len(self._words) - 1)
         true = self._words[which] == found
         if not true.any():
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        return self._compared(np.frombuffer(block, np.uint8), at[true].astype(np.int64) * GRAM, which[true])
+        letters = np.frombuffer(block, np.uint8)
+        return self._compared(letters, at[true].astype(np.int64) * GRAM, which[true], following[true])
 
     def kinds(self, block: bytes, seen: int, long: int) -> Kinds:
         """Lines by the literals they hold: those, and for each such line the place of its first one.
@@ -94,15 +96,20 @@ class Sieve:
         groups = np.split(places[order], np.cumsum(np.bincount(kind))[:-1])
         return [(holder, group.tolist()) for holder, group in zip(holders, groups, strict=True)]
 
-    def _compared(self, block: npt.NDArray[np.uint8], at: Positions, which: Positions) -> tuple[Positions, Positions]:
+    def _compared(
+        self, block: npt.NDArray[np.uint8], at: Positions, which: Positions, following: Words
+    ) -> tuple[Positions, Positions]:
         order = np.argsort(which, kind="stable")
-        at, which = at[order], which[order]
-        kinds, begins = np.unique(which, return_index=True)
+        at, which, following = at[order], which[order], following[order]
+        begins = np.flatnonzero(np.r_[True, which[1:] != which[:-1]])
+        sides = np.r_[begins, len(which)]
         positions: list[Positions] = []
         numbers: list[Positions] = []
-        for kind, some in zip(kinds, np.split(at, begins[1:]), strict=True):
-            for number, offset in self._places[int(kind)]:
-                hits = _equal(block, some - offset, self._folded[number])
+        for begin, end in zip(begins.tolist(), sides[1:].tolist(), strict=True):
+            some, after = at[begin:end], following[begin:end]
+            for number, offset, second in self._places[int(which[begin])]:
+                starts = (some if second is None else some[after == second]) - offset
+                hits = _equal(block, starts, self._folded[number], every=second is None)
                 positions.append(hits)
                 numbers.append(np.full(len(hits), number, np.int64))
         where, who = np.concatenate(positions), np.concatenate(numbers)
@@ -115,11 +122,13 @@ def lines_in(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
 
 
-def _equal(block: npt.NDArray[np.uint8], starts: Positions, literal: npt.NDArray[np.uint8]) -> Positions:
-    """Those of the places where the literal stands."""
+def _equal(
+    block: npt.NDArray[np.uint8], starts: Positions, literal: npt.NDArray[np.uint8], *, every: bool
+) -> Positions:
+    """Those of the places where the literal stands. Of a long one, of which eight characters are equal already, only
+    the first and the last are compared: whoever asks searches the line exactly."""
     starts = starts[(starts >= 0) & (starts + len(literal) <= len(block))]
-    # Of long ones only some bytes beside the words that were equal: whoever asks searches the line exactly.
-    for offset in np.unique(np.linspace(0, len(literal) - 1, min(len(literal), _PAIR)).astype(np.int64)):
+    for offset in range(len(literal)) if every else (0, len(literal) - 1):
         if not starts.size:
             break
         starts = starts[(block[starts + offset] | 0x20) == literal[offset]]

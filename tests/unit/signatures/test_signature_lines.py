@@ -128,11 +128,16 @@ def test_a_kind_of_line_that_only_sometimes_matches_is_read_whole() -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from([*FORMS.values(), "x", "\n", " ", "error " * 30]), max_size=30), st.integers(0, 300))
-def test_the_sieve_and_the_plain_search_find_the_same_lines(parts: list[str], seen: int) -> None:
+def test_the_sieve_misses_nothing_that_the_plain_search_finds(parts: list[str], seen: int) -> None:
     block = "".join(parts).encode("utf-8", "surrogateescape")
     plain = by_line(block, seen, [one.encode() for one in LITERALS])
-    fast = SIEVE.kinds(block, seen, 2500)
-    assert sorted((sorted(a), b) for a, b in plain) == sorted((sorted(a), b) for a, b in fast)
+    fast: dict[int, set[int]] = {}
+    for some, places in SIEVE.kinds(block, seen, 2500):
+        for place in places:
+            fast.setdefault(block.count(b"\n", 0, place), set()).update(some)
+    for numbers, places in plain:
+        for place in places:
+            assert set(numbers) <= fast[block.count(b"\n", 0, place)]
 
 
 @settings(max_examples=50)
