@@ -13,6 +13,7 @@ _DOUBLED = 1.0  # of what there was before: so much memory must have grown, seen
 _HOUR = 3600.0
 _SOON, _AHEAD = 24 * _HOUR, 4.0
 _BACK = 1.5
+_GROWTH = frozenset({Shape.CYCLE, Shape.TIME})
 
 
 def by_itself(case: Case, monotonic: float) -> str | None:
@@ -56,23 +57,25 @@ def _soon(case: Case, monotonic: float) -> str | None:
 def _foretold(case: Case, monotonic: float) -> str | None:
     """What was foretold when it was named came true, for twice as long as it took to name it."""
     first, now = case.first, case.members.get(case.measured)
-    if now is None or now.shape is not first.shape or case.lives > 1:
-        return None
-    if not _enough(now, case):
+    if now is None or case.lives > 1 or not {now.shape, first.shape} <= _GROWTH or not _enough(now, case):
         return None
     if first.per_cycle is not None and first.cycles and now.cycles is not None and now.cycle == first.cycle:
         more = now.cycles - first.cycles
-        foretold = first.per_cycle.value * more
-        long = more >= _AGAIN * first.cycles
+        long, came = more >= _AGAIN * first.cycles, now.grown - first.grown >= _MET * first.per_cycle.value * more
     elif first.per_hour is not None and first.since is not None:
-        took = case.when - first.since
-        foretold = first.per_hour.value * (monotonic - case.when) / _HOUR
-        long = monotonic - case.when >= max(_AGAIN * took, _HOUR)
+        took, more_s = case.when - first.since, monotonic - case.when
+        long, came = more_s >= max(_AGAIN * took, _HOUR), now.grown >= _due(now, case, first.per_hour.value, monotonic)
     else:
         return None
-    if long and now.grown - first.grown >= _MET * foretold:
-        return "time: it went on as foretold for twice as long as it took to be named"
-    return None
+    return "time: it went on as foretold for twice as long as it took to be named" if long and came else None
+
+
+def _due(now: Verdict, case: Case, per_hour: float, monotonic: float) -> float:
+    """What must have grown since the newest verdict's change point: all of it before it was named, most after."""
+    since = now.since if now.since is not None else case.when
+    before, after = max(0.0, case.when - since), monotonic - max(since, case.when)
+    first = case.first.since if case.first.since is not None else since
+    return per_hour / _HOUR * (min(before, case.when - first) + _MET * after)
 
 
 def _enough(now: Verdict, case: Case) -> bool:
