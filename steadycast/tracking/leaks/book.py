@@ -21,8 +21,9 @@ from steadycast.model.findings import (
 from steadycast.model.series import Bound, Measured, Owner
 from steadycast.tracking.leaks.cases import KEPT, Case
 from steadycast.tracking.leaks.confirming import by_itself, comes_back
+from steadycast.tracking.leaks.control import Probes
 from steadycast.tracking.leaks.probing import RETRY_S, TRIES, ProbeWanted, steps_for
-from steadycast.tracking.leaks.verdicts import Verdict
+from steadycast.tracking.leaks.verdicts import TREND, Verdict
 
 OPEN = 256  # findings
 PAST = 256  # that are over
@@ -59,6 +60,7 @@ class Book:
         self.refused = 0  # findings that were one too many
         self.count = 0
         self._by_role: dict[str, list[Case]] = {}
+        self._bucket = Probes()
 
     def of(self, role: str) -> list[Case]:
         return self._by_role.get(role, [])
@@ -82,6 +84,8 @@ class Book:
         case.join(measured, verdict)
         case.owner, case.updated, case.followed = owner, now.at, scene.followed
         case.meets(scene.bounds, now.at)
+        if not case.granted:
+            case.granted = case.first.tier < TREND or self._bucket.may(now.monotonic)
         if fresh:
             yield FindingEvent(FindingChange.OPENED, case.finding())
         yield from self.weigh(case, now)
@@ -134,6 +138,7 @@ class Book:
             if case.state is FindingState.SUSPECT
             and case.shape in _GROWTH
             and case.members
+            and case.granted
             and case.tries < TRIES
             and (case.probed is None or monotonic - case.probed >= RETRY_S)
             and (case.probe is None or case.probe.confirmed is None)

@@ -64,6 +64,7 @@ class Case:
     probe: ProbeOutcome | None = None
     probed: float | None = None  # when, on the clock of the looks
     tries: int = 0
+    granted: bool = False  # whether it may be probed: only so many a day may
     actions: list[ActionTaken] = field(default_factory=list)
     confirmed: str | None = None  # by what
     closed: float | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steadycast.model.findings import ActionTaken, Finding, FindingEvent, ProbeOutcome
-from steadycast.model.series import Bound, Look, Measured, Unit
+from steadycast.model.series import Bound, Look, Measured
 from steadycast.tracking.leaks.book import Book, Now, Scene
 from steadycast.tracking.leaks.cases import telling
 from steadycast.tracking.leaks.exhaustion import Limit, LimitPolicy
@@ -15,7 +15,7 @@ from steadycast.tracking.leaks.lives import Life, Trends
 from steadycast.tracking.leaks.pace import activity
 from steadycast.tracking.leaks.probing import ProbeWanted
 from steadycast.tracking.leaks.stored import book_of, book_state
-from steadycast.tracking.leaks.verdicts import OverTime
+from steadycast.tracking.leaks.trend import Trend
 
 SWEEP_S = 60.0
 EPOCHS = 4  # earlier lives of a role whose late looks are known as such
@@ -52,8 +52,8 @@ class Detection:
     """Of one host."""
 
     def __init__(self, policy: DetectionPolicy | None = None, trends: Trends | None = None) -> None:
-        """`trends` makes what judges a series against time; None: nothing does."""
-        self._trends = trends or _untimed
+        """`trends` makes what judges a series of some unit against time."""
+        self._trends = trends or Trend
         self._policy = policy or DetectionPolicy()
         self._book = Book()
         self._lives: dict[tuple[str, str], Life] = {}
@@ -206,7 +206,3 @@ class Detection:
                     del self._epochs[key[0]]
                     self._limits = {one: limit for one, limit in self._limits.items() if one[0] != key[0]}
                     yield from self._book.gone(key[0], now)
-
-
-def _untimed(unit: Unit) -> OverTime | None:
-    return None

@@ -36,7 +36,8 @@ MEANINGS = (
     Meaning(((R.ENCODER_SESSIONS, ""),), "an encoder session is not closed", 0.85),
     Meaning(
         ((R.VRAM, ""),),
-        "a GL or EGL context, a texture or a surface is not destroyed: on NVIDIA these open no descriptor of their own",
+        "GPU memory is not freed: a GL or EGL context, a texture, a surface or a CUDA allocation, none of which opens "
+        "a descriptor of its own on NVIDIA",
         0.8,
         (_NVIDIA, _DRI, _DMABUF, _CUDA, (R.DMABUF, "")),
     ),

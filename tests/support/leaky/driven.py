@@ -135,7 +135,5 @@ def gpu_memory(pid: int) -> dict[Measured, float]:
     for listing in (pynvml.nvmlDeviceGetGraphicsRunningProcesses, pynvml.nvmlDeviceGetComputeRunningProcesses):
         used = max([used, *(one.usedGpuMemory or 0 for one in listing(card) if one.pid == pid)])
     values = measured(pid)
-    names = Counter(Path(target).name for target in (proc.descriptors(pid) or {}).values() if "/dev/nvidia" in target)
-    values.update({Measured(Resource.DESCRIPTORS, f"/dev/{name}"): count for name, count in names.items()})
     values[Measured(Resource.VRAM, os.environ.get("CUDA_VISIBLE_DEVICES", "0"))] = used
     return values

@@ -9,9 +9,9 @@ from typing import Any
 from tests.support.leaky.kinds import Kind, Missing
 
 MB = 1 << 20
-_PLATFORM_DEVICE, _NO_SURFACE = 0x313F, None
+_PLATFORM_DEVICE, _EXTENSIONS, _NO_SURFACE = 0x313F, 0x3055, None
 _OPENGL_API, _RENDERABLE, _OPENGL_BIT, _SURFACE, _PBUFFER, _NONE = 0x30A2, 0x3040, 0x0008, 0x3033, 0x0001, 0x3038
-_RENDERBUFFER, _RGBA8 = 0x8D41, 0x8058
+_RENDERBUFFER, _RGBA8, _FRAMEBUFFER, _COLOR, _COLOR_BIT = 0x8D41, 0x8058, 0x8D40, 0x8CE0, 0x4000
 
 
 def library(*names: str) -> ctypes.CDLL:
@@ -94,7 +94,7 @@ class CudaStreams:
 
 
 class GlContexts:
-    """An EGL context on the first device with two renderbuffers of 4K, for each cycle."""
+    """An EGL context on the first GPU with two renderbuffers of 4K, for each cycle."""
 
     def __init__(self, size: int) -> None:
         self._egl = egl = library("libEGL.so.1")
@@ -105,7 +105,11 @@ class GlContexts:
         query = self._function("eglQueryDevicesEXT", ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
         if not query(8, devices, ctypes.byref(count)) or not count.value:
             raise Missing("there is no GPU here: EGL knows no device")
-        shown = egl.eglGetPlatformDisplay(_PLATFORM_DEVICE, ctypes.c_void_p(devices[0]), None)
+        says = self._function("eglQueryDeviceStringEXT", ctypes.c_void_p, ctypes.c_int, returns=ctypes.c_char_p)
+        real = [one for one in devices[: count.value] if b"software" not in (says(one, _EXTENSIONS) or b"")]
+        if not real:
+            raise Missing("there is no GPU here: EGL knows software devices only")
+        shown = egl.eglGetPlatformDisplay(_PLATFORM_DEVICE, ctypes.c_void_p(real[0]), None)
         self._display = ctypes.c_void_p(shown)
         if not shown or not egl.eglInitialize(self._display, None, None):
             raise Missing("there is no GPU here: eglInitialize failed")
@@ -123,9 +127,7 @@ class GlContexts:
         names = (ctypes.c_uint * 2)()
         self._function("glGenRenderbuffers", ctypes.c_int, ctypes.c_void_p)(2, names)
         for name in names:
-            self._function("glBindRenderbuffer", ctypes.c_uint, ctypes.c_uint)(_RENDERBUFFER, name)
-            store = self._function("glRenderbufferStorage", *[ctypes.c_uint] * 4)
-            store(_RENDERBUFFER, _RGBA8, 3840, 2160)
+            self._draw(name)
         self._function("glFinish")()
         egl.eglMakeCurrent(self._display, _NO_SURFACE, _NO_SURFACE, None)
         if not lose:
@@ -134,8 +136,19 @@ class GlContexts:
     def close(self) -> None:
         self._egl.eglTerminate(self._display)
 
-    def _function(self, name: str, *types: Any) -> Callable[..., Any]:
-        return ctypes.CFUNCTYPE(ctypes.c_uint, *types)(self._egl.eglGetProcAddress(name.encode()))
+    def _draw(self, name: int) -> None:
+        """Memory of the GPU is taken when something is drawn."""
+        four = [ctypes.c_uint] * 4
+        frame = ctypes.c_uint()
+        self._function("glBindRenderbuffer", *four[:2])(_RENDERBUFFER, name)
+        self._function("glRenderbufferStorage", *four)(_RENDERBUFFER, _RGBA8, 3840, 2160)
+        self._function("glGenFramebuffers", ctypes.c_int, ctypes.c_void_p)(1, ctypes.byref(frame))
+        self._function("glBindFramebuffer", *four[:2])(_FRAMEBUFFER, frame)
+        self._function("glFramebufferRenderbuffer", *four)(_FRAMEBUFFER, _COLOR, _RENDERBUFFER, name)
+        self._function("glClear", *four[:1])(_COLOR_BIT)
+
+    def _function(self, name: str, *types: Any, returns: Any = ctypes.c_uint) -> Callable[..., Any]:
+        return ctypes.CFUNCTYPE(returns, *types)(self._egl.eglGetProcAddress(name.encode()))
 
 
 KINDS: dict[str, Callable[[int], Kind]] = {
