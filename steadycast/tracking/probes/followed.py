@@ -52,6 +52,7 @@ class Followed:
         self._was_quiet = False
         self._had_sessions = False
         self._told = Told()
+        self._news = False  # values were told that are not those of before
         self._devices_at = 0.0
 
     def find(self, table: Table, commands: Mapping[int, str], now: float, missing: dict[str, str]) -> None:
@@ -77,11 +78,21 @@ class Followed:
         """The first process that matched."""
         return next((member for member in self.tree.members.values() if member.is_head), None)
 
+    def ask(self) -> bool:
+        """Asks what only the asker knows. True where something came or went by what it says."""
+        told = Told() if self.target.told is None else self.target.told()
+        self._news = told != self._told and bool(told.values or told.unknown)
+        has_changed, self._told = told.finished != self._told.finished, told
+        return has_changed
+
     def has_settled(self, now: float) -> bool:
         """Whether it has become quiet since the last call."""
-        is_quiet = self.tree.is_quiet(now)
+        is_quiet = self._is_quiet(now)
         has, self._was_quiet = is_quiet and not self._was_quiet, is_quiet
         return has
+
+    def _is_quiet(self, now: float) -> bool:
+        return self.tree.is_quiet(now) if self._told.quiet is None else self._told.quiet
 
     def owners(self) -> tuple[tuple[str, str], ...]:
         """Roles and epochs of the last looks."""
@@ -89,8 +100,7 @@ class Followed:
 
     def looks(self, moment: Moment, limits: tuple[Bound, ...]) -> Iterator[tuple[Look, tuple[Bound, ...]]]:
         """At all its processes of which something was read. `limits` are those of its control group."""
-        told = Told() if self.target.told is None else self.target.told()
-        fresh, self._told = told != self._told and (told.values or told.unknown), told
+        told = self._told
         drivers_are_new, self._devices_at = moment.devices.at > self._devices_at, moment.devices.at
         groups: dict[str, list[Member]] = {}
         alone: list[tuple[str, Member]] = []
@@ -105,7 +115,7 @@ class Followed:
         for role, member in alone:
             visit, watched = moment.visits[member.identity], moment.watched[member.identity]
             bounds = self._drivers(moment, watched, visit.reading, is_new=drivers_are_new)
-            if fresh and member is self.head():
+            if self._news and member is self.head():
                 visit.reading.add(Reading(dict(told.values), dict(told.unknown)))
             if visit.reading.values or visit.reading.unknown:
                 owner = Owner(role, _epoch(member), member.identity.pid, self._about(member, told))
@@ -141,7 +151,7 @@ class Followed:
             unknown=dict(reading.unknown),
             load=_first({**told.load, **{k: v for k, v in load.items() if k not in told.load}}, LOADS),
             finished=_first({**told.finished, **{k: v for k, v in seen.items() if k not in told.finished}}, CYCLES),
-            quiet=self.tree.is_quiet(moment.now) if told.quiet is None else told.quiet,
+            quiet=self._is_quiet(moment.now),
         )
 
     def _about(self, member: Member, told: Told) -> About:

@@ -1,7 +1,7 @@
 """One process in /proc by a folder that stays open: after the process ended every read fails, so that another process
 which got its pid is never taken for it.
 
-Costs on a slow core: `peek` 12 us (stat 6, statm 1, number of descriptors 5), twice that without files kept open.
+Costs on a slow core: `peek` 7 us, twice that without files kept open; opening a process 15 us.
 """
 
 from __future__ import annotations

@@ -124,13 +124,13 @@ class Round:
                 self._table.drop(identity)
 
     def _settled(self, now: float) -> frozenset[Identity]:
-        """Those of targets that have just become quiet."""
-        return frozenset(
-            member.identity
-            for followed in self._followed.values()
-            if followed.has_settled(now)
-            for member in followed.tree.members.values()
-        )
+        """Those of targets that have just become quiet, or of which somebody told that something came or went."""
+        found: set[Identity] = set()
+        for followed in self._followed.values():
+            has_cycled = followed.ask()
+            if followed.has_settled(now) or has_cycled:
+                found.update(member.identity for member in followed.tree.members.values())
+        return frozenset(found)
 
     def _visit(self, now: float, settled: frozenset[Identity]) -> dict[Identity, Visit]:
         children = self._children()

@@ -211,3 +211,19 @@ def test_an_error_of_whoever_takes_a_round_does_not_end_the_sampler(tree: ProcTr
     sampler.start(take)
     assert enough.wait(30.0)
     sampler.stop()
+
+
+def test_what_came_and_went_by_a_log_is_a_reason_to_look(tree: ProcTree) -> None:
+    tree.write(RecordedProcess(10))
+    told = [Told()]
+    sampler = Sampler([Target("server", pid=10, told=lambda: told[0])], root=tree.root)
+    for second in range(20):
+        sampler.sample(100.0 + second)
+    assert "server" not in roles(sampler.sample(125.0)), "nothing changes"
+    told[0] = Told(finished={"stream": 1}, quiet=False)
+    assert look(sampler.sample(126.0), "server").finished == {"stream": 1}
+    told[0] = Told(finished={"stream": 1}, quiet=True)
+    at_rest = look(sampler.sample(128.0), "server")
+    assert at_rest.quiet
+    assert Measured(Resource.PRIVATE) in at_rest.values
+    sampler.stop()
