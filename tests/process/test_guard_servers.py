@@ -135,3 +135,26 @@ async def test_a_process_of_a_pid_file_is_followed_ended_and_started_by_command(
         last = kept.pid
     assert lives(last)  # guard was given it, so it is left
     end(last)
+
+
+async def test_descriptors_that_run_out_restart_before_the_server_fails(tmp_path: Path) -> None:
+    words = toml(["sh", "-c", f"ulimit -n 64; exec {PYTHON} -S {SERVER} hoard=0.02 stay"])
+    more = "[findings]\nevery_s = 0.1\nfull = 0.7\n"
+    async with guarding(tmp_path, f"[target]\ncommand = {words}\n{more}{BUDGET}") as kept:
+        await kept.until_said("descriptors are open (RLIMIT_NOFILE)")
+        await kept.until(lambda: kept.keeper.memory.restarts, "a restart")
+        assert kept.keeper.memory.restarts[0].cause is Cause.EXHAUSTION
+        assert not any("it exited" in text for text in kept.said)
+
+
+async def test_a_server_whose_record_is_lost_is_found_by_its_mark(tmp_path: Path) -> None:
+    text = target("stay", more="on_end = 'leave'\n")
+    async with guarding(tmp_path, text) as kept:
+        await kept.until(lambda: lives(kept.pid), "a server")
+        first = kept.pid
+    assert lives(first)
+    (tmp_path / "state" / "state.json").unlink()
+    async with guarding(tmp_path, text.replace("'leave'", "'stop'")) as kept:
+        await kept.until_said("looks after a server that runs already")
+        assert kept.pid == first
+    assert not lives(first)

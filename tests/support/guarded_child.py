@@ -1,7 +1,8 @@
 """A server to be guarded, that behaves as its words say. Each word is done in its turn:
 
-say=TEXT  wait=SECONDS  exit=CODE  pid=FILE (write own pid)  deaf (ignore SIGTERM)  stray=FILE (a child that leaves
-session and parent, its pid into FILE)  daemon=FILE (go into the background, pid into FILE)  stay (for ever)
+say=TEXT  wait=SECONDS  exit=CODE  pid=FILE (write own pid)  deaf (ignore SIGTERM)  stay (for ever)
+hoard=SECONDS (lose a descriptor each time)  stray=FILE (a child that leaves session and parent, its pid into FILE)
+daemon=FILE (go into the background, pid into FILE)
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ def main() -> None:
             sys.exit(int(value))
         elif name == "pid":
             Path(value).write_text(f"{os.getpid()}\n")
+        elif name == "hoard":
+            while True:
+                os.open(os.devnull, os.O_RDONLY)
+                time.sleep(float(value))
         elif name == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         elif name == "stray":

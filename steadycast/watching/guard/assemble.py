@@ -15,6 +15,7 @@ from steadycast.watching.guard.command import OUTPUT, CommandTarget
 from steadycast.watching.guard.given import GivenTarget
 from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.keeper import Keeper
+from steadycast.watching.guard.leaks import LeakWatch
 from steadycast.watching.guard.lock import Locks, lock_folder
 from steadycast.watching.guard.log_facts import log_facts
 from steadycast.watching.guard.logs import CommandSource, FileSource, Log, Source
@@ -84,8 +85,13 @@ async def keep(policy: Policy, *, dry: bool) -> int:
 def build(policy: Policy, folder: Path, target: Target, locks: Locks | None) -> Keeper:
     """Guard of one server, not running yet; without locks it does nothing but say what it would do."""
     journal = Journal(policy.name)
-    known = None if policy.known is None else KnownSignatures(policy.known, lambda _: log_facts(target.life))
-    watchers = Watchers(policy, journal, make_log(policy, folder), LogSigns(policy.signatures, known))
+    leaks = None
+    if policy.findings is not None:
+        leaks = LeakWatch(policy.name, policy.findings, folder, lambda: watchers.watching.number)
+    known = None
+    if policy.known is not None:
+        known = KnownSignatures(policy.known, lambda _: log_facts(target.life, leaks.bounds if leaks else {}))
+    watchers = Watchers(policy, journal, make_log(policy, folder), LogSigns(policy.signatures, known), leaks)
     return Keeper(policy, folder, target, watchers, journal, locks)
 
 

@@ -11,6 +11,7 @@ from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.watching.guard import tree
 from steadycast.watching.guard.facts import Ended, Presence, Server
+from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.pidnames import Named, pid_from_file
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import MARK, Life, born, clock
@@ -58,9 +59,14 @@ class CommandTarget:
 
     def _by_mark(self, mark: str) -> Identity | None:
         """Guard died between the start of a command and writing its pid down."""
-        for pid, one in sorted(proc.processes().items()):
-            if one.state != "Z" and (proc.environment(pid) or {}).get(MARK) == mark:
-                return Identity(pid, one.start_time)
+        return next((identity for identity, found in _marks() if found == mark), None)
+
+    def adopt_unknown(self, family: str) -> Life | None:
+        """One whose record is lost: found by the beginning of its mark. The life, where it was taken over."""
+        for _, mark in _marks():
+            if mark.startswith(family):
+                life = Life(mark)
+                return self.life if self.adopt(life) else None
         return None
 
     async def start(self, life: Life) -> Outcome:
@@ -182,3 +188,22 @@ class CommandTarget:
         if self._process is not None:
             self._process.close()
             self._process = None
+
+
+def _marks() -> list[tuple[Identity, str]]:
+    """Processes that carry a mark of any guard, the oldest first."""
+    table = sorted(proc.processes().values(), key=lambda one: (one.start_time, one.pid))
+    living = [(Identity(one.pid, one.start_time), proc.environment(one.pid)) for one in table if one.state != "Z"]
+    return [(identity, found[MARK]) for identity, found in living if found and MARK in found]
+
+
+def recall(target: CommandTarget, life: Life | None, family: str, journal: Journal) -> None:
+    """Take over what an earlier guard started, where it still runs."""
+    if life is None:
+        found = target.adopt_unknown(family)
+        if found is not None:
+            journal.say(Kind.SERVER, "found a server of an earlier guard that left no record", pid=found.pid)
+    elif target.adopt(life):
+        journal.say(Kind.SERVER, "found what an earlier guard started", pid=life.pid)
+    else:
+        journal.say(Kind.SERVER, "what an earlier guard started is gone", pid=life.pid)

@@ -16,7 +16,7 @@ from typing import Any
 from steadycast.errors import ConflictError
 from steadycast.tracking import proc
 from steadycast.watching.guard import record as records
-from steadycast.watching.guard.command import CommandTarget
+from steadycast.watching.guard.command import CommandTarget, recall
 from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
 from steadycast.watching.guard.effects import Came, Effect, begun, judge
 from steadycast.watching.guard.evidence import Case, EvidenceFolder
@@ -26,6 +26,7 @@ from steadycast.watching.guard.lock import Locks
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, Record, clock
 from steadycast.watching.guard.target import Outcome, Target
+from steadycast.watching.guard.telling import tell
 from steadycast.watching.guard.views import known_of, status_of
 from steadycast.watching.guard.watchers import Watchers
 
@@ -121,16 +122,13 @@ class Keeper:
             self._target.close()
 
     def _recall(self) -> None:
-        """What an earlier guard wrote down: its server is adopted where it still runs."""
+        """What an earlier guard wrote down: its server is adopted where it still runs, even if the record is lost."""
         record = records.read(self._folder, self._target.name)
-        if record is None:
-            return
-        self.memory = record.memory
-        if record.life is not None and isinstance(self._target, CommandTarget):
-            if self._target.adopt(record.life):
-                self.journal.say(Kind.SERVER, "found what an earlier guard started", pid=record.life.pid)
-            else:
-                self.journal.say(Kind.SERVER, "what an earlier guard started is gone", pid=record.life.pid)
+        life = None if record is None else record.life
+        if record is not None:
+            self.memory = record.memory
+        if isinstance(self._target, CommandTarget):
+            recall(self._target, life, records.mark_family(self.policy.name, self._target.name), self.journal)
         if self.memory.latch is not None:
             self.journal.say(Kind.GUARD, f"still latched: {self.memory.latch.why}", grave=True)
 
@@ -143,7 +141,8 @@ class Keeper:
         self.memory = settle(facts, self.policy, self.memory, now)
         self._judge(facts, now)
         decision = decide(facts, self.policy, self.memory, now)
-        self._tell(decision)
+        tell(self.journal, self.decision, decision, self.server, dry=self.dry)
+        self.decision = decision
         if self.dry:
             return Do.NOTHING
         self.memory = after(decision, self.memory, now)
@@ -177,19 +176,6 @@ class Keeper:
         if not self.dry:
             self._write()
 
-    def _tell(self, decision: Decision) -> None:
-        """Once a change, not once a look."""
-        before, self.decision = self.decision, decision
-        same = before.do is decision.do and (before.reason or before.why) == (decision.reason or decision.why)
-        if same or (decision.do is Do.NOTHING and before.do is Do.NOTHING and self.server.presence is Presence.RUNNING):
-            return
-        if decision.do is Do.LATCH:
-            hint = "look at it, then reset: steadycast guard reset POLICY"
-            self.journal.say(Kind.DECISION, f"latched: {decision.why}", grave=True, hint=hint)
-        elif decision.do is not Do.NOTHING or self.server.presence is not Presence.RUNNING:
-            would = "would " if self.dry and decision.do in (Do.START, Do.RESTART) else ""
-            self.journal.say(Kind.DECISION, f"{would}{decision.do}: {decision.why}")
-
     # --- acting
 
     async def _act(self, decision: Decision, facts: Facts) -> None:
@@ -204,6 +190,7 @@ class Keeper:
             await self._begin(decision)
             if cause.value != "first":
                 self.effects.append(begun(decision.reason, time.time(), clock(), level, evidence))
+                self._link(decision.reason.finding, None)
         self.busy = None
         self._write()
 
@@ -220,7 +207,8 @@ class Keeper:
 
     async def _begin(self, decision: Decision) -> None:
         assert decision.reason is not None
-        life = Life(f"{self.policy.name}-{secrets.token_hex(6)}", at=time.time())
+        family = records.mark_family(self.policy.name, self._target.name)
+        life = Life(f"{family}{secrets.token_hex(6)}", at=time.time())
         self._write(life)
         outcome = await self._started(life)
         self.counts[("start" if outcome.ok else "start failed", decision.reason.cause.value)] += 1
@@ -261,7 +249,12 @@ class Keeper:
             judged = judge(effect, facts, self._level(effect.finding), now.clock, self.policy.budget.settled_s)
             if judged.came is not effect.came and judged.came is not Came.MEASURING:
                 self.journal.say(Kind.EFFECT, judged.words())
+                self._link(judged.finding, judged.words())
             self.effects[number] = judged
+
+    def _link(self, finding: str | None, effect: str | None) -> None:
+        if self.watchers.leaks is not None:
+            self.watchers.leaks.acted(finding, "the server was restarted", "it runs anew", effect)
 
     async def _leave(self) -> None:
         """Guard was told to end: the server too, where the policy says so."""

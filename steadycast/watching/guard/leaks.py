@@ -4,37 +4,50 @@ as events, and those that act are signs."""
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from steadycast.model import Bound, Finding, FindingChange, FindingEvent, FindingState, Look, Measured, Shape
+from steadycast.model import (
+    ActionTaken,
+    Bound,
+    Finding,
+    FindingChange,
+    FindingEvent,
+    FindingState,
+    Measured,
+    Resource,
+    Shape,
+)
 from steadycast.tracking.families import Identity
 from steadycast.tracking.probes.pace import Steps
-from steadycast.tracking.probes.sampler import Sampled, Sampler
+from steadycast.tracking.probes.sampler import Sample, Sampled, Sampler
 from steadycast.tracking.probes.targets import Target, Told
 from steadycast.watching.guard.facts import Act, Cause, Sign
+from steadycast.watching.guard.learned import Learned
 from steadycast.watching.guard.policy import FindingsPolicy
 
 EVENTS = 1000  # that wait to be taken
 FINDINGS = 200
+ROLES = 100  # that are full at once
 LEVELS = 2000  # newest values that are kept, one a series
 
-
-class Detector(Protocol):
-    """Judges looks; keeps the findings."""
-
-    def observe(self, look: Look, bounds: tuple[Bound, ...]) -> Sequence[FindingEvent]: ...
+_DESCRIPTORS = Measured(Resource.DESCRIPTORS)
 
 
 class LeakWatch:
-    """`load` tells how many watch, None where that is not known; it is called by the sampler's thread."""
+    """`load` tells how many watch, None where that is not known; it is called by the sampler's thread. What was learned
+    is kept in `folder`, so that the next guard goes on with it."""
 
-    def __init__(self, name: str, policy: FindingsPolicy, detector: Detector, load: Callable[[], int | None]) -> None:
+    def __init__(self, name: str, policy: FindingsPolicy, folder: Path, load: Callable[[], int | None]) -> None:
         self._name = name
         self._policy = policy
-        self._detector = detector
+        self._learned = Learned(folder)
+        self._detection = self._learned.restored()
         self._load = load
+        self._bounds: Mapping[Resource, Bound] = {}
+        self._full: dict[str, tuple[str, Bound]] = {}
         self._sampler = Sampler(steps=Steps(fast_s=policy.every_s, slow_s=max(60.0, policy.every_s)))
         self._events: deque[FindingEvent] = deque(maxlen=EVENTS)
         self._levels: dict[tuple[str, Measured], tuple[str, float]] = {}
@@ -46,11 +59,15 @@ class LeakWatch:
         self.looks = 0
 
     def begin(self, identity: Identity) -> None:
-        """Watch this life. What was found in the one before acts no more."""
-        self._acting.clear()
-        self._born = identity.start_time
+        """Watch this life."""
+        self.born(identity.start_time)
         self._sampler.watch(Target(self._name, pid=identity.pid, told=self._told))
-        self._sampler.start(self._take)
+        self._sampler.start(self.take)
+
+    def born(self, start_time: int) -> None:
+        """Another life. What was found in the one before acts no more."""
+        self._acting.clear()
+        self._born = start_time
 
     def end(self) -> None:
         """The server does not run."""
@@ -61,18 +78,39 @@ class LeakWatch:
         watching = self._load()
         return Told() if watching is None else Told(load={"viewers": float(watching)})
 
-    def _take(self, sampled: Sampled) -> None:
-        """On the sampler's thread."""
-        for sample in sampled.samples:
-            events = self._detector.observe(sample.look, sample.bounds)
-            with self._lock:
-                self.looks += 1
-                self._events.extend(events)
-                for measured, value in sample.look.values.items():
-                    key = (sample.look.owner.role, measured)
-                    if key in self._levels or len(self._levels) < LEVELS:
-                        self._levels[key] = (sample.look.owner.epoch, value)
+    def take(self, sampled: Sampled) -> None:
+        """One round of looks, on the sampler's thread."""
+        with self._lock:
+            for sample in sampled.samples:
+                self._events.extend(self._detection.observe(sample.look, sample.bounds))
+                self._note_levels(sample)
+            self.looks += len(sampled.samples)
+            self._learned.keep(self._detection)
         self.missing = next(iter(sampled.missing.values()), None)
+
+    def _note_levels(self, sample: Sample) -> None:
+        role, epoch = sample.look.owner.role, sample.look.owner.epoch
+        for measured, value in sample.look.values.items():
+            if (role, measured) in self._levels or len(self._levels) < LEVELS:
+                self._levels[role, measured] = (epoch, value)
+        files = next((one for one in sample.bounds if one.measured == _DESCRIPTORS), None)
+        if files is not None and files.used >= self._policy.full * files.limit and len(self._full) < ROLES:
+            self._full[role] = (epoch, files)
+        else:
+            self._full.pop(role, None)
+        if role == self._name:
+            self._bounds = {bound.measured.resource: bound for bound in sample.bounds}
+
+    @property
+    def bounds(self) -> Mapping[Resource, Bound]:
+        """What the server itself runs against."""
+        return self._bounds
+
+    def acted(self, finding: str | None, what: str, result: str, effect: str | None = None) -> None:
+        """Link what was done, and later what it did, to the finding it was done for."""
+        if finding is not None:
+            with self._lock:
+                self._detection.acted(finding, ActionTaken(time.time(), what, result, effect))
 
     def events(self) -> tuple[FindingEvent, ...]:
         """What happened since the last time."""
@@ -96,12 +134,20 @@ class LeakWatch:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(self._findings.values())
+        """Open ones, then those that are over."""
+        with self._lock:
+            return self._detection.findings()
 
     def signs(self, unix: float) -> tuple[Sign, ...]:
         """What the findings of this life set off."""
         acting = [one for one in self._findings.values() if one.id in self._acting]
-        return tuple(sign_of(one, self._policy, unix) for one in acting)
+        with self._lock:
+            full = [(role, one) for role, (epoch, one) in self._full.items() if is_of_epoch(epoch, self._born)]
+        act = Act(self._policy.exhaustion)
+        return (
+            *(sign_of(one, self._policy, unix) for one in acting),
+            *(Sign(Cause.EXHAUSTION, act, f"{role} {_DESCRIPTORS.resource}", _full_words(one)) for role, one in full),
+        )
 
     def level(self, finding_id: str | None, born: int | None) -> float | None:
         """The newest value of a finding's series in the life that began then."""
@@ -115,11 +161,22 @@ class LeakWatch:
     def close(self) -> None:
         """Stop looking; waits for a look that is under way."""
         self._sampler.stop()
+        with self._lock:
+            self._learned.keep(self._detection, now=True)
 
 
 def is_of_life(finding: Finding, born: int | None) -> bool:
     """Whether the process of a finding belongs to the life whose first process was started then. Pure."""
-    return born is not None and epoch_start(finding.owner.epoch) >= born
+    return is_of_epoch(finding.owner.epoch, born)
+
+
+def is_of_epoch(epoch: str, born: int | None) -> bool:
+    """Whether a process that began in an epoch belongs to that life. Pure."""
+    return born is not None and epoch_start(epoch) >= born
+
+
+def _full_words(bound: Bound) -> str:
+    return f"{bound.used:.0f} of {bound.limit:.0f} descriptors are open ({bound.name})"
 
 
 def epoch_start(epoch: str) -> int:

@@ -139,11 +139,13 @@ class KnownPolicy(Table):
 
 
 class FindingsPolicy(Table):
-    """Confirmed findings of leak detection. `margin_s`: so long before a limit is met the quiet is not waited for."""
+    """Confirmed findings of leak detection. `margin_s`: so long before a limit is met the quiet is not waited for;
+    `full`: nor where so much (0 to 1) of the server's limit of open descriptors is used."""
 
     act: Act = "tell"
     exhaustion: Act = "restart"
     margin_s: Long = 1800.0
+    full: Annotated[float, Field(ge=0.5, le=1)] = 0.95
     every_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
     resources: tuple[Name, ...] = Field((), max_length=64)  # empty: all of them
 

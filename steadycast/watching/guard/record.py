@@ -3,6 +3,7 @@ one. One JSON file, replaced in one step."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -48,6 +49,11 @@ class Record:
     life: Life | None
     memory: Memory
     status: dict[str, Any]
+
+
+def mark_family(name: str, target: str) -> str:
+    """How the marks of all lives of one target begin."""
+    return f"{name}-{hashlib.sha256(target.encode()).hexdigest()[:8]}-"
 
 
 def clock() -> float:

@@ -23,12 +23,14 @@ LOG_EVERY_S = 0.25
 class Watchers:
     """The probes of one policy. Nothing is asked while the server does not run."""
 
-    def __init__(self, policy: Policy, journal: Journal, log: Log | None, signs: LogSigns) -> None:
+    def __init__(
+        self, policy: Policy, journal: Journal, log: Log | None, signs: LogSigns, leaks: LeakWatch | None = None
+    ) -> None:
         environment = policy.target.environment
         self.health = tuple(HealthWatch(probe, environment) for probe in policy.health)
         self.log = log
         self.signs = signs
-        self.leaks: LeakWatch | None = None
+        self.leaks = leaks
         self.watching = Count(None, "not asked yet")
         self._policy = policy
         self._journal = journal

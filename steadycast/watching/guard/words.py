@@ -60,7 +60,10 @@ def _when(policy: Policy) -> Iterator[str]:
     found = policy.findings
     if found is not None:
         yield f"When it is confirmed that it leaks, it {_ACTS[found.act]}."
-        yield f"When a limit may be met within {found.margin_s:g} s at this rate, it {_ACTS[found.exhaustion]}."
+        yield (
+            f"When a limit may be met within {found.margin_s:g} s at this rate, or {found.full:.0%} of its descriptors "
+            f"are open, it {_ACTS[found.exhaustion]}."
+        )
     if policy.age is not None:
         spread = f" (give or take {policy.age.jitter:.0%})" if policy.age.jitter else ""
         yield f"When it has run for {policy.age.max_s:g} s{spread}, it {_ACTS[policy.age.act]}."

@@ -9,7 +9,20 @@ import pytest
 from starlette.datastructures import Headers
 
 from steadycast.config.tokens import hash_token
-from steadycast.model import Exhaustion, Finding, FindingState, Measured, Owner, Resource, Shape, Unit
+from steadycast.model import (
+    Bound,
+    Exhaustion,
+    Finding,
+    FindingChange,
+    FindingState,
+    Look,
+    Measured,
+    Owner,
+    Resource,
+    Shape,
+    Unit,
+)  # fmt: skip
+from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.guard.admit import Room, refused
 from steadycast.watching.guard.answers import Answer
 from steadycast.watching.guard.door import refusal
@@ -17,7 +30,7 @@ from steadycast.watching.guard.effects import Came, begun, judge
 from steadycast.watching.guard.evidence import fitted
 from steadycast.watching.guard.facts import Act, Cause, Ended, Facts, Health, Presence, Server
 from steadycast.watching.guard.health import heard
-from steadycast.watching.guard.leaks import is_of_life, sign_of
+from steadycast.watching.guard.leaks import LeakWatch, is_of_life, sign_of
 from steadycast.watching.guard.logs import LINE, FileSource, Lines
 from steadycast.watching.guard.policy import FindingsPolicy, GatePolicy, KnownPolicy, SignaturePolicy
 from steadycast.watching.guard.reasons import Reason
@@ -200,3 +213,43 @@ def test_the_door_lets_in_this_machine_and_the_token_only() -> None:
     assert code(good) == "auth.missing"
     assert code({**good, "authorization": "Bearer 0123456789abcdeX"}) == "auth.wrong"
     assert code({**good, "authorization": "Bearer 0123456789abcdef"}) is None
+
+
+def looks(epoch: str, cycles: range, lost: int, clock: float) -> list[Sampled]:
+    """A server with a session a minute, that loses descriptors with each."""
+    owner = Owner("server", epoch, 100)
+    found = []
+    for number in cycles:
+        values = {Measured(Resource.DESCRIPTORS): 20.0 + lost * number}
+        at = clock + 60.0 * number
+        look = Look(owner, 1e9 + at, at, values, finished={"session": number}, load={"sessions": 0.0}, quiet=True)
+        found.append(
+            Sampled(
+                (Sample(look, (Bound("RLIMIT_NOFILE", Measured(Resource.DESCRIPTORS), 4096, 30),)),), {}, (), (), 0.0
+            )
+        )
+    return found
+
+
+def test_a_leak_a_session_acts_in_its_own_life_only(tmp_path: Path) -> None:
+    watch = LeakWatch("server", FindingsPolicy(act="quiet"), tmp_path, lambda: None)
+    watch.born(100)
+    for sampled in looks("100:100", range(30), 1, 0.0):
+        watch.take(sampled)
+    changes = [event.change for event in watch.events()]
+    assert FindingChange.CONFIRMED in changes
+    signs = watch.signs(1e9 + 1800)
+    assert [(one.cause, one.act, one.key) for one in signs] == [(Cause.FINDING, Act.QUIET, "server descriptors")]
+    assert watch.level(signs[0].finding, 100) == 49
+    watch.acted(signs[0].finding, "the server was restarted", "it runs anew")
+    assert any(one.actions for one in watch.findings)
+    watch.born(200)
+    assert watch.signs(1e9 + 1800) == () and watch.level(signs[0].finding, 200) is None
+    for sampled in looks("101:200", range(3), 0, 1860.0):
+        watch.take(sampled)
+    watch.events()
+    assert watch.signs(1e9 + 2000) == () and watch.level(signs[0].finding, 200) == 20
+    watch.close()
+    again = LeakWatch("server", FindingsPolicy(), tmp_path, lambda: None)
+    assert [one.id for one in again.findings] == [one.id for one in watch.findings]
+    again.close()

@@ -1,0 +1,21 @@
+"""Tells a decision: once a change, not once a look."""
+
+from __future__ import annotations
+
+from steadycast.watching.guard.decide import Decision, Do
+from steadycast.watching.guard.facts import Presence, Server
+from steadycast.watching.guard.journal import Journal, Kind
+
+
+def tell(journal: Journal, before: Decision, decision: Decision, server: Server, *, dry: bool) -> None:
+    """Note a decision that differs from the one before."""
+    same = before.do is decision.do and (before.reason or before.why) == (decision.reason or decision.why)
+    idle = decision.do is Do.NOTHING and server.presence is Presence.RUNNING
+    if same or (idle and before.do is Do.NOTHING):
+        return
+    if decision.do is Do.LATCH:
+        hint = "look at it, then reset: steadycast guard reset POLICY"
+        journal.say(Kind.DECISION, f"latched: {decision.why}", grave=True, hint=hint)
+    elif not idle:
+        would = "would " if dry and decision.do in (Do.START, Do.RESTART) else ""
+        journal.say(Kind.DECISION, f"{would}{decision.do}: {decision.why}")
