@@ -46,7 +46,7 @@ def test_a_log_is_followed_over_its_rotation(tmp_path: Path) -> None:
 
             os.truncate(log, 0)
             with log.open("a") as file:
-                file.write("Bus error\n")
+                file.write("Bus error (core dumped)\n")
             assert told.get(timeout=DEADLINE_S)["signature"] == "system.bus-error"
         finally:
             process.send_signal(signal.SIGINT)

@@ -26,7 +26,9 @@ def test_the_library_imports(tmp_path: Path) -> None:
     assert result.stdout.strip()
 
 
-COMMANDS = ("--help", "serve --help", "lobby --help", "diagnose --help", "token new", "plan --vendor nvidia --gstreamer 1.26")
+COMMANDS = (
+    "--help", "serve --help", "lobby --help", "diagnose --help", "token new", "plan --vendor nvidia --gstreamer 1.26",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [line.split() for line in COMMANDS], ids=COMMANDS)
