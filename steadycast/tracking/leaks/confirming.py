@@ -9,6 +9,7 @@ from steadycast.tracking.leaks.verdicts import CYCLES, TREND, Verdict
 SURE = 1e-5  # chance of a false alarm in one series and life: what pages at once
 _AGAIN = 2.0  # times what it took to be named: so long the foretold growth must go on
 _MET = 0.85  # of what was foretold
+_POOL = 32  # pieces that a harmless pool may hold
 _DOUBLED = 1.0  # of what there was before: so much memory must have grown, seen from outside
 _HOUR = 3600.0
 _SOON, _AHEAD = 24 * _HOUR, 4.0
@@ -81,7 +82,7 @@ def _due(now: Verdict, case: Case, per_hour: float, monotonic: float) -> float:
 def _enough(now: Verdict, case: Case) -> bool:
     """A pool or a cache that fills up goes on for a while, too: so it must have become much."""
     if now.tier == 0:
-        return now.grown >= 16
+        return now.grown > _POOL
     if now.tier == CYCLES:
         return now.grown >= 0.5 * _DOUBLED * max(now.level - now.grown, 0.0)
     return now.grown >= _DOUBLED * max(now.level - now.grown, 0.0)

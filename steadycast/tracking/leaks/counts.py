@@ -79,7 +79,7 @@ class Counts:
             verdict = self._end(value)
             self._levels.clear()
         else:
-            self._bet(more, seen, ended)
+            self._bet(monotonic, more, seen, ended)
             verdict = self._judge(monotonic, value)
         if seen.last is not None:
             self._breath = max(self._breath, seen.last - value)
@@ -88,7 +88,7 @@ class Counts:
         self._last = monotonic, value
         return verdict
 
-    def _bet(self, more: float, seen: Compared, ended: dict[str, int]) -> None:
+    def _bet(self, monotonic: float, more: float, seen: Compared, ended: dict[str, int]) -> None:
         run = self._run
         if run.gap is not None:
             run.gap += 1
@@ -98,7 +98,7 @@ class Counts:
         self._bets.reading(seen.readings, more > 0, run.gap, more if same else None, self._breath)
         if more:
             if run.times == 0:
-                run.when = self._last[0]
+                run.when, run.first = self._last[0], (monotonic, more, ended)
             run.high(more, sizes)
             if not same and more >= self._policy.step * seen.since:
                 self._levels.clear()
@@ -139,6 +139,7 @@ class Counts:
         ranked = run.kinds.ranked()
         kind = ranked[0][0] if ranked else None
         cycles = run.kinds.ended(kind) if kind else run.readings
+        lost, hours, over = run.after_first(monotonic, kind)
         return Verdict(
             shape=Shape.CYCLE,
             tier=EXACT,
@@ -146,8 +147,8 @@ class Counts:
             since=run.when,
             level=value,
             grown=run.lost,
-            per_hour=_rate(run, max(monotonic - run.when, 1.0) / 3600),
-            per_cycle=_rate(run, max(cycles, 1)),
+            per_hour=_rate(lost, run.spread, hours),
+            per_cycle=_rate(lost, run.spread, over),
             cycle=kind,
             cycles=cycles,
             evidence=_evidence(run, kind, cycles, together(ranked), chance),
@@ -175,8 +176,8 @@ class Counts:
         self._peak, self._breath, self._told = state["seen"]
 
 
-def _rate(run: Run, over: float) -> Rate:
-    return Rate(run.lost / over, max(0.0, run.lost - run.spread) / over, (run.lost + run.spread) / over)
+def _rate(lost: float, spread: float, over: float) -> Rate:
+    return Rate(lost / over, max(0.0, lost - spread) / over, (lost + spread) / over)
 
 
 def _evidence(run: Run, kind: str | None, cycles: int, others: tuple[str, ...], chance: float) -> tuple[str, ...]:

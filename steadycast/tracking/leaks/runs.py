@@ -14,7 +14,7 @@ _RARER = 0.8  # so many new highs in the later half for each in the earlier one,
 class Run:
     """Begins at the reading before the first new high, which was at `when`."""
 
-    __slots__ = ("_highs", "_sizes", "_uneven", "_usual", "gap", "kinds", "lost", "readings", "squares",
+    __slots__ = ("_highs", "_sizes", "_uneven", "_usual", "first", "gap", "kinds", "lost", "readings", "squares",
                  "strength", "times", "when")  # fmt: skip
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class Run:
         self.lost = 0.0  # sum of what each new high was higher by
         self.squares = 0.0
         self.strength = 0.0  # most capital that the bets on it ever had
+        self.first: tuple[float, float, dict[str, int]] = (0.0, 0.0, {})  # first new high: when, how much, what ended
         self.times = 0
         self.readings = 0
         self._sizes: dict[str, float] = {}  # of the last new high, for each of a kind, and a reading ("")
@@ -68,6 +69,15 @@ class Run:
         usual = self.readings / self.times
         return self.gap > (patience if self.times == 1 else max(10.0, times * usual))
 
+    def after_first(self, monotonic: float, kind: str | None) -> tuple[float, float, float]:
+        """What was lost since the first new high, and in how many hours and cycles: whole distances from one to the
+        next, so that a rate is right also where pieces are lost now and then."""
+        when, more, ended = self.first
+        cycles = self.kinds.ended(kind) - ended.get(kind, 0) if kind else self.readings - 1
+        if self.times < 2 or cycles < 1:
+            return self.lost, max(monotonic - self.when, 1.0) / 3600, max(cycles, 1)
+        return self.lost - more, max(monotonic - when, 1.0) / 3600, cycles
+
     @property
     def spread(self) -> float:
         """Half of a 95 % interval of `lost`: sizes vary, and each end is uncertain by half a piece."""
@@ -76,13 +86,14 @@ class Run:
 
     def state(self) -> list[Any]:
         return [self.when, self.lost, self.squares, self.strength, self.times, self.readings, self._sizes,
-                self.gap, self._uneven, self._usual, self._highs, self.kinds.state()]  # fmt: skip
+                self.gap, self._uneven, self._usual, self._highs, self.kinds.state(), list(self.first)]  # fmt: skip
 
     def restore(self, state: Sequence[Any]) -> None:
         self.when, self.lost, self.squares, self.strength = state[:4]
         self.times, self.readings, self._sizes, self.gap, self._uneven, self._usual = state[4:10]
         self._highs = [int(one) for one in state[10]][-HIGHS:]
         self.kinds.restore(state[11])
+        self.first = state[12][0], state[12][1], state[12][2]
 
 
 def steps(finished: Mapping[str, int], before: Mapping[str, int] | None) -> dict[str, int]:
