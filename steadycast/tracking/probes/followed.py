@@ -158,9 +158,9 @@ class Followed:
         about = told.about or self.target.about
         if about.command is not None or not member.command:
             return about
-        if member.shown is None:
-            member.shown = masked(member.command)[:COMMAND]
-        return replace(about, command=member.shown)
+        if member.about is None or member.about[0] is not about:
+            member.about = (about, replace(about, command=masked(member.command)[:COMMAND]))
+        return member.about[1]
 
 
 def _first(values: Mapping[str, _N], most: int) -> dict[str, _N]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from steadycast.model import About
 from steadycast.model.series import CYCLES
 from steadycast.tracking.families import Identity
 from steadycast.tracking.probes.slots import Seat, Slots
@@ -34,7 +35,7 @@ class Member:
     is_head: bool
     counted: bool
     command: str = ""
-    shown: str | None = None  # the command line as it may be told
+    about: tuple[About, About] | None = None  # what was told of it, and that with its command line
 
     @property
     def kind(self) -> str:
@@ -89,7 +90,7 @@ class Tree:
     def renamed(self, member: Member, name: str, command: str, now: float) -> None:
         """A process that has just been forked still has its parent's name."""
         self._slots.leave(member.identity, member.kind, now)
-        member.name, member.command, member.shown = name, command, None
+        member.name, member.command, member.about = name, command, None
         self._slots.enter(member.identity, member.kind, member.command, now)
 
     def leave(self, member: Member, now: float) -> None:
