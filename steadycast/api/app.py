@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from steadycast import __version__
@@ -95,18 +96,21 @@ def create_app(
     app.include_router(metrics.router(rooms, started, more.upkeep))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
-    there = (
-        None if more.reloads is None else reload.router(more.reloads),
-        None if more.simulated is None else simulated.router(more.simulated),
-        None if more.upkeep is None else history.router(more.upkeep.history),
-        None if more.upkeep is None else findings.router(more.upkeep),
-        None if files is None else page.router(files),
-    )
-    for router in filter(None, there):
+    for router in (*_extra(more), *(() if files is None else (page.router(files),))):
         app.include_router(router)
     errors.install(app, body_schema())
     _add_doors(app, settings, rules)
     return app
+
+
+def _extra(more: Extras) -> Iterator[APIRouter]:
+    if more.reloads is not None:
+        yield reload.router(more.reloads)
+    if more.simulated is not None:
+        yield simulated.router(more.simulated)
+    if more.upkeep is not None:
+        yield history.router(more.upkeep.history)
+        yield findings.router(more.upkeep)
 
 
 def _add_doors(app: FastAPI, settings: HostSettings, rules: Rules) -> None:

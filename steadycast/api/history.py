@@ -112,6 +112,11 @@ def router(history: History) -> APIRouter:
         more = begin + limit < len(found)
         return Page(views, str(shown[-1].id) if shown and more else None)
 
+    _add_export(api, history)
+    return api
+
+
+def _add_export(api: APIRouter, history: History) -> None:
     @api.get("/export", response_class=StreamingResponse)
     async def export(
         wanted: Annotated[Wanted, Depends()],
@@ -127,8 +132,6 @@ def router(history: History) -> APIRouter:
         kind = "text/csv; charset=utf-8" if format == "csv" else "application/vnd.apache.parquet"
         name = {"Content-Disposition": f'attachment; filename="history.{format}"'}
         return StreamingResponse(_pieces(file), media_type=kind, headers=name)
-
-    return api
 
 
 def _view(history: History, known: Known, since: float, until: float, points: int) -> SeriesView:
