@@ -113,7 +113,7 @@ class Reading:
             return
         self._report.summary(lines, shown, self.incidents.forgotten)
         for one in shown:
-            self._report.diagnosis(one, has_facts=self._facts is not None)
+            self._report.diagnosis(one, None if self._facts is None else self._facts.facts.pid)
         if self._facts is not None and self._facts.left_out:
             began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._facts.began))
             self._report.note(f"Lines from before {began}, when the process began, were weighed without its facts.")
@@ -128,7 +128,7 @@ class Reading:
         if self._as_json:
             print(json.dumps(as_json(one)), flush=True)
         else:
-            self._report.diagnosis(one, has_facts=self._facts is not None)
+            self._report.diagnosis(one, None if self._facts is None else self._facts.facts.pid)
 
     def _take(self, matcher: Matcher, data: bytes) -> None:
         """The next piece of a log; an empty one ends it."""

@@ -58,8 +58,8 @@ class Report:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._width = max(NARROWEST, min(WIDEST, self._console.width))
 
-    def diagnosis(self, one: Diagnosis, *, has_facts: bool) -> None:
-        """One incident: what, why, what to do, and the lines that say so."""
+    def diagnosis(self, one: Diagnosis, pid: int | None) -> None:
+        """One incident: what, why, what to do, and the lines that say so. `pid`: whose facts were weighed."""
         colour = _COLOURS.get(one.remedy, "cyan")
         self._console.print(f"[bold {colour}]{escape(one.what)}[/]  [dim]{escape(_when(one))}[/]")
         self._block("what", one.meaning)
@@ -74,10 +74,10 @@ class Report:
         if one.known:
             self._block("known", "; ".join(one.known))
         if one.unknown and one.sure < 0.9:
-            told = "" if has_facts else " (--pid PID reads that of a running process)"
+            told = "" if pid is not None else " (--pid PID reads that of a running process)"
             self._block("not known", f"{'; '.join(one.unknown)}{told}")
         for at, command in enumerate(one.decide):
-            self._block("to be sure" if at == 0 else "", _with_pid(command, one.pid))
+            self._block("to be sure" if at == 0 else "", _with_pid(command, pid or one.pid))
         for at, line in enumerate(one.evidence[:EVIDENCE]):
             times = f" ({line.times} times)" if line.times > 1 else ""
             text = line.text if len(line.text) <= LINE else f"{line.text[: LINE - 1]}…"

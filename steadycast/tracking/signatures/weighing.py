@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import sqrt
 
 from steadycast.model.findings import Remedy
 from steadycast.tracking.signatures.facts import Facts, Sign, signs
@@ -16,6 +15,7 @@ from steadycast.tracking.signatures.table import Signature, Told
 
 LINE_ODDS, HINT_ODDS = 25.0, 4.0
 FACTS_ARE_OLD = 120.0  # seconds between a line and a measurement, from which on it says less
+OLD_POWER, UNTIMED_POWER = 0.5, 0.75
 SURE = 0.98  # at most: a log is no proof
 _WORDS = (
     (0.9, "almost certain"), (0.7, "likely"), (0.45, "probable"), (0.2, "possible"), (0.0, "unlikely"),
@@ -78,7 +78,9 @@ def weigh(signature: Signature, lines: Collection[str], facts: Facts | None, at:
         weights.append(weight)
     total = sum(weights)
     ranked = sorted(zip(weights, signature.causes, strict=True), key=lambda one: -one[0])
-    likely = tuple(Likely(c.what, min(SURE, w / total), c.remedy, c.do, c.ask) for w, c in ranked)
+    likely = tuple(
+        Likely(c.what, min(SURE, w / total), c.remedy, c.do, None if c.told in known else c.ask) for w, c in ranked
+    )
     used = tuple(dict.fromkeys(known[told].words for told in signature.weighs if told in known))
     unknown = tuple(dict.fromkeys(_NAMES[told] for told in signature.weighs if told not in known))
     return Weighed(likely, used, unknown)
@@ -89,11 +91,13 @@ def _is_of(line: str, kind: str) -> bool:
 
 
 def _aged(known: Mapping[Told, Sign], measured: float | None, at: float | None) -> dict[Told, Sign]:
-    """A measurement long after the line (or before it) says half as much: what was full may be empty since."""
+    """A measurement long after the line (or before it) says half as much: what was full may be empty since. Where the
+    line has no time, it is between the two."""
     if measured is None or (at is not None and abs(measured - at) <= FACTS_ARE_OLD):
         return dict(known)
     note = "now" if at is None else f"{_span(abs(measured - at))} {'later' if measured > at else 'before'}"
-    return {told: Sign(sqrt(sign.odds), f"{sign.words} ({note})") for told, sign in known.items()}
+    power = UNTIMED_POWER if at is None else OLD_POWER
+    return {told: Sign(sign.odds**power, f"{sign.words} ({note})") for told, sign in known.items()}
 
 
 def _span(seconds: float) -> str:
