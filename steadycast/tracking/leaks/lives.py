@@ -76,7 +76,7 @@ class Series:
 class Life:
     """All series of one life of one owner."""
 
-    __slots__ = ("_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
+    __slots__ = ("_due", "_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
 
     def __init__(
         self, owner: Owner, monotonic: float, trends: Trends, before: Mapping[Measured, OverTime] | None = None
@@ -85,6 +85,7 @@ class Life:
         self.started = self.seen = monotonic
         self.pace = Pace()
         self.refused = 0  # series that are not followed, in the last look
+        self._due: set[Measured] = set()  # what the last reading did not show: not everything is read at each look
         self._ratchet = Ratchet()
         self._trends = trends
         self._series: dict[Measured, Series] = {}
@@ -108,6 +109,8 @@ class Life:
         """What is to be said of each series; `room` is for so many new ones."""
         self.seen, self.owner = look.monotonic, look.owner
         reading = self.pace.take(look)
+        if reading is not None:
+            self._due = {one for one in self._series if one not in reading.values}
         room = min(room, SERIES - len(self._series))
         self.refused = 0
         retained = look.values.get(RETAINED) if IN_USE in look.values else None
@@ -125,6 +128,9 @@ class Life:
             if reading is not None and (then := reading.values.get(measured)) is not None:
                 then -= reading.values.get(RETAINED, 0.0) if kept else 0.0
                 series.reading(reading, then, _PIECES.get(measured.resource, 1.0), self.pace.peak)
+            elif measured in self._due and look.quiet:
+                self._due.discard(measured)
+                series.reading(look, value - kept, _PIECES.get(measured.resource, 1.0), self.pace.peak)
             verdict = series.sample(look, value - kept)
             if verdict is not None:
                 yield measured, verdict

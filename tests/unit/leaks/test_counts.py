@@ -72,13 +72,13 @@ def test_a_loss_that_begins_late_is_named_as_soon() -> None:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.integers(0, 2), min_size=200, max_size=500), st.integers(0, 100))
+@given(st.lists(st.integers(0, 2), min_size=100, max_size=250), st.integers(0, 100))
 def test_a_pool_that_breathes_by_two_is_never_named(noise: list[int], base: int) -> None:
     assert named(judge(base + one for one in noise)) is None
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 8), st.lists(st.booleans(), min_size=200, max_size=300))
+@given(st.integers(1, 8), st.lists(st.booleans(), min_size=100, max_size=200))
 def test_a_pool_that_fills_up_never_pages(bound: int, grows: list[bool]) -> None:
     values, held = [], 10
     for more in grows:

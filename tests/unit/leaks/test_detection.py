@@ -281,3 +281,12 @@ def test_clocks_that_jump_change_nothing_but_times_told(jumps: list[float]) -> N
         jumping.jump = jump
         jumping.look(values)
     assert calm.changes() == jumping.changes()
+
+
+def test_what_the_first_quiet_look_does_not_show_is_read_at_the_next() -> None:
+    watched = Watched()
+    for n in range(12):
+        watched.look({ALL: 20 + n} if n else {ALL: 20, SOCKETS: 10}, {"session": n + 1})
+        watched.look({SOCKETS: 10 + n}, {"session": n + 1})
+    assert watched.changes()[:2] == [OPENED, CONFIRMED]
+    assert watched.detection.findings()[0].measured == SOCKETS
