@@ -76,7 +76,7 @@ def test_a_guard_that_is_killed_is_followed_by_one_that_adopts_the_server(tmp_pa
 async def test_a_dry_run_says_what_it_would_do_and_does_nothing(tmp_path: Path) -> None:
     text = f"[target]\ncommand = ['touch', '{tmp_path}/made']\n"
     async with guarding(tmp_path, text, dry=True) as kept:
-        await kept.until_said("would start: it is not running")
+        await kept.until_said("would start it: it is not running")
     assert not (tmp_path / "made").exists() and not (tmp_path / "state" / "state.json").exists()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from steadycast.tracking import proc
 from steadycast.watching.guard.facts import Cause, Presence
 from tests.support.guarding import BUDGET, PROGRAM, PYTHON, SERVER, end, guarding, lives, toml
 
@@ -158,3 +159,20 @@ async def test_a_server_whose_record_is_lost_is_found_by_its_mark(tmp_path: Path
         await kept.until_said("looks after a server that runs already")
         assert kept.pid == first
     assert not lives(first)
+
+
+async def test_guard_keeps_nothing_of_the_lives_that_it_ended(tmp_path: Path) -> None:
+    health = '[[health]]\nname = "yes"\nkind = "command"\ncommand = ["true"]\nevery_s = 0.05\n'
+    async with guarding(tmp_path, target("stay") + health) as kept:
+        counts = []
+        for _ in range(12):
+            await kept.until(lambda: lives(kept.pid) and kept.keeper.busy is None, "a server")
+            before, asked = kept.pid, kept.keeper.watchers.health[0].asked
+            await kept.until(lambda asked=asked: kept.keeper.watchers.health[0].asked > asked + 1, "health")  # type: ignore[misc]
+            kept.keeper.ask_restart("a test")
+            await kept.until(lambda before=before: kept.pid not in (None, before), "another")  # type: ignore[misc]
+            await kept.until(lambda: kept.keeper.busy is None, "the end of the restart")
+            kinds = proc.descriptors_by_kind(os.getpid()) or {}
+            counts.append(kinds.get("anon_inode:[pidfd]", 0) + kinds.get("file", 0))
+        assert max(counts[-3:]) <= max(counts[:3]) + 1, counts
+        assert len(list((tmp_path / "state" / "evidence").iterdir())) == 12

@@ -69,7 +69,7 @@ async def test_wolf_is_restarted_when_its_driver_refuses_and_nobody_is_connected
         assert why == "This host is full, try again later: 2 of 2 sessions are there"
         await get("http://localhost/api/v1/sessions/add", sock)
         await kept.until_said("gl-out-of-memory")
-        await kept.until_said("wait: the log says (gl-out-of-memory)")
+        await kept.until_said("waits: the log says (gl-out-of-memory)")
         assert kept.pid == first and lives(first)  # streams that run go on
         await get("http://localhost/api/v1/sessions/stop", sock)
         await kept.until(lambda: kept.pid not in (None, first) and lives(kept.pid), "another process")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
 
@@ -23,7 +24,9 @@ class Answer:
 
 def failed_to_connect(error: OSError) -> Answer:
     """What an error of a connection says of the server."""
-    text = error.strerror or str(error) or type(error).__name__
-    if error.errno in _OURS or isinstance(error, socket.gaierror):
+    text = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    if isinstance(error, socket.gaierror):
+        return Answer(None, f"it could not be asked: {error.strerror}")
+    if error.errno in _OURS:
         return Answer(None, f"it could not be asked: {text}")
     return Answer(False, f"no connection: {text}")

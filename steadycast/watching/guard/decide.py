@@ -73,7 +73,7 @@ def settle(facts: Facts, policy: Policy, memory: Memory, now: Moment) -> Memory:
     server = facts.server
     if server.presence is not Presence.RUNNING or server.since is None:
         return memory
-    ill = any(one.ok is not True for one in facts.health if one.act is Act.RESTART)
+    ill = any(one.ok is False for one in facts.health if one.act is Act.RESTART)  # what cannot tell proves nothing
     if ill or now.clock - server.since < policy.budget.settled_s:
         return memory
     return replace(memory, settled=now.clock)

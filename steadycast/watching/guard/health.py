@@ -26,8 +26,10 @@ async def ask(probe: HealthProbe, environment: dict[str, str]) -> Answer:
             return await (_ask_http(probe) if isinstance(probe, HttpHealth) else _ask_rtsp(probe))
     except TimeoutError:
         return Answer(False, f"no answer within {probe.deadline_s:g} s")
-    except (NoAnswerError, asyncio.IncompleteReadError, ConnectionError) as error:
-        return Answer(False, str(error) or "the connection was closed")
+    except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
+        return Answer(False, "it closed the connection")
+    except NoAnswerError as error:
+        return Answer(False, str(error))
     except ssl.SSLCertVerificationError as error:
         return Answer(None, f"it could not be asked: {error.verify_message}")
     except OSError as error:

@@ -108,9 +108,8 @@ class Keeper:
         try:
             while not self._stop.is_set():
                 if await self._step() is Do.FINISH:
-                    failed = self.server.ended is not None and self.server.ended.failed
                     self._forget_life()
-                    return 1 if failed else 0
+                    return 1 if self.server.ended is not None and self.server.ended.failed else 0
                 self.watchers.news.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self.policy.look_every_s):
@@ -245,7 +244,9 @@ class Keeper:
         return None if leaks is None or life is None else leaks.level(finding, life.start_time)
 
     def _judge(self, facts: Facts, now: Moment) -> None:
-        for number, effect in enumerate(self.effects):
+        newest = {(one.cause, one.key): number for number, one in enumerate(self.effects)}
+        for number in newest.values():  # those before were followed by the same again, which is told by now
+            effect = self.effects[number]
             judged = judge(effect, facts, self._level(effect.finding), now.clock, self.policy.budget.settled_s)
             if judged.came is not effect.came and judged.came is not Came.MEASURING:
                 self.journal.say(Kind.EFFECT, judged.words())
@@ -273,7 +274,8 @@ class Keeper:
         self._forget_life()
 
     def _forget_life(self) -> None:
-        """It was ended on purpose: the next start is a first one."""
+        """It was ended on purpose, or is done: the next start is a first one."""
+        self.server = Server(Presence.ABSENT, "guard ended", ended=self.server.ended)
         self.memory = replace(self.memory, began=False)
         self._target.close()
         self._target.life = None

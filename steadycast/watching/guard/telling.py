@@ -6,6 +6,15 @@ from steadycast.watching.guard.decide import Decision, Do
 from steadycast.watching.guard.facts import Presence, Server
 from steadycast.watching.guard.journal import Journal, Kind
 
+_WORDS = {
+    Do.NOTHING: "does nothing",
+    Do.WAIT: "waits",
+    Do.START: "starts it",
+    Do.RESTART: "restarts it",
+    Do.FINISH: "is done",
+}
+_WOULD = {Do.START: "would start it", Do.RESTART: "would restart it"}
+
 
 def tell(journal: Journal, before: Decision, decision: Decision, server: Server, *, dry: bool) -> None:
     """Note a decision that differs from the one before."""
@@ -17,5 +26,5 @@ def tell(journal: Journal, before: Decision, decision: Decision, server: Server,
         hint = "look at it, then reset: steadycast guard reset POLICY"
         journal.say(Kind.DECISION, f"latched: {decision.why}", grave=True, hint=hint)
     elif not idle:
-        would = "would " if dry and decision.do in (Do.START, Do.RESTART) else ""
-        journal.say(Kind.DECISION, f"{would}{decision.do}: {decision.why}")
+        words = _WOULD.get(decision.do, _WORDS[decision.do]) if dry else _WORDS[decision.do]
+        journal.say(Kind.DECISION, f"{words}: {decision.why}")

@@ -83,6 +83,7 @@ class UnitTarget:
         self._ended: Ended | None = None
         self._started_by_us = False
         self._cgroup = ""
+        self._since: float | None = None  # of a unit without a main process: when it was first seen active
 
     async def _systemctl(self, *words: str, deadline_s: float = ASK_S) -> Ran:
         user = ("--user",) if self._policy.target.user else ()
@@ -99,6 +100,7 @@ class UnitTarget:
         server = presence(unit, self._was_running, clock())
         if server.presence is Presence.RUNNING:
             return self._running(unit)
+        self._since = None
         if server.presence is Presence.ENDED:
             self._ended = self._ended or server.ended
             return Server(Presence.ENDED, server.why, ended=self._ended)
@@ -108,7 +110,8 @@ class UnitTarget:
         self._was_running, self._ended = True, None
         started = proc.start_time(unit.pid) if unit.pid else None
         if started is None:  # a unit without a main process, or one that is not in our pid namespace
-            return Server(Presence.RUNNING, since=None, adopted=not self._started_by_us)
+            self._since = clock() if self._since is None else self._since
+            return Server(Presence.RUNNING, since=self._since, adopted=not self._started_by_us)
         identity = Identity(unit.pid, started)
         if self.life is None or self.life.identity != identity:
             if self.life is not None and self.life.pid is not None:

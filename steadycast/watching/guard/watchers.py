@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -38,6 +39,7 @@ class Watchers:
         self._life: Life | None = None
         self._asking = asyncio.Lock()  # a health probe of ours is no viewer
         self._tasks: list[asyncio.Task[None]] = []
+        self._begun: list[asyncio.Event] = []  # one a task: ask now
         self._wake = asyncio.Event()
 
     @property
@@ -55,10 +57,16 @@ class Watchers:
             self._repeat(self._count, self._policy.quiet.watching.every_s)
 
     def _repeat(self, ask: Callable[[], Awaitable[None]], every_s: float) -> None:
+        begun = asyncio.Event()
+        self._begun.append(begun)
+
         async def again() -> None:
             while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(every_s):
+                        await begun.wait()
+                begun.clear()
                 await ask()
-                await asyncio.sleep(every_s)
 
         self._tasks.append(asyncio.create_task(again()))
 
@@ -72,6 +80,8 @@ class Watchers:
             self.log.begin(time.time() if adopted or life.at is None else life.at)
         for one in self.health:
             one.begin()
+        for event in self._begun:
+            event.set()
         if self.leaks is not None and life.identity is not None:
             self.leaks.begin(life.identity)
 
