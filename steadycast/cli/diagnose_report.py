@@ -89,7 +89,7 @@ class Report:
     def nothing(self, lines: int, sources: int, errors: Sequence[str]) -> None:
         """No line was recognised: what comes nearest to an error, so that somebody can look."""
         where = "" if sources == 1 else f" of {sources} logs"
-        self._console.print(f"Nothing is known of the {lines:,} lines{where} that were read.")
+        self._console.print(f"Nothing is known in the {_lines(lines)}{where} that were read.")
         if errors:
             self._console.print("The last lines that look like an error:")
             for text in errors:
@@ -98,7 +98,7 @@ class Report:
     def summary(self, lines: int, shown: Sequence[Diagnosis], forgotten: int) -> None:
         """Above all of them."""
         kinds = "one kind" if len(shown) == 1 else f"{len(shown)} kinds"
-        self._console.print(f"{lines:,} lines read, {kinds} of trouble, the worst first.")
+        self._console.print(f"{_lines(lines)} read, {kinds} of trouble{', the worst first' if len(shown) > 1 else ''}.")
         if forgotten:
             self._console.print(f"[yellow]{forgotten} older kinds were forgotten: there were too many.[/]")
         self._console.print()
@@ -126,9 +126,12 @@ def _when(one: Diagnosis) -> str:
     parts = [part for part in (one.source, one.process and _process(one)) if part]
     if one.first:
         parts.append(one.first if one.first == one.last or not one.last else f"{one.first} to {one.last}")
-    lines = "one line" if one.lines == 1 else f"{one.lines:,} lines"
-    parts.append(lines if one.occurrences == 1 else f"{one.occurrences:,} times, {lines}")
+    parts.append(_lines(one.lines) if one.occurrences == 1 else f"{one.occurrences:,} times, {_lines(one.lines)}")
     return ", ".join(parts)
+
+
+def _lines(count: int) -> str:
+    return "one line" if count == 1 else f"{count:,} lines"
 
 
 def _process(one: Diagnosis) -> str:

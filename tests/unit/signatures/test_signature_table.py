@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,13 @@ def test_no_pattern_searches_for_long_whatever_it_is_given() -> None:
             for evil in (line[:-1] * 20, (line[:cut] * 40)[:4000], line[:cut] + " " * 3000, line[:cut] + "a" * 3000):
                 for pattern in one.patterns:
                     pattern.search(evil[:4000])
+
+
+def test_small_logs_need_no_numpy() -> None:
+    """Workers feed their own few lines through it."""
+    code = (
+        "import sys; from steadycast.tracking.signatures import *; m = Matcher(load_table());"
+        "assert m.feed(b'accept: Too many open files\\n'); assert 'numpy' not in sys.modules, 'numpy was loaded'"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
