@@ -173,6 +173,17 @@ class Book:
         for case in self.of(role):
             case.residue = list(dict.fromkeys([*case.residue, *residue]))[-KEPT:]
 
+    def elsewhere(self, role: str, bound: Bound, verdict: Verdict) -> bool:
+        """Whether a limit that several owners share is told of another one already."""
+        if verdict.shape is not Shape.EXHAUSTION:
+            return False
+        measured = Measured(bound.measured.resource, bound.name)
+        return any(
+            case.shape is Shape.EXHAUSTION and case.measured == measured and case.owner.role != role
+            for case in self.open.values()
+            if case.exhaustion is None or case.exhaustion.of == bound.limit
+        )
+
     def put(self, case: Case) -> None:
         """One that was open when it was saved."""
         self.open[case.id] = case

@@ -68,8 +68,10 @@ class Counts:
         if not quiet:
             return None
         ended = steps(finished, self._ended)
-        if not any(ended.values()):
-            return None  # nothing came and went; before the first that did it was not warm
+        if not any(ended.values()):  # nothing came and went; before the first that did it was not warm
+            if self._ended is not None and finished != self._ended:
+                self._ended = dict(finished)  # counted anew
+            return None
         first = self._ended is None
         self._ended = dict(finished)
         seen = self._levels.compare(load)

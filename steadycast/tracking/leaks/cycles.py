@@ -86,6 +86,9 @@ class Cycles:
             return None
         total = sum(finished.values())
         if total <= self._total:
+            if total < self._total:  # counted anew: what was read before cannot be compared
+                self._recent.clear()
+                self._old, self._total, self._told = [], total, None
             return None
         warm = self._total > 0  # the first cycle pays once for what all others use
         self._total = total

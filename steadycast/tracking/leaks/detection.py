@@ -156,14 +156,15 @@ class Detection:
             yield from self._sweep(now)
 
     def _limit(self, look: Look, bound: Bound, now: Now) -> Iterator[FindingEvent]:
-        key = look.owner.role, bound.name
+        role = look.owner.role
+        key = role, bound.name
         limit = self._limits.get(key)
         if limit is None:
             if len(self._limits) >= self._policy.limits:
                 return
             limit = self._limits[key] = Limit(self._policy.limit)
         verdict = limit.update(look.monotonic, bound.used, bound.limit, activity(look))
-        if verdict is not None:
+        if verdict is not None and not self._book.elsewhere(role, bound, verdict):
             # The name of the limit tells it from a growth of the same resource.
             measured = Measured(bound.measured.resource, bound.name)
             yield from self._book.say(Scene(look.owner, (), (bound,), now), measured, verdict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from steadycast.model.findings import Rate
@@ -76,7 +77,7 @@ class Series:
 class Life:
     """All series of one life of one owner."""
 
-    __slots__ = ("_due", "_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
+    __slots__ = ("_due", "_kept", "_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
 
     def __init__(
         self, owner: Owner, monotonic: float, trends: Trends, before: Mapping[Measured, OverTime] | None = None
@@ -85,6 +86,7 @@ class Life:
         self.started = self.seen = monotonic
         self.pace = Pace()
         self.refused = 0  # series that are not followed, in the last look
+        self._kept = 0.0  # by the allocator, of all memory seen from outside
         self._due: set[Measured] = set()  # what the last reading did not show: not everything is read at each look
         self._ratchet = Ratchet()
         self._trends = trends
@@ -109,35 +111,59 @@ class Life:
         """What is to be said of each series; `room` is for so many new ones."""
         self.seen, self.owner = look.monotonic, look.owner
         reading = self.pace.take(look)
+        values, absent = self._values(look)
         if reading is not None:
-            self._due = {one for one in self._series if one not in reading.values}
-        room = min(room, SERIES - len(self._series))
+            self._due = {one for one in self._series if one not in (values if reading is look else reading.values)}
         self.refused = 0
-        retained = look.values.get(RETAINED) if IN_USE in look.values else None
-        for measured, value in look.values.items():
+        for measured, value in values.items():
+            if not isfinite(value):
+                continue
             series = self._series.get(measured)
             if series is None:
-                if unit_of(measured.resource) is Unit.RATIO or measured.resource in _UNJUDGED:
+                if measured not in look.values or not _judged(measured):
                     continue
-                if room <= 0:
+                if (room <= 0 or len(self._series) >= SERIES) and not self._make_room(absent):
                     self.refused += 1
                     continue
                 room -= 1
                 series = self._series[measured] = self._new(measured, look)
-            kept = retained if retained is not None and measured.resource in _OUTSIDE else 0.0
-            if reading is not None and (then := reading.values.get(measured)) is not None:
-                then -= reading.values.get(RETAINED, 0.0) if kept else 0.0
-                series.reading(reading, then, _PIECES.get(measured.resource, 1.0), self.pace.peak)
+            kept = self._kept if measured.resource in _OUTSIDE else 0.0
+            if reading is not None:
+                then = value if reading is look else reading.values.get(measured)
+                if then is not None:
+                    series.reading(reading, then - kept, _PIECES.get(measured.resource, 1.0), self.pace.peak)
             elif measured in self._due and look.quiet:
                 self._due.discard(measured)
                 series.reading(look, value - kept, _PIECES.get(measured.resource, 1.0), self.pace.peak)
             verdict = series.sample(look, value - kept)
             if verdict is not None:
                 yield measured, verdict
-        if retained is not None:
-            note = self._ratchet.update(look.monotonic, look.values[IN_USE], retained)
+        if IN_USE in values and RETAINED in values:
+            note = self._ratchet.update(look.monotonic, values[IN_USE], values[RETAINED])
             if note is not None:
                 yield RETAINED, note
+
+    def _values(self, look: Look) -> tuple[Mapping[Measured, float], set[Measured]]:
+        """What was read, with 0 for a kind that was not among those that were read of its resource; and which series
+        were not read, or are none any more."""
+        values = look.values
+        if RETAINED in values and IN_USE in values:
+            self._kept = values[RETAINED]
+        absent = {one for one in self._series if one not in values} if len(values) < len(self._series) else set()
+        if not absent:
+            return values, absent
+        read = {one.resource for one in values if one.detail}
+        none = {
+            one: 0.0 for one in absent if one.detail and one.resource in read and unit_of(one.resource) is Unit.COUNT
+        }
+        return ({**values, **none}, absent) if none else (values, absent)
+
+    def _make_room(self, absent: set[Measured]) -> bool:
+        """A kind that is no more gives its place."""
+        if not absent:
+            return False
+        self._series.pop(absent.pop(), None)
+        return True
 
     def _new(self, measured: Measured, look: Look) -> Series:
         """Counts in all their details are judged by cycles; by time only as a whole, where there are cycles."""
@@ -179,6 +205,10 @@ class Life:
                 one.cycles.restore(cycles)
             life._series[measured] = one
         return life
+
+
+def _judged(measured: Measured) -> bool:
+    return unit_of(measured.resource) is not Unit.RATIO and measured.resource not in _UNJUDGED
 
 
 def _scaled(verdict: Verdict, piece: float) -> Verdict:

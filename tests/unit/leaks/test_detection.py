@@ -290,3 +290,55 @@ def test_what_the_first_quiet_look_does_not_show_is_read_at_the_next() -> None:
         watched.look({SOCKETS: 10 + n}, {"session": n + 1})
     assert watched.changes()[:2] == [OPENED, CONFIRMED]
     assert watched.detection.findings()[0].measured == SOCKETS
+
+
+def test_a_kind_that_is_no_more_is_none_lost() -> None:
+    watched = Watched()
+    pipes = Measured(Resource.DESCRIPTORS, "pipe")
+    for n in range(12):
+        watched.look({SOCKETS: 10 + n, pipes: 4})
+    for _ in range(3):
+        watched.look({pipes: 4})
+    assert watched.changes()[-1] is FindingChange.HEALED
+
+
+def test_a_detail_that_was_not_read_is_unknown_and_not_0() -> None:
+    watched = Watched()
+    for n in range(12):
+        watched.look({SOCKETS: 10 + n, ALL: 20 + n})
+        watched.look({ALL: 20 + n})
+    assert watched.changes()[:2] == [OPENED, CONFIRMED]
+
+
+def test_names_that_come_and_go_do_not_fill_up_the_room() -> None:
+    watched = Watched()
+    for n in range(1000):
+        watched.look({Measured(Resource.THREADS, f"job-{n}"): 1, SOCKETS: 10})
+    assert watched.detection.statistics().series <= 257
+    assert watched.detection.statistics().refused_series == 0
+
+
+def test_what_is_no_number_is_left_out() -> None:
+    watched = Watched()
+    for n in range(12):
+        watched.look({SOCKETS: float("nan") if n == 4 else 10 + n, IN_USE: float("inf")})
+    assert watched.changes()[0] is OPENED
+
+
+def test_a_limit_of_the_host_is_told_once() -> None:
+    detection = Detection()
+    some = [Watched(detection, role=f"worker:{n}", monotonic=float(n)) for n in range(3)]
+    for n in range(120):
+        for watched in some:
+            watched.bounds = (Bound("RAM", PRIVATE, 1000, 400 + 4.0 * n),)
+            watched.look({}, {})
+    assert len(detection.findings()) == 1
+
+
+def test_counters_that_begin_anew_are_no_reason_to_be_deaf() -> None:
+    watched = Watched()
+    for n in range(30):
+        watched.look({SOCKETS: 10, IN_USE: 8 * MB}, {"session": n + 1})
+    for n in range(30):
+        watched.look({SOCKETS: 10 + n, IN_USE: 8 * MB}, {"session": n + 1})
+    assert CONFIRMED in watched.changes()
