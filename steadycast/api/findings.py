@@ -10,8 +10,9 @@ from steadycast.api.paging import part
 from steadycast.api.params import After, Limit, LobbyQuery
 from steadycast.errors import NotFoundError
 from steadycast.lobbies.views import Page
-from steadycast.model import Finding, FindingState
+from steadycast.model import FindingState
 from steadycast.upkeep.upkeep import Upkeep
+from steadycast.upkeep.views import FindingView, finding_view
 
 FindingPath = Annotated[str, Path(min_length=1, max_length=80, description="Id of the finding.")]
 StateQuery = Annotated[FindingState | None, Query(description="Only those in this state.")]
@@ -29,10 +30,10 @@ def router(upkeep: Upkeep) -> APIRouter:
         state: StateQuery = None,
         open: OpenQuery = None,
         lobby: LobbyQuery = None,
-    ) -> Page[Finding]:
+    ) -> Page[FindingView]:
         """Findings of this host, by their ids. `suspect` waits for a probe and needs nobody; `confirmed` does."""
         found = [
-            one
+            finding_view(one)
             for one in upkeep.findings()
             if state in (None, one.state)
             and open in (None, one.state in (FindingState.SUSPECT, FindingState.CONFIRMED))
@@ -41,11 +42,11 @@ def router(upkeep: Upkeep) -> APIRouter:
         return part(found, after, limit, lambda one: one.id)
 
     @api.get("/{finding}")
-    async def get(finding: FindingPath) -> Finding:
+    async def get(finding: FindingPath) -> FindingView:
         """One finding."""
         for one in upkeep.findings():
             if one.id == finding:
-                return one
+                return finding_view(one)
         raise NotFoundError("finding.unknown", "No such finding.", hint="GET /api/v1/findings lists those there are.")
 
     return api

@@ -30,7 +30,7 @@ FAR_S = 1e11  # the year 5138
 EXPORTED = 1_000  # series in one file
 IN_MEMORY = 4 << 20  # bytes of a file for export; more of it lies on disk
 PIECE = 1 << 16
-MOST_BUCKETS = 400_000  # in one answer
+MOST_BUCKETS = 300_000  # in one answer
 
 RoleQuery = Annotated[str | None, Query(min_length=1, max_length=200, description="Only of this owner, by its role.")]
 ResourceQuery = Annotated[Resource | None, Query(description="Only of this resource.")]

@@ -28,6 +28,7 @@ from steadycast.upkeep.books import Books
 from steadycast.upkeep.logs import Said
 from steadycast.upkeep.owners import Board, Tallies
 from steadycast.upkeep.probing import Prober
+from steadycast.upkeep.views import finding_view
 from steadycast.upkeep.webhook import Webhook
 
 log = structlog.get_logger("upkeep")
@@ -160,7 +161,7 @@ class Upkeep:
         finding = event.finding
         if isinstance(act, Notify):
             settings = self._settings.findings
-            body = {"change": event.change.value, "finding": finding}
+            body = {"change": event.change.value, "finding": finding_view(finding)}
             self._webhook.tell(settings.webhook or "", settings.webhook_s, body)
         elif isinstance(act, Recycle):
             result = "it is replaced when it is its turn"
