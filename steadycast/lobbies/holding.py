@@ -37,6 +37,7 @@ class Held:
     finished: Mapping[str, int] = field(default_factory=dict)
     quiet: bool | None = None
     allocated: Mapping[str, int] = field(default_factory=dict)
+    objects: Mapping[str, int] | None = None  # live GStreamer objects by type, counted when all was quiet
 
 
 class Holding:
@@ -81,12 +82,13 @@ class Holding:
         living = self._parts.receipts.living
         activity = living.activity(worker) if living is not None else None
         about = self._about(worker)
+        objects = None if worker.measures is None else worker.measures.objects
         if activity is None:
-            return Held(role, worker.id, worker.pid, about, allocated=worker.allocated)
+            return Held(role, worker.id, worker.pid, about, allocated=worker.allocated, objects=objects)
         load = {f"{subject}s": float(count) for subject, count in activity.open.items()}
         quiet = activity.changed_s >= SETTLED_S
         finished = {str(subject): count for subject, count in activity.finished.items()}
-        return Held(role, worker.id, worker.pid, about, load, finished, quiet, worker.allocated)
+        return Held(role, worker.id, worker.pid, about, load, finished, quiet, worker.allocated, objects)
 
     def _about(self, worker: Worker) -> About:
         lobby = next((one for one in self._entries.lobbies() if one.id == worker.lobby), None)

@@ -102,6 +102,7 @@ class Board:
         values = {
             Measured(_ALLOCATED[name]): float(held.allocated[name]) for name in _ALLOCATED if name in held.allocated
         }
+        values |= {Measured(Resource.OBJECTS, kind): float(count) for kind, count in (held.objects or {}).items()}
         finished = self._tallies.of(life, held.finished)
         return Told(held.load, finished, held.quiet, values, about=held.about)
 
