@@ -19,7 +19,7 @@ from typing import IO, cast
 
 from steadycast.errors import CallerError
 
-BLOCK = 1 << 21
+BLOCK = 1 << 22
 _ENDING_S = 2.0
 _FIELDS = "MESSAGE,_PID,SYSLOG_IDENTIFIER,_COMM,_TRANSPORT,__REALTIME_TIMESTAMP"
 Piece = tuple[str, bytes]

@@ -25,7 +25,7 @@ BEFORE, AFTER = 1500, 2500  # bytes around a literal that make its line, at most
 JOINED = 3  # lines that a wrapped one may have, on either side
 SIEVE_FROM = 1 << 18  # bytes
 STORM = 48  # lines of one kind in a large block, from which on only some are looked at
-SAMPLE_FIRST, SAMPLE_REST = 24, 16
+SAMPLE_FIRST, SAMPLE_REST = 16, 12
 
 # journald exports a message with colours in it as a list of numbers, where no literal can be seen.
 _ARRAYS = ('"message":[', '"message": [')

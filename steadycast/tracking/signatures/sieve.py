@@ -19,6 +19,7 @@ from steadycast.tracking.signatures.patterns import GRAM, LITERAL, rarity
 _FOLD = 0x20202020
 _FACTOR, _OTHER = 0x9E3779B1, 0x85EBCA6B  # multiplicative hashing: Knuth's, and one of MurmurHash3
 _SHIFT = 32 - 18  # 2^18 bytes of table stay in the cache of a core
+_CHUNK = 1 << 15  # words at once: what is computed of them stays in the cache too
 _PAIR = LITERAL + GRAM  # characters that hold two whole words in a row
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
@@ -56,10 +57,10 @@ class Sieve:
 
     def find(self, block: bytes) -> tuple[Positions, Positions]:
         """Positions in the block where literals begin, ascending, and the numbers of the literals."""
-        count = len(block) // GRAM
-        words = np.frombuffer(block, "<u4", count) | np.uint32(_FOLD)
-        at = np.flatnonzero(self._table.take(_hashed(words)))
-        found, following = words[at], words.take(at + 1, mode="clip")
+        words = np.frombuffer(block, "<u4", len(block) // GRAM)
+        at = np.concatenate([self._candidates(words, begin) for begin in range(0, max(1, len(words)), _CHUNK)])
+        found = words[at] | np.uint32(_FOLD)
+        following = words.take(at + 1, mode="clip") | np.uint32(_FOLD)
         passed = self._alone[_hashed(found)] | self._pairs[_hashed_pair(found, following)]
         at, found, following = at[passed], found[passed], following[passed]
         which = np.minimum(np.searchsorted(self._words, found), len(self._words) - 1)
@@ -68,6 +69,11 @@ class Sieve:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         letters = np.frombuffer(block, np.uint8)
         return self._compared(letters, at[true].astype(np.int64) * GRAM, which[true], following[true])
+
+    def _candidates(self, words: Words, begin: int) -> npt.NDArray[np.intp]:
+        """Places of words of one chunk whose bit is set."""
+        folded = words[begin : begin + _CHUNK] | np.uint32(_FOLD)
+        return np.flatnonzero(self._table.take(_hashed(folded))) + begin
 
     def kinds(self, block: bytes, seen: int, long: int) -> Kinds:
         """Lines by the literals they hold: those, and for each such line the place of its first one.
@@ -83,7 +89,7 @@ class Sieve:
         line = np.searchsorted(ends, where)
         begins = np.where(line > 0, ends[np.maximum(line, 1) - 1] + 1 if ends.size else 0, 0)
         key = (line << 24) + (where - begins) // long
-        order = np.lexsort((who, key))
+        order = np.argsort(key * len(lengths) + who, kind="stable")  # nearly in order already
         key, who, where = key[order], who[order], where[order]
         fresh = np.r_[True, (key[1:] != key[:-1]) | (who[1:] != who[:-1])]  # a literal twice in a line is once
         lines = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
@@ -99,7 +105,7 @@ class Sieve:
     def _compared(
         self, block: npt.NDArray[np.uint8], at: Positions, which: Positions, following: Words
     ) -> tuple[Positions, Positions]:
-        order = np.argsort(which, kind="stable")
+        order = np.argsort(which.astype(np.uint16), kind="stable")  # of 16 bits: by radix
         at, which, following = at[order], which[order], following[order]
         begins = np.flatnonzero(np.r_[True, which[1:] != which[:-1]])
         sides = np.r_[begins, len(which)]
