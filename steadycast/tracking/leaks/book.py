@@ -27,6 +27,7 @@ from steadycast.tracking.leaks.verdicts import TREND, Verdict
 
 OPEN = 256  # findings
 PAST = 256  # that are over
+MUTED = 1024  # series
 _GROWTH = frozenset({Shape.CYCLE, Shape.TIME})
 _ALIKE = 0.4  # of the longer of two growths: so long is one that began together with it
 _WORSE = 2.0  # times what had grown when it was last told
@@ -61,6 +62,7 @@ class Book:
         self.count = 0
         self._by_role: dict[str, list[Case]] = {}
         self._bucket = Probes()
+        self._muted: dict[tuple[str, Measured], float] = {}  # proven to be no loss, and how much it was
 
     def of(self, role: str) -> list[Case]:
         return self._by_role.get(role, [])
@@ -68,6 +70,8 @@ class Book:
     def say(self, scene: Scene, measured: Measured, verdict: Verdict) -> Events:
         """One verdict of one series."""
         owner, now = scene.owner, scene.now
+        if self._muted and self._is_muted(owner.role, measured, verdict):
+            return
         case = self._case(owner, measured, verdict, now)
         if not verdict.holds:
             if case is not None and measured in case.members:
@@ -81,7 +85,7 @@ class Book:
             case = self._open(owner, measured, verdict, now)
             if case is None:
                 return
-        case.join(measured, verdict)
+        case.join(measured, verdict, now.monotonic)
         case.owner, case.updated, case.followed = owner, now.at, scene.followed
         case.meets(scene.bounds, now.at)
         if not case.granted:
@@ -109,6 +113,7 @@ class Book:
             case.members.clear()
             case.lives += 1
             case.started, case.owner = now.monotonic, owner
+        self._unmute(owner.role)
 
     def settle(self, role: str, cycles: Mapping[str, int], now: Now) -> Events:
         """What waits since a restart and has not come back in time is over."""
@@ -122,6 +127,7 @@ class Book:
         """There is nobody of this role any more."""
         for case in list(self.of(role)):
             yield from self._over(case, "its owner has ended", now)
+        self._unmute(role)
 
     def probes(self, monotonic: float) -> tuple[ProbeWanted, ...]:
         """Suspects that nobody has probed, or could not decide an hour ago."""
@@ -152,6 +158,8 @@ class Book:
         case.probe, case.probed, case.updated = outcome, now.monotonic, now.at
         case.tries += 1
         if outcome.confirmed is False:
+            if len(self._muted) < MUTED:
+                self._muted.update({(case.owner.role, one): v.grown for one, v in case.members.items()})
             yield from self._over(case, f"retention, not a loss: {outcome.why}", now, healed=False)
         else:
             yield from self.weigh(case, now)
@@ -188,6 +196,19 @@ class Book:
         """One that was open when it was saved."""
         self.open[case.id] = case
         self._by_role.setdefault(case.owner.role, []).append(case)
+
+    def _is_muted(self, role: str, measured: Measured, verdict: Verdict) -> bool:
+        """A growth that was proven to be kept and not lost says nothing until it is over, or as much again."""
+        grown = self._muted.get((role, measured))
+        if grown is None:
+            return False
+        if verdict.holds and verdict.grown < _WORSE * grown:
+            return True
+        del self._muted[role, measured]
+        return not verdict.holds
+
+    def _unmute(self, role: str) -> None:
+        self._muted = {key: grown for key, grown in self._muted.items() if key[0] != role}
 
     def _case(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
         for case in self.of(owner.role):

@@ -53,6 +53,7 @@ class Case:
     state: FindingState = FindingState.SUSPECT
     updated: float = 0.0
     members: dict[Measured, Verdict] = field(default_factory=dict)
+    firsts: dict[Measured, tuple[Verdict, float]] = field(default_factory=dict)  # when each joined
     last: Verdict | None = None  # of `measured`, also when it has ended
     exhaustion: Exhaustion | None = None
     told: float = 0.0  # how much had grown at the last event
@@ -79,10 +80,14 @@ class Case:
         """The newest one of the series that names it."""
         return self.members.get(self.measured) or self.last or self.first
 
-    def join(self, measured: Measured, verdict: Verdict) -> None:
+    def join(self, measured: Measured, verdict: Verdict, monotonic: float) -> None:
         """One more series, or news of one. What names the loss best stands for all."""
+        if measured not in self.members:
+            self.firsts[measured] = verdict, monotonic
         self.members[measured] = verdict
         if self.measured not in self.members or telling(measured) < telling(self.measured):
+            if measured != self.measured:
+                self.told = verdict.grown
             self.measured, self.shape = measured, verdict.shape
         if measured == self.measured:
             self.last = verdict
@@ -92,9 +97,10 @@ class Case:
         self.members.pop(measured, None)
         if measured == self.measured:
             self.last = verdict
-        if self.members:
+        if self.members and measured == self.measured:
             self.measured = min(self.members, key=telling)
             self.last = self.members[self.measured]
+            self.shape, self.told = self.last.shape, self.last.grown
 
     def meets(self, bounds: Sequence[Bound], at: float) -> None:
         """Which limit of what grows is met first."""

@@ -57,26 +57,30 @@ def _soon(case: Case, monotonic: float) -> str | None:
 
 def _foretold(case: Case, monotonic: float) -> str | None:
     """What was foretold when it was named came true, for twice as long as it took to name it."""
-    first, now = case.first, case.members.get(case.measured)
+    now = case.members.get(case.measured)
+    first, when = case.firsts.get(case.measured, (case.first, case.when))
     if now is None or case.lives > 1 or not {now.shape, first.shape} <= _GROWTH or not _enough(now, case):
         return None
     if first.per_cycle is not None and first.cycles and now.cycles is not None and now.cycle == first.cycle:
         more = now.cycles - first.cycles
         long, came = more >= _AGAIN * first.cycles, now.grown - first.grown >= _MET * first.per_cycle.value * more
     elif first.per_hour is not None and first.since is not None:
-        took, more_s = case.when - first.since, monotonic - case.when
-        long, came = more_s >= max(_AGAIN * took, _HOUR), now.grown >= _due(now, case, first.per_hour.value, monotonic)
+        took, more_s = when - first.since, monotonic - when
+        long = more_s >= max(_AGAIN * took, _HOUR)
+        came = now.grown >= _due(now, first, when, monotonic)
     else:
         return None
     return "time: it went on as foretold for twice as long as it took to be named" if long and came else None
 
 
-def _due(now: Verdict, case: Case, per_hour: float, monotonic: float) -> float:
-    """What must have grown since the newest verdict's change point: all of it before it was named, most after."""
-    since = now.since if now.since is not None else case.when
-    before, after = max(0.0, case.when - since), monotonic - max(since, case.when)
-    first = case.first.since if case.first.since is not None else since
-    return per_hour / _HOUR * (min(before, case.when - first) + _MET * after)
+def _due(now: Verdict, first: Verdict, when: float, monotonic: float) -> float:
+    """What must have grown since the newest verdict's change point: all of it before it was named (`when`), most
+    after."""
+    since = now.since if now.since is not None else when
+    before, after = max(0.0, when - since), monotonic - max(since, when)
+    begun = first.since if first.since is not None else since
+    rate = first.per_hour.value if first.per_hour is not None else 0.0
+    return rate / _HOUR * (min(before, when - begun) + _MET * after)
 
 
 def _enough(now: Verdict, case: Case) -> bool:

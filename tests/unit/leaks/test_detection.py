@@ -342,3 +342,26 @@ def test_counters_that_begin_anew_are_no_reason_to_be_deaf() -> None:
     for n in range(30):
         watched.look({SOCKETS: 10 + n, IN_USE: 8 * MB}, {"session": n + 1})
     assert CONFIRMED in watched.changes()
+
+
+def test_what_a_probe_has_cleared_is_not_told_again_until_it_is_as_much_again() -> None:
+    watched = Watched()
+    for n in range(7):
+        watched.look({SOCKETS: 10 + n})
+    (wanted,) = watched.detection.probes_wanted()
+    watched.detection.probed(wanted.finding, ProbeOutcome(1.0, 2.0, (), False, "a pool"))
+    for n in range(7, 10):
+        watched.look({SOCKETS: 10 + n})
+    assert watched.changes() == [OPENED]
+    for n in range(10, 16):
+        watched.look({SOCKETS: 10 + n})
+    assert watched.changes() == [OPENED, OPENED, CONFIRMED]
+
+
+def test_a_finding_that_gets_a_better_name_is_judged_by_what_it_is_now() -> None:
+    watched = Watched()
+    for n in range(100):
+        late = max(0, n - 60)
+        watched.look({IN_USE: 8 * MB + 100_000 * n, SOCKETS: 10 + (1 if late > 20 else 0)})
+    assert watched.changes()[:2] == [OPENED, CONFIRMED]
+    assert watched.detection.findings()[0].measured == IN_USE
