@@ -33,6 +33,9 @@ SOCKET_PATH_BYTES = 107  # sun_path of unix(7), without its closing zero
 # thresholds fixed, resident memory grew 1 KB a pipeline instead of 58 (400 pipelines), at no more CPU time.
 MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
+# GStreamer writes warnings into the worker's log, where their meaning is looked up; who sets another level has that.
+GSTREAMER = {"GST_DEBUG": "2", "GST_DEBUG_NO_COLOR": "1"}
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:
@@ -50,7 +53,7 @@ def environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, s
     # CUDA counts GPUs by speed where it is not told to, and GStreamer names encoders by that number: the bus has NVML's
     # order.
     ours = {"PYTHONPATH": os.pathsep.join(paths), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return kept | ours | MALLOC | dict(extra)
+    return GSTREAMER | kept | ours | MALLOC | dict(extra)
 
 
 def launch(
