@@ -43,19 +43,23 @@ SLOW_FROM = 96.0  # hours: longer windows are the slow tier
 
 @dataclass(frozen=True, slots=True)
 class TrendPolicy:
-    """`step`: seconds of a bin. `warm`: seconds of a life that are not judged. `odds`: ln of the odds of a line against
-    all else that it takes, `times` windows in a row. `floors` scales the least growth (a share of the level that falls
-    with the length of the growth). `beyond`: growth against the highest rise that was given back before. `few`: the
-    share that two neighbouring eighths of a growth may carry. `quiet`: the noise there is at least, share of the level.
+    """`step`: seconds of a bin. `warm`: seconds of a life that are not judged.
+
+    `odds`, `steady`: ln of the odds that a line needs against what is over, and against what slows down (at growths of
+    12, 24, 48 and 96 hours). They must hold for `times` bins in a row and for `agree` of the length of the growth.
+    `floors` scales the least growth, a share of the level that falls with the length. `beyond`: growth against the
+    highest rise that was given back before. `few`: the share of it that two neighbouring eighths may carry. `newest`:
+    the least growth of the newest quarter against its share. `rhythm`: how large a rhythm of the day may be, share of
+    the level. `quiet`: the noise that there is at least, share of the level.
     """
 
     step: float = 600.0
     warm: float = 1800.0
-    odds: float = 6.0
+    odds: float = 4.5
     steady: tuple[float, float, float, float] = (5.0, 4.0, 2.5, 1.5)
     times: int = 3
     agree: float = 0.05
-    floors: float = 1.0
+    floors: float = 0.9
     beyond: float = 1.3
     few: float = 0.6
     newest: float = 0.35
