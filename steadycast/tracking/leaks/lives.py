@@ -77,7 +77,19 @@ class Series:
 class Life:
     """All series of one life of one owner."""
 
-    __slots__ = ("_due", "_kept", "_ratchet", "_series", "_trends", "owner", "pace", "refused", "seen", "started")
+    __slots__ = (
+        "_due",
+        "_kept",
+        "_none",
+        "_ratchet",
+        "_series",
+        "_trends",
+        "owner",
+        "pace",
+        "refused",
+        "seen",
+        "started",
+    )
 
     def __init__(
         self, owner: Owner, monotonic: float, trends: Trends, before: Mapping[Measured, OverTime] | None = None
@@ -87,6 +99,7 @@ class Life:
         self.pace = Pace()
         self.refused = 0  # series that are not followed, in the last look
         self._kept = 0.0  # by the allocator, of all memory seen from outside
+        self._none: set[Measured] = set()  # kinds of which there are none, as was said once
         self._due: set[Measured] = set()  # what the last reading did not show: not everything is read at each look
         self._ratchet = Ratchet()
         self._trends = trends
@@ -144,25 +157,27 @@ class Life:
                 yield RETAINED, note
 
     def _values(self, look: Look) -> tuple[Mapping[Measured, float], set[Measured]]:
-        """What was read, with 0 for a kind that was not among those that were read of its resource; and which series
-        were not read, or are none any more."""
+        """What was read, with 0 for a kind that is not among those that were read of its resource any more; and which
+        series were not read, or are none any more."""
         values = look.values
         if RETAINED in values and IN_USE in values:
             self._kept = values[RETAINED]
         absent = {one for one in self._series if one not in values} if len(values) < len(self._series) else set()
         if not absent:
             return values, absent
-        read = {one.resource for one in values if one.detail}
-        none = {
-            one: 0.0 for one in absent if one.detail and one.resource in read and unit_of(one.resource) is Unit.COUNT
-        }
+        read = {one.resource for one in values if one.detail and unit_of(one.resource) is Unit.COUNT}
+        self._none -= values.keys()
+        none = {one: 0.0 for one in absent - self._none if one.detail and one.resource in read}
+        self._none |= none.keys()
         return ({**values, **none}, absent) if none else (values, absent)
 
     def _make_room(self, absent: set[Measured]) -> bool:
         """A kind that is no more gives its place."""
         if not absent:
             return False
-        self._series.pop(absent.pop(), None)
+        gone = absent.pop()
+        self._series.pop(gone, None)
+        self._none.discard(gone)
         return True
 
     def _new(self, measured: Measured, look: Look) -> Series:
