@@ -73,11 +73,18 @@ def judge(effect: Effect, facts: Facts, level: float | None, clock: float, settl
     return effect
 
 
+def overtaken(effect: Effect, clock: float) -> Effect:
+    """Before it could be judged there was reason for another restart, or for none any more."""
+    return replace(effect, came=Came.NOT, took_s=clock - effect.clock) if effect.came is Came.MEASURING else effect
+
+
 def _is_wrong_again(effect: Effect, facts: Facts) -> bool:
     if facts.server.presence is Presence.ENDED:
         return effect.cause is Cause.EXIT or effect.came is Came.MEASURING
     if effect.cause in (Cause.HEALTH, Cause.NEVER_HEALTHY):
-        return any(one.name == effect.key and one.ok is False and one.failures >= one.allowed for one in facts.health)
+        # One that was not well yet in this life has its time to become so; if it does not, there is another restart.
+        ill = [one for one in facts.health if one.was_good and one.ok is False and one.failures >= one.allowed]
+        return any(one.name == effect.key for one in ill)
     if effect.cause in (Cause.SIGNATURE, Cause.FINDING, Cause.EXHAUSTION):
         return any(sign.key == effect.key for sign in facts.signs)
     return False

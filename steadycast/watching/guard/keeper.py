@@ -18,7 +18,7 @@ from steadycast.tracking import proc
 from steadycast.watching.guard import record as records
 from steadycast.watching.guard.command import CommandTarget, recall
 from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
-from steadycast.watching.guard.effects import Came, Effect, begun, judge
+from steadycast.watching.guard.effects import Came, Effect, begun, judge, overtaken
 from steadycast.watching.guard.evidence import Case, EvidenceFolder
 from steadycast.watching.guard.facts import Facts, Memory, Moment, Presence, Server
 from steadycast.watching.guard.journal import Journal, Kind
@@ -145,6 +145,8 @@ class Keeper:
         if self.dry:
             return Do.NOTHING
         self.memory = after(decision, self.memory, now)
+        if self.effects and decision.do in (Do.START, Do.RESTART, Do.LATCH):
+            self.effects[-1] = overtaken(self.effects[-1], now.clock)
         if decision.do in (Do.START, Do.RESTART):
             self._asked = None
             await self._act(decision, facts)

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import structlog
+
 from steadycast.model import (
     ActionTaken,
     Bound,
@@ -33,6 +35,7 @@ FINDINGS = 200
 ROLES = 100  # that are full at once
 LEVELS = 2000  # newest values that are kept, one a series
 
+log = structlog.get_logger("guard")
 _DESCRIPTORS = Measured(Resource.DESCRIPTORS)
 
 
@@ -82,11 +85,24 @@ class LeakWatch:
         """One round of looks, on the sampler's thread."""
         with self._lock:
             for sample in sampled.samples:
-                self._events.extend(self._detection.observe(sample.look, sample.bounds))
+                self._observe(sample)
                 self._note_levels(sample)
             self.looks += len(sampled.samples)
             self._learned.keep(self._detection)
         self.missing = next(iter(sampled.missing.values()), None)
+
+    def _observe(self, sample: Sample) -> None:
+        """A fault of the judgement costs what it learned, not the looks that follow."""
+        try:
+            self._events.extend(self._detection.observe(sample.look, sample.bounds))
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
+            log.exception("leak detection failed and begins anew")
+            self._detection = self._learned.fresh()
+
+    def note_signature(self, sign: Sign) -> None:
+        """What the log said, as evidence for findings."""
+        with self._lock:
+            self._detection.note_signature(self._name, sign.key, sign.text)
 
     def _note_levels(self, sample: Sample) -> None:
         role, epoch = sample.look.owner.role, sample.look.owner.epoch

@@ -27,14 +27,18 @@ class Learned:
 
     def restored(self) -> Detection:
         """What is in the file; anew where there is none, or none that can be understood."""
-        detection = Detection(trends=over_time)
+        detection = self.fresh()
         try:
             if self._path.stat().st_size > BYTES:
                 return detection
             detection.restore(json.loads(self._path.read_text()))
         except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            return Detection(trends=over_time)
+            return self.fresh()
         return detection
+
+    def fresh(self) -> Detection:
+        """One that has learned nothing."""
+        return Detection(trends=over_time)
 
     def keep(self, detection: Detection, *, now: bool = False) -> None:
         """Write it down, once in a while; a full disk costs what was learned, nothing else."""

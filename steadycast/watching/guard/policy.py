@@ -139,11 +139,12 @@ class KnownPolicy(Table):
 
 
 class FindingsPolicy(Table):
-    """Confirmed findings of leak detection. `margin_s`: so long before a limit is met the quiet is not waited for;
-    `full`: nor where so much (0 to 1) of the server's limit of open descriptors is used."""
+    """Confirmed findings of leak detection. A life runs `rest_s` first; `margin_s` before a limit is met, or where
+    `full` (0 to 1) of the server's limit of open descriptors is used, neither that nor the quiet is waited for."""
 
     act: Act = "tell"
     exhaustion: Act = "restart"
+    rest_s: Annotated[float, Field(ge=0, le=366 * DAY_S)] = 21_600.0
     margin_s: Long = 1800.0
     full: Annotated[float, Field(ge=0.5, le=1)] = 0.95
     every_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0

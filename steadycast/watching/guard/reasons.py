@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from steadycast.watching.guard.facts import Act, Cause, Facts, Health, Moment, Server
+from steadycast.watching.guard.facts import Act, Cause, Facts, Health, Moment, Server, Sign
 from steadycast.watching.guard.policy import AgePolicy, Policy
 
 
@@ -30,8 +30,9 @@ def reasons(facts: Facts, policy: Policy, now: Moment) -> tuple[tuple[Reason, ..
         if reason is not None:
             found.append(reason)
     for sign in facts.signs:
-        trail.append(f"{sign.cause} {sign.key}: {sign.act}")
-        if sign.act is not Act.TELL:
+        rest = _rest(sign, facts.server, policy, now)
+        trail.append(f"{sign.cause} {sign.key}: {rest or sign.act}")
+        if sign.act is not Act.TELL and rest is None:
             found.append(Reason(sign.cause, sign.act, sign.text, sign.key, sign.finding))
     if policy.age is not None:
         reason, line = _age(policy, policy.age, facts.server, now)
@@ -39,6 +40,14 @@ def reasons(facts: Facts, policy: Policy, now: Moment) -> tuple[tuple[Reason, ..
         if reason is not None:
             found.append(reason)
     return tuple(found), tuple(trail)
+
+
+def _rest(sign: Sign, server: Server, policy: Policy, now: Moment) -> str | None:
+    """Why a finding waits: what leaks leaks again, so each life must be worth its restart. A near limit does not."""
+    if sign.cause is not Cause.FINDING or policy.findings is None or server.since is None:
+        return None
+    left = policy.findings.rest_s - (now.clock - server.since)
+    return f"in {left:.0f} s, no limit is near" if left > 0 else None
 
 
 def _health(one: Health, server: Server, policy: Policy, now: Moment) -> tuple[Reason | None, str]:

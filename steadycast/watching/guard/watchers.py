@@ -136,6 +136,8 @@ class Watchers:
             return
         for sign in self.signs.feed(data, lines, clock()):
             self._journal.say(Kind.SIGN, sign.text, does=sign.act)
+            if self.leaks is not None:
+                self.leaks.note_signature(sign)
             self._wake.set()
 
     async def _count(self) -> None:

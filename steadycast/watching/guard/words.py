@@ -59,7 +59,8 @@ def _when(policy: Policy) -> Iterator[str]:
             yield f"When a known line of its log means that it {meaning}, it {_ACTS[getattr(policy.known, name)]}."
     found = policy.findings
     if found is not None:
-        yield f"When it is confirmed that it leaks, it {_ACTS[found.act]}."
+        rest = f", not within {found.rest_s:g} s of its start" if found.act != "tell" and found.rest_s else ""
+        yield f"When it is confirmed that it leaks, it {_ACTS[found.act]}{rest}."
         yield (
             f"When a limit may be met within {found.margin_s:g} s at this rate, or {found.full:.0%} of its descriptors "
             f"are open, it {_ACTS[found.exhaustion]}."

@@ -215,3 +215,13 @@ def test_a_window_over_midnight_belongs_to_the_day_it_began_on() -> None:
     assert not in_window(quiet, datetime(2026, 3, 3, 2, 0))
     assert not in_window(quiet, datetime(2026, 3, 2, 1, 0))
     assert not in_window(quiet, datetime(2026, 3, 3, 23, 30))
+
+
+def test_what_leaks_is_let_run_for_a_while_unless_a_limit_is_near() -> None:
+    rested = policy(findings={"act": "restart", "rest_s": 3600})
+    leak = replace(LEAK, act=Act.RESTART)
+    early = decide(Facts(RUNNING, signs=(leak,)), rested, BEGAN, moment(600))
+    assert early.do is Do.NOTHING and "finding f1: in 3000 s, no limit is near" in early.trail
+    assert decide(Facts(RUNNING, signs=(leak,)), rested, BEGAN, moment(3600)).do is Do.RESTART
+    near = replace(leak, cause=Cause.EXHAUSTION)
+    assert decide(Facts(RUNNING, signs=(near,)), rested, BEGAN, moment(600)).do is Do.RESTART

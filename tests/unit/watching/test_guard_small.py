@@ -26,7 +26,7 @@ from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.guard.admit import Room, refused
 from steadycast.watching.guard.answers import Answer
 from steadycast.watching.guard.door import refusal
-from steadycast.watching.guard.effects import Came, begun, judge
+from steadycast.watching.guard.effects import Came, begun, judge, overtaken
 from steadycast.watching.guard.evidence import fitted
 from steadycast.watching.guard.facts import Act, Cause, Ended, Facts, Health, Presence, Server
 from steadycast.watching.guard.health import heard
@@ -114,13 +114,16 @@ def test_cannot_tell_neither_adds_to_failures_nor_ends_them() -> None:
 def test_an_effect_is_judged_by_the_next_life() -> None:
     effect = begun(Reason(Cause.HEALTH, Act.RESTART, "ill", "web"), 0, 10.0, None, None)
     well = Health("web", Act.RESTART, True, 0, 3, True)
-    ill = Health("web", Act.RESTART, False, 3, 3, False)
+    ill = Health("web", Act.RESTART, False, 3, 3, True)
     young = Facts(Server(Presence.RUNNING, since=10.0), (well,))
     assert judge(effect, young, None, 15.0, 20.0).came is Came.MEASURING
     helped = judge(effect, young, None, 30.0, 20.0)
     assert helped.came is Came.HELPED
     assert judge(helped, Facts(RUNNING, (ill,)), None, 99.0, 20.0).came is Came.BACK
     assert judge(effect, Facts(RUNNING, (ill,)), None, 12.0, 20.0).came is Came.NOT
+    not_yet = Health("web", Act.RESTART, False, 3, 3, False)
+    assert judge(effect, Facts(RUNNING, (not_yet,)), None, 12.0, 20.0).came is Came.MEASURING
+    assert overtaken(effect, 50.0).came is Came.NOT and overtaken(helped, 50.0) is helped
     unknown = Facts(Server(Presence.RUNNING, since=10.0), (Health("web", Act.RESTART, None, 0, 3, False),))
     assert judge(effect, unknown, None, 99.0, 20.0).came is Came.MEASURING
     ended = Facts(Server(Presence.ENDED, ended=Ended(11.0, 1)))
