@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def test_names_first_then_pictures(asked: httpx.AsyncClient) -> None:
     names = (await asked.get("/api/v1/history")).json()["items"]
     series = (("descriptors", "socket"), ("memory.pss", ""))
-    expected = [(role, *measured, []) for role in ("egress:0", "lobby:a") for measured in series]
+    expected: list[Any] = [(role, name, detail, []) for role in ("egress:0", "lobby:a") for name, detail in series]
     assert [(one["role"], one["resource"], one["detail"], one["points"]) for one in names] == expected
     wanted = f"/api/v1/history?role=lobby:a&resource=memory.pss&since={START}&until={START + HOUR}&points=10"
     (shown,) = (await asked.get(wanted)).json()["items"]
