@@ -47,6 +47,8 @@ def sources(facts: Facts) -> tuple[Suspicion, ...]:
             continue
         # A row that explains only what a better one explained already says less than it seems to.
         new = bool(set(mine) - covered)
+        if not new and not any(pattern for _, pattern in meaning.grow):
+            continue
         covered.update(mine)
         raw.append((weight if new else weight / 4, _sentence(meaning, facts, mine), _evidence(facts, mine)))
     raw.sort(key=lambda one: -one[0])
