@@ -85,6 +85,8 @@ class Book:
             case = self._open(owner, measured, verdict, now)
             if case is None:
                 return
+        if case.started is not None and not case.members:
+            case.affected("it came back in the next life")
         case.join(measured, verdict, now.monotonic)
         case.owner, case.updated, case.followed = owner, now.at, scene.followed
         case.meets(scene.bounds, now.at)
@@ -236,6 +238,7 @@ class Book:
 
     def _over(self, case: Case, why: str, now: Now, healed: bool = True) -> Events:
         confirmed = case.state is FindingState.CONFIRMED
+        case.affected(why)
         case.state = FindingState.HEALED if confirmed and healed else FindingState.CLOSED
         case.closed, case.updated, case.why = now.at, now.at, why
         self.open.pop(case.id, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from steadycast.model.findings import (
     ActionTaken,
@@ -91,6 +91,10 @@ class Case:
             self.measured, self.shape = measured, verdict.shape
         if measured == self.measured:
             self.last = verdict
+
+    def affected(self, effect: str) -> None:
+        """What was done about it had this effect; what is known already stays."""
+        self.actions = [one if one.effect else replace(one, effect=effect) for one in self.actions]
 
     def leave(self, measured: Measured, verdict: Verdict) -> None:
         """One series grows no more."""

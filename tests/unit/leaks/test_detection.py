@@ -131,10 +131,12 @@ def test_a_restart_is_no_drop_and_what_comes_back_is_the_same_finding() -> None:
     watched = Watched()
     for n in range(12):
         watched.look({SOCKETS: 10 + n})
+    assert watched.detection.acted(watched.detection.findings()[0].id, ActionTaken(1.0, "recycle", "done"))
     watched.restart("4712:900")
     for n in range(12):
         watched.look({SOCKETS: 10 + n})
     (found,) = watched.detection.findings()
+    assert found.actions[0].effect == "it came back in the next life"
     assert watched.changes().count(OPENED) == 1
     assert found.owner.pid == 4712
     assert any("came back after each restart" in line for line in found.evidence)
@@ -151,6 +153,7 @@ def test_what_does_not_come_back_after_a_restart_has_healed() -> None:
     (found,) = watched.detection.findings()
     assert found.state is FindingState.HEALED
     assert found.actions[0].what == "recycle"
+    assert found.actions[0].effect == found.why_closed
     assert "started again" in (found.why_closed or "")
 
 
