@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,9 +12,16 @@ from steadycast.config.tokens import hash_token
 from steadycast.watching.guard.api import make_app
 from steadycast.watching.guard.decide import Do
 from steadycast.watching.guard.facts import Cause, Presence
-from tests.support.guarding import BUDGET, PYTHON, SERVER, Kept, end, guarding, lives, toml
+from tests.support.guarding import BUDGET, PYTHON, SERVER, Kept, end, end_all, guarding, lives, toml
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_all(tmp_path)
+
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,15 @@ from typer.testing import CliRunner
 
 from steadycast.cli.commands import app
 from steadycast.watching.guard.gate import pass_gate
-from tests.support.guarding import BUDGET, DEADLINE_S, PYTHON, SERVER, end, guarding, lives, toml, write_policy
+from tests.support.guarding import BUDGET, DEADLINE_S, PYTHON, SERVER, end, end_all, guarding, lives, toml, write_policy
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_all(tmp_path)
 
 
 class Command:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from steadycast.tracking import proc
 from steadycast.watching.guard.facts import Cause, Presence
-from tests.support.guarding import BUDGET, PROGRAM, PYTHON, SERVER, end, guarding, lives, toml
+from tests.support.guarding import BUDGET, PROGRAM, PYTHON, SERVER, end, end_all, guarding, lives, toml
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_all(tmp_path)
 
 
 def target(*words: str, more: str = "") -> str:

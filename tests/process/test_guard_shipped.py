@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,16 @@ import pytest
 from steadycast.watching.guard.facts import Cause
 from steadycast.watching.guard.gate import pass_gate
 from steadycast.watching.guard.web import get
-from tests.support.guarding import PYTHON, end, guarding, lives, write_policy
+from tests.support.guarding import PYTHON, end, end_all, guarding, lives, write_policy
 
 pytestmark = pytest.mark.process
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_all(tmp_path)
+
 
 ROOT = Path(__file__).resolve().parents[2]
 WOLF = (

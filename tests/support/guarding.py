@@ -106,3 +106,11 @@ def end(pid: int | None) -> None:
     with contextlib.suppress(ProcessLookupError):
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
+
+
+def end_all(folder: Path) -> None:
+    """End what a test that failed left behind: all whose command line names its folder."""
+    for pid in proc.processes():
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in (proc.PROC / str(pid) / "cmdline").read_bytes():
+                end(pid)
