@@ -88,11 +88,11 @@ def create_app(
         # Checked by the guard, which sees every request; here only so that the description says it.
         dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],
     )
-    facts = system.HostFacts(state, started, settings)
+    more = more or Extras()
+    facts = system.HostFacts(state, started, settings, more.upkeep)
     for router_of in _NOUNS:
         app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
-    more = more or Extras()
     app.include_router(metrics.router(rooms, started, more.upkeep))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())

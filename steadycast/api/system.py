@@ -20,6 +20,8 @@ from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.survival_views import AdoptionView
 from steadycast.lobbies.views import LobbiesStatistics
 from steadycast.model import LobbyState, WorkerKind
+from steadycast.upkeep.upkeep import Upkeep
+from steadycast.upkeep.views import Watched
 from steadycast.workers.canary import Canary
 
 STORE_S = 5.0  # a read of the store
@@ -42,6 +44,7 @@ class SystemView:
     file_folders: tuple[str, ...]
     statistics: LobbiesStatistics
     adoption: AdoptionView | None = None  # what it found of a host before, None: nothing
+    watched: Watched | None = None  # what it looks at of itself, None: it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,16 @@ def judge_egress(statistics: LobbiesStatistics, wanted: int) -> PartHealth:
     return PartHealth(running >= wanted, why, {"running": running, "wanted": wanted})
 
 
+def judge_findings(watched: Watched) -> PartHealth:
+    """Well unless a leak is confirmed and goes on: then a person has to look. Suspects wait for their probe."""
+    confirmed = watched.confirmed
+    data = {"confirmed": len(confirmed), "suspects": len(watched.suspects)}
+    if not confirmed:
+        return PartHealth(True, None, data)
+    more = f", and {len(confirmed) - 1} more" if len(confirmed) > 1 else ""
+    return PartHealth(False, f"It leaks: {confirmed[0]}{more}. See /api/v1/findings or `steadycast findings`.", data)
+
+
 async def look_at_store(lobbies: Lobbies, state: Path | None) -> PartHealth:
     """Well if it can be read in time and its disk has room."""
     try:
@@ -114,6 +127,7 @@ class HostFacts:
     state: Path | None
     started: float
     settings: HostSettings
+    upkeep: Upkeep | None = None
 
 
 def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
@@ -136,11 +150,19 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             file_folders=tuple(str(folder) for folder in facts.settings.sources.file_folders),
             statistics=lobbies.statistics(),
             adoption=lobbies.adoption,
+            watched=None if facts.upkeep is None else facts.upkeep.watched(),
         )
 
+    _add_health(api, lobbies, canary, facts)
+    _add_gpu_status(api, lobbies)
+    return api
+
+
+def _add_health(api: APIRouter, lobbies: Lobbies, canary: Canary, facts: HostFacts) -> None:
     @api.get("/health", responses={503: {"model": Health, "description": "A part is not well."}})
     async def health(response: Response) -> Health:
-        """Whether the host can do its work: plays a tiny pipeline in a child, looks at workers, egress and store."""
+        """Whether the host can do its work: plays a tiny pipeline in a child, looks at workers, egress, store and
+        confirmed leaks."""
         result, store = await asyncio.gather(canary.look(), look_at_store(lobbies, facts.state))
         statistics = lobbies.statistics()
         parts = {
@@ -150,12 +172,11 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             "egress": judge_egress(statistics, facts.settings.egress.workers),
             "store": store,
         }
+        if facts.upkeep is not None:
+            parts["findings"] = judge_findings(facts.upkeep.watched())
         ok = all(part.ok for part in parts.values())
         response.status_code = 200 if ok else 503
         return Health(ok, parts)
-
-    _add_gpu_status(api, lobbies)
-    return api
 
 
 def _add_gpu_status(api: APIRouter, lobbies: Lobbies) -> None:

@@ -28,7 +28,7 @@ from steadycast.upkeep.books import Books
 from steadycast.upkeep.logs import Said
 from steadycast.upkeep.owners import Board, Tallies
 from steadycast.upkeep.probing import Prober
-from steadycast.upkeep.views import finding_view
+from steadycast.upkeep.views import Watched, finding_view, watched_of
 from steadycast.upkeep.webhook import Webhook
 
 log = structlog.get_logger("upkeep")
@@ -97,6 +97,11 @@ class Upkeep:
     def findings(self) -> tuple[Finding, ...]:
         """All that are kept, also those that are over."""
         return self._books.findings()
+
+    def watched(self) -> Watched:
+        """How much is looked at and what is open, in short: cheap enough for each look at the host's health."""
+        series = self._books.statistics().series
+        return watched_of(self._books.findings(), self._sampler.statistics().processes, series)
 
     def statistics(self) -> UpkeepStatistics:
         """How it goes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steadycast.model import (
@@ -17,6 +18,26 @@ from steadycast.model import (
     Suspicion,
     Unit,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How much the host looks at, and the headlines of what it found and is still so."""
+
+    processes: int
+    series: int
+    suspects: tuple[str, ...]
+    confirmed: tuple[str, ...]
+
+
+def watched_of(findings: Iterable[Finding], processes: int, series: int) -> Watched:
+    """In short, given all findings that are kept."""
+    still = [one for one in findings if one.closed is None]
+    suspects, confirmed = (
+        tuple(one.headline for one in still if one.state is state)
+        for state in (FindingState.SUSPECT, FindingState.CONFIRMED)
+    )
+    return Watched(processes, series, suspects, confirmed)
 
 
 @dataclass(frozen=True, slots=True)

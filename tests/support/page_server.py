@@ -14,11 +14,13 @@ from typing import Any, TypeVar, cast
 
 import uvicorn
 
-from steadycast.api.app import create_app
+from steadycast.api.app import Extras, create_app
 from steadycast.config.settings import AuthSettings, LobbySettings, Settings, SourceSettings
 from steadycast.dashboard.files import page_files
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.model import DesktopSource, FileSource, LobbyState, Protocol, Rendition, RtspSource, TestSource
+from steadycast.upkeep.upkeep import Upkeep
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.page_lobbies import PageLobbies, receipt
 
 T = TypeVar("T")
@@ -28,8 +30,9 @@ DEADLINE_S = 30.0
 class PageServer:
     """Serves until `close`. `call` runs a coroutine in its loop, `at` an address in it."""
 
-    def __init__(self, token: str | None = None, port: int = 0) -> None:
+    def __init__(self, token: str | None = None, port: int = 0, upkeep: MemoryUpkeep | None = None) -> None:
         self.lobbies = PageLobbies()
+        self.upkeep = upkeep
         self._token = token
         self._loop = asyncio.new_event_loop()
         self._start(port)
@@ -40,7 +43,8 @@ class PageServer:
         sources = SourceSettings(applications={"clock": ("xclock",), "editor": ("xedit",)})
         auth = AuthSettings.model_validate({"token": self._token})
         settings = Settings(auth=auth, port=self.port, sources=sources)
-        app = create_app(cast(Lobbies, self.lobbies), settings, files=page_files)
+        more = Extras(upkeep=cast(Upkeep, self.upkeep)) if self.upkeep is not None else None
+        app = create_app(cast(Lobbies, self.lobbies), settings, files=page_files, more=more)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

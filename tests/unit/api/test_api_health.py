@@ -10,10 +10,13 @@ import httpx
 import pytest
 
 from steadycast.api.app import create_app
-from steadycast.api.system import judge_egress, judge_lobbies, judge_workers
+from steadycast.api.system import judge_egress, judge_findings, judge_lobbies, judge_workers
 from steadycast.config.settings import Settings
+from steadycast.model import FindingState
+from steadycast.upkeep.views import watched_of
 from steadycast.workers.canary import Canary
 from tests.support.memory_lobbies import MemoryLobbies
+from tests.support.memory_upkeep import a_finding
 
 GOOD = 'print(\'{"ok": true, "gstreamer": "1.22.0"}\')'
 
@@ -78,3 +81,12 @@ async def test_a_crash_loop_wants_a_person() -> None:
     judged = judge_lobbies(dataclasses.replace(statistics, latched=("l7", "l9")))
     assert not judged.ok and judged.data == {"latched": ["l7", "l9"]}
     assert "2 lobbies" in str(judged.why) and "POST /api/v1/lobbies/l7/restart" in str(judged.why)
+
+
+def test_a_confirmed_leak_wants_a_person_and_a_suspect_does_not() -> None:
+    suspect, confirmed = a_finding("l1", FindingState.SUSPECT), a_finding("l1")
+    assert judge_findings(watched_of([suspect, a_finding("l1", FindingState.HEALED)], 9, 180)).ok
+    leaks = judge_findings(watched_of([suspect, confirmed, confirmed], 9, 180))
+    assert not leaks.ok
+    assert "loses 14.0 descriptors each rendition, 28 so far, and 1 more" in (leaks.why or "")
+    assert leaks.data == {"confirmed": 2, "suspects": 1}
