@@ -137,6 +137,9 @@ export const lobbies = () => all("/api/v1/lobbies");
 export const lobby = (id) => json(one("lobbies", id));
 export const viewers = () => all("/api/v1/viewers");
 export const receipts = async (subject) => (await json(`/api/v1/receipts?${query({ limit: 100, subject })}`)).items;
+export const findings = () => all("/api/v1/findings");
+// The first part of it; an empty `detail` means all of a resource.
+export const history = async (wanted) => (await json(`/api/v1/history?${new URLSearchParams(wanted)}`)).items;
 export const gpuStatus = () => json("/api/v1/system/gpu-status");
 export const leases = (limit, after) => json(`/api/v1/leases?${query({ limit, after })}`);
 export const admissions = (wanted) => json(`/api/v1/admissions?${query(wanted)}`);

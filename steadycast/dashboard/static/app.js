@@ -80,9 +80,10 @@ class App {
     else this.pane.element.querySelector("h1").focus({ preventScroll: true });
   }
 
-  // What became of the host itself, to whoever looks at something else. What was before the page is not news.
+  // What became of the host itself, and a leak, to whoever looks at something else. What was before the page is not news.
   tell(event) {
-    if (event.kind !== "host" || !this.store.loaded) return;
+    const leak = event.name === "finding.confirmed" || event.name === "finding.worse";
+    if ((event.kind !== "host" && !leak) || !this.store.loaded) return;
     toast(eventText(event), eventNote(event), eventTone(event));
   }
 
@@ -104,7 +105,9 @@ class App {
   drawFrame() {
     const { connected, loaded, problem, system } = this.store;
     const viewers = [...this.store.lobbies.values()].reduce((sum, lobby) => sum + lobby.viewers, 0);
-    const parts = [system?.name ?? location.host, system?.version, loaded ? count(viewers, "viewer") : null];
+    const leaks = this.store.findings.filter((finding) => finding.state === "confirmed").length;
+    const leaking = leaks ? count(leaks, "confirmed leak") : null;
+    const parts = [system?.name ?? location.host, system?.version, loaded ? count(viewers, "viewer") : null, leaking];
     setText(this.frame.host, parts.filter(Boolean).join(" · "));
     setAttr(this.frame.live, "data-tone", connected ? "good" : "bad");
     setText(this.liveText, connected ? "Live" : loaded ? "Not connected" : "Connecting");

@@ -4,9 +4,10 @@ import { icon } from "./icons.js";
 
 export class Caution {
   // `more`: an element after the words, a link for instance.
-  constructor(more = null) {
+  // `spec`: a class beside its own.
+  constructor(more = null, spec = "p.caution") {
     this.text = h("span");
-    this.element = h("p.caution", { role: "status", hidden: true }, icon("degraded"), h("span", {}, this.text, " ", more));
+    this.element = h(spec, { role: "status", hidden: true }, icon("degraded"), h("span", {}, this.text, " ", more));
   }
 
   // An empty text hides it.

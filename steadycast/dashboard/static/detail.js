@@ -1,8 +1,10 @@
 // Everything about one lobby: the player, why it is as it is, addresses, renditions, viewers, history.
 import { Activity } from "./activity.js";
+import { Curves } from "./curves.js";
 import { LobbyDecisions } from "./decisions.js";
 import { CopyField } from "./copy.js";
 import { add, clear, h, setAttr, setText, show } from "./dom.js";
+import { Findings } from "./findings.js";
 import { count, soon, sourceSummary, staysDown } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
@@ -27,6 +29,8 @@ export class LobbyDetail {
     this.viewers = new Viewers();
     this.renditions = new Renditions();
     this.decisions = new LobbyDecisions();
+    this.findings = new Findings();
+    this.curves = new Curves();
     this.activity = new Activity();
     this.receipts = new Receipts(store);
     this.whep = new CopyField("WHEP");
@@ -60,6 +64,8 @@ export class LobbyDetail {
       this.trouble,
       this.report,
       this.stage,
+      this.findings.element,
+      this.curves.element,
       this.columns,
     );
   }
@@ -99,6 +105,9 @@ export class LobbyDetail {
     if (lobby) this.#drawLobby(lobby);
     else this.#drawGone();
     const id = lobby?.id ?? this.last?.id ?? this.id;
+    const findings = this.#store.findingsOf(id);
+    show(this.findings.element, findings.length > 0);
+    this.findings.draw(findings, "Nothing leaks now.");
     this.activity.draw(this.#store.eventsOf(id), SHOWN);
     this.receipts.draw(this.#store.receiptsOf(id), SHOWN);
   }
@@ -124,6 +133,7 @@ export class LobbyDetail {
     this.#drawTrouble(lobby);
     this.renditions.draw(lobby);
     this.decisions.draw(lobby.id, this.#store.gpu);
+    this.curves.draw(lobby.id, this.#store.findingsOf(lobby.id), Boolean(this.#store.system?.watched));
     this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);
     this.#player.draw(lobby);
     this.whep.set(new URL(lobby.whep, location.origin).href);
@@ -182,7 +192,7 @@ export class LobbyDetail {
 
   // What only a lobby that is there has.
   #alive() {
-    return [this.stage, this.actions, this.renditions.element.parentElement, this.viewers.element.parentElement];
+    return [this.stage, this.curves.element, this.actions, this.renditions.element.parentElement, this.viewers.element.parentElement];
   }
 
   #lastState() {

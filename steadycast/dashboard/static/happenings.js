@@ -13,7 +13,16 @@ const ENCODER_EVENTS = {
   drift: "Books and driver differ",
 };
 
+const FINDING_EVENTS = {
+  opened: "A leak is suspected",
+  confirmed: "A leak is confirmed",
+  worse: "A leak got worse",
+  healed: "A leak healed",
+  closed: "It was no leak",
+};
+
 const OTHER_EVENTS = {
+  "worker.diagnosis": "What the log of a worker means",
   "lobby.adopted": "Goes on under a new host",
   "lobby.recycling": "Its worker is being replaced",
   "lobby.recycled": "Its worker was replaced",
@@ -102,6 +111,7 @@ export function isStep(event) {
   if (event.name === "lobby.adopted") return true; // its host says so
   if (event.name === "lobby.CREATED" || event.name === "lobby.recycling") return true; // the next one says more
   if (event.kind === "rendition") return !(what === "OPENING" && event.why && !/worker or source/.test(event.why)); // its lobby says so
+  if (event.kind === "finding") return event.data?.state === "suspect" || what === "closed"; // nobody has to act
   if (event.kind === "worker") return ["STARTING", "READY", "ENDING", "GONE"].includes(what) && !isLoss(event);
   return event.kind === "viewer" && (what === "connecting" || what === "leaving");
 }
@@ -113,7 +123,7 @@ export function eventText(event) {
   if (isLoss(event)) return `Worker lost${subject(event)}`;
   if (event.name === "lobby.recycled" && event.data?.how === "failed") return "Its worker was not replaced";
   if (event.name === "host.reload_failed" && event.data?.outcome === "rolled_back") return "The new config was rolled back";
-  const words = { encoder: ENCODER_EVENTS, rendition: RENDITION_EVENTS, worker: WORKER_EVENTS, viewer: VIEWER_EVENTS };
+  const words = { encoder: ENCODER_EVENTS, finding: FINDING_EVENTS, rendition: RENDITION_EVENTS, worker: WORKER_EVENTS, viewer: VIEWER_EVENTS };
   if (words[event.kind]?.[what]) return words[event.kind][what] + subject(event);
   if (event.kind === "receipt" && typeof event.data?.clean === "boolean") return receiptText(event.data);
   if (OTHER_EVENTS[event.name]) return OTHER_EVENTS[event.name];
@@ -153,7 +163,7 @@ function subject(event) {
   return named ? ` · ${named}` : "";
 }
 
-const MARKS = { viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker", rendition: "copy" };
+const MARKS = { viewer: "viewer", worker: "worker", receipt: "receipt", encoder: "worker", rendition: "copy", finding: "search" };
 
 // The name of its icon.
 export function eventMark(event) {
@@ -167,6 +177,9 @@ export function eventMark(event) {
 export function eventTone(event) {
   const what = String(event.name).split(".")[1] ?? "";
   if (event.kind === "lobby" && what === what.toUpperCase() && what) return stateLook(what).tone;
+  if (event.name === "finding.healed") return "good";
+  if (event.name === "finding.confirmed" || event.name === "finding.worse") return "bad";
+  if (event.name === "worker.diagnosis" && event.data?.remedy !== "none") return "warn";
   if (event.data?.clean === false || event.data?.how === "failed" || isLoss(event)) return "warn";
   if (/died|refused|failed|latched|hung|fallback|copies|drift/.test(event.name)) return "warn";
   return "idle";

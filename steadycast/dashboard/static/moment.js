@@ -1,6 +1,6 @@
 // Times that stay true: relative for the eye, exact on hover, one clock for all of them.
 import { h, setText } from "./dom.js";
-import { ago, exact } from "./format.js";
+import { ago, exact, soon } from "./format.js";
 
 const shown = new Map(); // element → {at: Unix seconds, words: (at, now) → text}
 
@@ -22,6 +22,13 @@ export function setMoment(element, at, words = ago) {
   element.dateTime = new Date(at * 1000).toISOString();
   element.title = exact(at);
   setText(element, words(at, Date.now() / 1000));
+}
+
+// Of something that is to come: "in 3 h".
+export function until(at) {
+  const element = h("time.moment");
+  setMoment(element, at, soon);
+  return element;
 }
 
 setInterval(() => {

@@ -3,6 +3,8 @@ import { Activity } from "./activity.js";
 import { Caution } from "./caution.js";
 import { h, setAttr, setText } from "./dom.js";
 import { isInstead } from "./encoders.js";
+import { leakText, watchedText } from "./finding_words.js";
+import { Findings } from "./findings.js";
 import { Receipts } from "./receipts.js";
 
 const SHOWN = 60;
@@ -27,8 +29,11 @@ export class Overview {
       h("div.column", {}, this.receipts.element),
     );
     this.caution = new Caution(h("a", { href: "#/devices" }, "Devices"));
+    this.leak = new Caution(null, "p.caution.leak");
+    this.findings = new Findings();
     const title = h("h1", { tabindex: "-1" }, "Overview");
-    this.element = h("div.page.overview", {}, title, this.caution.element, figures, columns);
+    const cautions = [this.leak.element, this.caution.element];
+    this.element = h("div.page.overview", {}, title, ...cautions, figures, this.findings.element, columns);
   }
 
   #figure(label) {
@@ -39,7 +44,7 @@ export class Overview {
   }
 
   draw() {
-    const { lobbies, events, receipts, loaded, gpu } = this.#store;
+    const { lobbies, events, receipts, loaded, gpu, findings, system } = this.#store;
     const all = [...lobbies.values()];
     const numbers = {
       Streaming: all.filter((lobby) => lobby.state === "STREAMING").length,
@@ -54,7 +59,10 @@ export class Overview {
       setText(this.#figures.get(label).value, loaded ? String(number) : "–");
     setAttr(this.#figures.get("In trouble").box, "data-tone", loaded && numbers["In trouble"] ? "warn" : null);
     this.caution.set(softwareMode(gpu, all));
-    this.activity.draw(events, SHOWN, (id) => lobbies.get(id)?.name ?? id);
+    const nameOf = (id) => lobbies.get(id)?.name ?? id;
+    this.leak.set(leakText(findings));
+    this.findings.draw(findings, system ? watchedText(system.watched) : "", nameOf);
+    this.activity.draw(events, SHOWN, nameOf);
     this.receipts.draw(receipts, SHOWN);
   }
 }

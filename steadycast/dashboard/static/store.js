@@ -18,6 +18,7 @@ export class Store {
   events = []; // newest first
   receipts = []; // newest first
   receiptsOn = "worker"; // what they are of; empty: of all
+  findings = []; // what leaks, also what is over
   system = null;
   gpu = null; // GpuStatus: devices and the line
   devicesWatched = false; // whether somebody looks at them
@@ -30,6 +31,7 @@ export class Store {
   #viewersDirty = false;
   #receiptsDirty = false;
   #gpuDirty = false;
+  #findingsDirty = false;
   #allDirty = false;
   #timer = null;
   #busy = false;
@@ -74,6 +76,10 @@ export class Store {
   // Of one lobby, and of the host below it.
   eventsOf(id) {
     return this.events.filter((event) => event.lobby === id || event.kind === "host");
+  }
+
+  findingsOf(id) {
+    return this.findings.filter((finding) => finding.owner.lobby === id);
   }
 
   receiptsOf(id) {
@@ -147,6 +153,7 @@ export class Store {
     if (over) this.lobbies.delete(event.lobby);
     if (event.name === "viewer.gone") this.viewers.delete(event.viewer);
     if (event.kind === "viewer" || event.kind === "host") this.#viewersDirty = true;
+    if (event.kind === "finding") this.#findingsDirty = true;
     // Those of renditions and viewers are told only where something stayed.
     if (event.kind === "receipt" || this.receiptsOn !== "worker") this.#receiptsDirty = true;
     if (event.kind === "encoder" || event.kind === "lobby") this.#gpuDirty = true;
@@ -170,13 +177,15 @@ export class Store {
     if (all || this.#viewersDirty) jobs.push(this.#fetchViewers());
     if (all || this.#receiptsDirty) jobs.push(this.#fetchReceipts());
     if (all || this.#gpuDirty) jobs.push(api.gpuStatus().then((gpu) => (this.gpu = gpu)));
-    if (all) jobs.push(api.system().then((system) => (this.system = system)));
+    if (all) jobs.push(this.#fetchSystem());
+    else if (this.#findingsDirty) jobs.push(this.#fetchFindings());
     this.#dirty.clear();
-    this.#allDirty = this.#viewersDirty = this.#receiptsDirty = this.#gpuDirty = false;
+    this.#allDirty = this.#viewersDirty = this.#receiptsDirty = this.#gpuDirty = this.#findingsDirty = false;
     // A call that fails leaves the old picture: the line is then down too, and its return asks for everything again.
     await Promise.allSettled(jobs);
     this.#busy = false;
-    if (this.#dirty.size || this.#allDirty || this.#viewersDirty || this.#receiptsDirty || this.#gpuDirty) this.#plan();
+    const more = [this.#dirty.size, this.#viewersDirty, this.#receiptsDirty, this.#gpuDirty, this.#findingsDirty];
+    if (this.#allDirty || more.some(Boolean)) this.#plan();
     this.#changed();
   }
 
@@ -184,6 +193,16 @@ export class Store {
     const lobbies = await api.lobbies();
     this.lobbies = new Map(lobbies.map((lobby) => [lobby.id, lobby]));
     this.loaded = true;
+  }
+
+  async #fetchSystem() {
+    this.system = await api.system();
+    await this.#fetchFindings();
+  }
+
+  // A host that does not watch itself has none, and no such address.
+  async #fetchFindings() {
+    this.findings = this.system?.watched ? await api.findings() : [];
   }
 
   async #fetchOne(id) {
