@@ -12,7 +12,7 @@ from steadycast.tracking.probes.table import Table, pids_inside
 from steadycast.tracking.probes.targets import Target
 
 _COMM = 15  # the kernel cuts names to so many characters
-_INTERPRETERS = ("python", "node", "ruby", "perl", "java", "bash", "sh")
+INTERPRETERS = ("python", "node", "ruby", "perl", "java", "bash", "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,6 @@ def is_named(wanted: str, name: str, command: str) -> bool:
         return True
     words = command.split()
     files = [Path(word).name for word in words[:1]]
-    if files and files[0].rstrip("0123456789.") in _INTERPRETERS:
+    if files and files[0].rstrip("0123456789.") in INTERPRETERS:
         files += [Path(word).name for word in words[1:] if not word.startswith("-")][:1]
     return wanted in files or (name == wanted[:_COMM] and not words)

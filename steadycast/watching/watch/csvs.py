@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -29,6 +30,10 @@ _UNITS = {
     "": 1.0, "%": 1.0, "b": 1.0, "bytes": 1.0, "k": 1e3, "kb": 1e3, "kib": 1024.0, "m": 1e6, "mb": 1e6, "mib": 2.0**20,
     "g": 1e9, "gb": 1e9, "gib": 2.0**30, "t": 1e12, "tb": 1e12, "tib": 2.0**40,
 }  # fmt: skip
+_CLOCK = re.compile(r"^(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?$")
+_DAY = 86_400.0
+_NAMED_UNIT = re.compile(r"(?:^|[_ (\[./-])(bytes|b|[kmgt]i?b?)[)\] ]*$", re.I)
+_LIKELY = ((3e4, "MB"), (3e7, "KB"))  # below which median a memory column without a unit is taken as MB, KB
 _COUNTED = re.compile(r"\b(fds?|descriptors?|handles?|threads?|sockets?|processes|objects?|count)\b", re.I)
 _BYTES = re.compile(r"mem|rss|pss|uss|heap|vram|bytes|[kmg]i?b\b", re.I)
 _SCALES = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # from which on a time is in ns, us, ms
@@ -43,15 +48,31 @@ class Column:
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     left_out: int = 0
+    sized: bool = False  # cells had units of their own: values are bytes
+
+    def unit(self) -> tuple[str, float]:
+        """What a 1 in it is, in words, and in bytes (1.0 where it is no memory)."""
+        if self.sized:
+            return "bytes", 1.0
+        found = _NAMED_UNIT.search(self.name)
+        if found is not None and self.resource not in (Resource.DESCRIPTORS, Resource.THREADS):
+            return found[1] if len(found[1]) > 1 else found[1].upper(), _UNITS[found[1].lower()]
+        if self.resource not in (Resource.PRIVATE, Resource.IN_USE, Resource.VRAM):
+            return "", 1.0
+        middle = sorted(self.values)[len(self.values) // 2]
+        unit = next((unit for below, unit in _LIKELY if middle < below), "bytes")
+        return unit, _UNITS[unit.lower()]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`notes` say what was found and left out, in words. `dated`: times are Unix seconds, not only from a beginning."""
+    """`time` is the column of times; `notes` say what was left out. `dated`: times are Unix seconds, not only from a
+    beginning."""
 
     columns: tuple[Column, ...]
     dated: bool
     notes: tuple[str, ...]
+    time: str
 
 
 def read_table(path: Path, time: str | None = None) -> Table:
@@ -92,29 +113,54 @@ def _read(path: Path, file: IO[str], time: str | None) -> Table:
         raise ConfigError("analyze.rows", what, hint=_HINT)
     dated = kept[0].times[0] > 1e8
     notes = _notes(columns, place, no_time)
-    return Table(tuple(_ordered(column) for column in kept), dated, notes)
+    return Table(tuple(_ordered(column) for column in kept), dated, notes, names[place])
 
 
 def _fill(rows: Iterator[list[str]], columns: list[Column], place: int) -> int:
     """Answers with how many rows had no time."""
-    no_time = 0
+    no_time, clock = 0, _Clock()
+    others = [(number, column) for number, column in enumerate(columns) if number != place]
     for count, row in enumerate(rows):
         if count >= MOST_ROWS:
             break
-        at = _time(row[place]) if place < len(row) else None
+        at = clock.time(row[place]) if place < len(row) else None
         if at is None:
             no_time += any(cell.strip() for cell in row)
             continue
-        for number, column in enumerate(columns):
-            if number == place or number >= len(row):
-                continue
-            value = _number(row[number])
-            if value is None:
-                column.left_out += bool(row[number].strip())
-            else:
-                column.times.append(at)
-                column.values.append(value)
+        for number, column in others:
+            if number < len(row):
+                _take(column, at, row[number])
     return no_time
+
+
+def _take(column: Column, at: float, cell: str) -> None:
+    value = _plain(cell)
+    if value is None and (found := _sized(cell)) is not None:
+        value, sized = found
+        column.sized = column.sized or sized
+    if value is None:
+        column.left_out += bool(cell.strip())
+    else:
+        column.times.append(at)
+        column.values.append(value)
+
+
+class _Clock:
+    """Times of day go on after midnight."""
+
+    def __init__(self) -> None:
+        self._days = 0
+        self._last = 0.0
+
+    def time(self, cell: str) -> float | None:
+        found = _CLOCK.match(cell.strip())
+        if found is None:
+            return _time(cell)
+        seconds = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3] or 0)
+        if seconds < self._last - _DAY / 2:
+            self._days += 1
+        self._last = seconds
+        return seconds + self._days * _DAY
 
 
 def _ordered(column: Column) -> Column:
@@ -123,7 +169,7 @@ def _ordered(column: Column) -> Column:
         return column
     by_time = dict(zip(column.times, column.values, strict=True))
     times = sorted(by_time)
-    return Column(column.name, column.resource, times, [by_time[at] for at in times], column.left_out)
+    return replace(column, times=times, values=[by_time[at] for at in times])
 
 
 def _notes(columns: list[Column], place: int, no_time: int) -> tuple[str, ...]:
@@ -159,18 +205,37 @@ def _resource(name: str) -> Resource:
         return Resource.THREADS
     if _COUNTED.search(plain):
         return Resource.DESCRIPTORS
+    if re.search(r"\b(vram|gpu|fb)\b", plain, re.I) and _BYTES.search(plain):
+        return Resource.VRAM
+    if re.search(r"\b(in use|allocated|malloc)\b", plain, re.I):
+        return Resource.IN_USE
     return Resource.PRIVATE if _BYTES.search(plain) else Resource.OTHER
 
 
-def _number(cell: str) -> float | None:
+def _plain(cell: str) -> float | None:
+    """The usual cell, quickly."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _sized(cell: str) -> tuple[float, bool] | None:
+    """A number with a unit or marks of thousands, and whether the unit is one of size."""
     found = _NUMBER.match(cell)
     if found is None or found[2].lower() not in _UNITS:
         return None
-    return float(re.sub(r"[,_ ]", "", found[1])) * _UNITS[found[2].lower()]
+    return float(re.sub(r"[,_ ]", "", found[1])) * _UNITS[found[2].lower()], found[2] not in ("", "%")
+
+
+def _number(cell: str) -> float | None:
+    found = _sized(cell)
+    return _plain(cell) if found is None else found[0]
 
 
 def _time(cell: str) -> float | None:
-    number = _number(cell)
+    number = _plain(cell)
     if number is not None:
         return next((number / scale for least, scale in _SCALES if number >= least), number)
     text = cell.strip().replace("/", "-")

@@ -52,7 +52,8 @@ def pattern_of(words: str) -> CyclePattern:
 class CycleLog:
     """What came and went by a log. `feed` it bytes; the sampler's thread asks `told`."""
 
-    def __init__(self, pattern: CyclePattern) -> None:
+    def __init__(self, pattern: CyclePattern, settle_s: float = SETTLE_S) -> None:
+        self._settle = settle_s
         self._kind = pattern.kind
         self._end = re.compile(pattern.end)
         self._begin = re.compile(pattern.begin) if pattern.begin else None
@@ -75,6 +76,6 @@ class CycleLog:
     def told(self, now: float | None = None) -> Told:
         """As a target's `told`."""
         with self._lock:
-            quiet = (time.monotonic() if now is None else now) - self._changed >= SETTLE_S
+            quiet = (time.monotonic() if now is None else now) - self._changed >= self._settle
             load = {} if self._begin is None else {f"{self._kind}s": float(max(0, self._begun - self._ended))}
             return Told(load, {self._kind: self._ended}, quiet)

@@ -1,0 +1,138 @@
+"""One column of a table judged as it would have been judged live: row by row, knowing nothing of what came later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from steadycast.model import Finding, FindingState, Look, Measured, Owner, Resource, unit_of
+from steadycast.tracking.leaks.book import Book, Now, Scene
+from steadycast.tracking.leaks.lives import Series
+from steadycast.tracking.leaks.pace import Pace
+from steadycast.tracking.leaks.trend import Trend, TrendPolicy
+from steadycast.tracking.leaks.verdicts import Verdict
+
+HOUR = 3600.0
+BINS = 15  # that the shortest window and the repeats of its judgement take
+SPARSE = 0.5  # samples a bin at least
+MOST_BINS, LEAST_BINS, ALL_BINS = 4500, 1500, 12_000  # of a column, and of a table: some 3 ms each
+CYCLES = 10  # that a piece lost each time needs
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """What came and went until each row (`ended`), how many were there then (`load`), and whether it was quiet."""
+
+    kind: str = "session"
+    ended: Sequence[int] = ()
+    load: Sequence[float] = ()
+    quiet: Sequence[bool] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`findings`: open ones last. `needed_h`: hours that a growth over time needs at this pace of rows to be seen."""
+
+    name: str
+    resource: Resource
+    rows: int
+    hours: float
+    findings: tuple[Finding, ...]
+    needed_h: float
+    cycles: int
+    left_out: int = 0
+    slope_per_h: float | None = None
+    ends: dict[str, float] = field(default_factory=dict)  # first, last, min, max
+
+    @property
+    def worst(self) -> Finding | None:
+        """The finding that its verdict is about: a confirmed one, else an open suspect, else one that is over."""
+        ranks = {FindingState.CONFIRMED: 3, FindingState.HEALED: 2, FindingState.SUSPECT: 2, FindingState.CLOSED: 0}
+        return max(self.findings, key=lambda one: (ranks[one.state], one.opened), default=None)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether neither time nor cycles suffice to tell anything."""
+        return not self.findings and self.hours < self.needed_h and self.cycles < CYCLES
+
+
+def step_of(times: Sequence[float], columns: int = 1) -> float:
+    """Seconds of a bin: ten minutes, longer where rows are rarer than that, or where there are months of them."""
+    usual = TrendPolicy().step
+    gaps = sorted(after - before for before, after in pairwise(times))
+    gap = gaps[len(gaps) // 2] if gaps else usual
+    most = min(MOST_BINS, max(LEAST_BINS, ALL_BINS // columns))
+    return max(usual, gap / SPARSE, (times[-1] - times[0]) / most)
+
+
+def judge(
+    name: str,
+    resource: Resource,
+    times: Sequence[float],
+    values: Sequence[float],
+    loads: Mapping[str, Sequence[float]],
+    cycles: Cycles | None = None,
+    columns: int = 1,
+) -> Judged:
+    """`times` in seconds, rising. `loads` and `cycles` have a value for each of them. `columns`: of the whole table."""
+    step = step_of(times, columns)
+    measured = Measured(resource)
+    policy = TrendPolicy(step=step, warm=max(TrendPolicy().warm, step))
+    column = _Column(name, measured, Trend(unit_of(resource), policy), cycles)
+    names = list(loads)
+    rows = list(zip(*loads.values(), strict=True)) if loads else []
+    for at, (moment, value) in enumerate(zip(times, values, strict=True)):
+        load = dict(zip(names, rows[at], strict=True)) if rows else _NONE
+        column.row(at, moment, value, load)
+    return Judged(
+        name, resource, len(times), (times[-1] - times[0]) / HOUR, column.findings(),
+        (policy.warm + BINS * step) / HOUR, cycles.ended[-1] - cycles.ended[0] if cycles is not None else 0,
+        slope_per_h=slope(times, values),
+        ends={"first": values[0], "last": values[-1], "min": min(values), "max": max(values)},
+    )  # fmt: skip
+
+
+_NONE: Mapping[str, float] = {}
+
+
+class _Column:
+    def __init__(self, name: str, measured: Measured, trend: Trend, cycles: Cycles | None) -> None:
+        self._owner = Owner(name, "1")
+        self._measured = measured
+        self._trend = trend
+        self._series = Series(measured, trend)
+        self._pace = Pace()
+        self._book = Book()
+        self._cycles = cycles
+        self._last: Verdict | None = None
+
+    def row(self, at: int, moment: float, value: float, load: Mapping[str, float]) -> None:
+        cycles = self._cycles
+        if cycles is None:
+            verdict = self._trend.update(moment, value, load)
+        else:
+            values, ended = {self._measured: value}, {cycles.kind: cycles.ended[at]}
+            load = load or {"sessions": cycles.load[at]} if cycles.load else load
+            look = Look(self._owner, moment, moment, values, load=load, finished=ended, quiet=cycles.quiet[at])
+            if (reading := self._pace.take(look)) is not None:
+                self._series.reading(reading, reading.values[self._measured], 1.0, self._pace.peak)
+            verdict = self._series.sample(look, value)
+        if verdict is not self._last and verdict is not None:  # a trend is told again and again until it is renewed
+            scene = Scene(self._owner, (self._measured,), (), Now(moment, moment))
+            for _ in self._book.say(scene, self._measured, verdict):
+                pass
+        self._last = verdict
+
+    def findings(self) -> tuple[Finding, ...]:
+        return (*self._book.past, *(case.finding() for case in self._book.open.values()))
+
+
+def slope(times: Sequence[float], values: Sequence[float]) -> float | None:
+    """Of a straight line through all of it, an hour: a description, no judgement."""
+    count = len(times)
+    middle, mean = sum(times) / count, sum(values) / count
+    spread = sum((at - middle) ** 2 for at in times)
+    if spread <= 0:
+        return None
+    return sum((at - middle) * (value - mean) for at, value in zip(times, values, strict=True)) / spread * HOUR

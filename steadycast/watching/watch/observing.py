@@ -1,0 +1,132 @@
+"""What is seen while it is watched: each round judged, kept for the end, recorded. Fed by the sampler's thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from steadycast.model import Bound, Finding, FindingEvent, Look
+from steadycast.tracking.leaks.detection import Detection
+from steadycast.tracking.probes.sampler import Sampled
+from steadycast.watching.watch.aims import not_readable
+from steadycast.watching.watch.record import Recording
+from steadycast.watching.watch.report import Courses
+from steadycast.watching.watch.screen import Shown
+
+EVENTS = 1000  # that wait to be told
+NOTES = 200
+ROLES = 1024  # that are shown
+
+
+class Observing:
+    """One lock around all of it: the main thread asks while the sampler's thread adds."""
+
+    def __init__(self, roles: Iterable[str], recording: Recording | None) -> None:
+        self.detection = Detection()
+        self.courses = Courses()
+        self.lock = threading.Lock()
+        self.rounds = 0
+        self.took_s = 0.0
+        self._roles = tuple(roles)
+        self._recording = recording
+        self._shown: dict[str, Shown] = {}
+        self._events: deque[FindingEvent] = deque(maxlen=EVENTS)
+        self._news: deque[str] = deque(maxlen=NOTES)
+        self._notes: dict[str, None] = {}
+        self._missing: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def take(self, sampled: Sampled) -> None:
+        """One round."""
+        with self.lock:
+            self.rounds += 1
+            self.took_s += sampled.took_s
+            for sample in sampled.samples:
+                self._take(sample.look)
+                self._events.extend(self.detection.observe(sample.look, sample.bounds))
+                if self._recording is not None:
+                    self._record(self._recording, sample.look, sample.bounds)
+            for role, epoch in sampled.ended:
+                self._shown.pop(role, None)
+                if self._recording is not None:
+                    self._recording.forget(role, epoch)
+            for note in sampled.notes:
+                self._note(note)
+            self._tell_missing(sampled.missing)
+
+    def _take(self, look: Look) -> None:
+        self.courses.add(look)
+        role = look.owner.role
+        shown = self._shown.get(role)
+        if shown is None:
+            if len(self._shown) >= ROLES:
+                return
+            shown = self._shown[role] = Shown(look)
+            if role not in self._seen and (why := not_readable(look)) is not None:
+                self._note(why)
+            self._seen.add(role)
+        shown.take(look)
+
+    def _record(self, recording: Recording, look: Look, bounds: tuple[Bound, ...]) -> None:
+        try:
+            recording.add(look, bounds)
+        except OSError as error:
+            self._recording = None
+            self._note(f"the record ends here: {error.strerror or error}")
+
+    def note_signature(self, role: str, name: str, says: str) -> None:
+        """The log of a target says something that is known."""
+        with self.lock:
+            self.detection.note_signature(role, name, says)
+            self._note(f"the log of {role} says: {says} ({name})")
+
+    def note(self, text: str) -> None:
+        """Something that a person should know, once."""
+        with self.lock:
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes and len(self._notes) < NOTES:
+            self._notes[text] = None
+            self._news.append(text)
+
+    def _tell_missing(self, missing: dict[str, str]) -> None:
+        """Who went, and who is there again."""
+        missing = {role: why for role, why in missing.items() if role in self._roles}
+        for role, why in missing.items():
+            if role not in self._missing:
+                self._news.append(f"{role}: {why}")
+        for role in self._missing:
+            if role not in missing:
+                self._news.append(f"{role} is there again")
+        self._missing = dict(missing)
+
+    def news(self) -> tuple[tuple[FindingEvent, ...], tuple[str, ...]]:
+        """Changes of findings and notes since the last time."""
+        with self.lock:
+            events, notes = tuple(self._events), tuple(self._news)
+            self._events.clear()
+            self._news.clear()
+        return events, notes
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody of those that were meant is there any more."""
+        return bool(self._roles) and all(role in self._missing for role in self._roles)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        return dict(self._missing)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    def shown(self) -> list[Shown]:
+        """Those that are there now; under `lock`."""
+        return list(self._shown.values())
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All; under `lock`."""
+        return self.detection.findings()

@@ -1,0 +1,44 @@
+"""What is said when a watch is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from steadycast.model import FindingState
+from steadycast.watching.watch.run import Watched
+from steadycast.watching.watch.words import STYLES, duration, lines
+
+TREND_S = 3 * 3600.0  # that a growth with time needs at least
+CYCLES = 10
+SHOWN = 20
+_AROUND = ("cgroup:", "host")  # no processes, but what they are in
+
+
+def summary(found: Watched) -> Iterator[tuple[str, str]]:
+    """Lines, each with its style."""
+    courses = found.observing.courses
+    ended = max((sum(one.values()) for one in courses.finished.values()), default=0)
+    came = f", {ended:,} sessions came and went" if ended else ""
+    many = sum(not one.startswith(_AROUND) for one in courses.owners)
+    roles = "1 process" if many == 1 else f"{many:,} processes"
+    ending = f"{found.ended[:1].upper()}{found.ended[1:]}"
+    yield f"{ending}. Watched for {duration(found.seconds)}: {roles}, {courses.looks:,} looks{came}.", ""
+    if found.failed:
+        yield "It ended before there was anything to judge.", "red"
+        return
+    for one in found.findings[:SHOWN]:
+        first, *rest = lines(one)
+        yield f"{str(one.state).upper()}: {first}", STYLES.get(one.state, "dim")
+        yield from ((f"  {line}", "dim") for line in rest)
+    if not any(one.state in (FindingState.CONFIRMED, FindingState.SUSPECT) for one in found.findings):
+        yield _nothing(found.seconds, ended)
+    for note in [f"{one['role']}: {one['resource']} not known: {one['why']}" for one in courses.unknown()][:4]:
+        yield note, "dim"
+
+
+def _nothing(seconds: float, ended: int) -> tuple[str, str]:
+    if seconds >= TREND_S or ended >= CYCLES:
+        return "Nothing leaks, as far as can be told in that time.", "green"
+    seen = f"only {ended} sessions" if ended else "no session came and went"
+    wanted = f"{CYCLES} sessions that come and go, or {duration(TREND_S)}"
+    return f"Nothing was found, but that was too short to tell ({seen}): it takes {wanted}.", "yellow"
