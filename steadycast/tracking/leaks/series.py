@@ -10,6 +10,9 @@ from steadycast.model.series import Unit
 from steadycast.tracking.leaks.trend import Trend, TrendPolicy
 from steadycast.tracking.leaks.verdicts import Verdict
 
+SHORT = 3 * 3600.0  # seconds
+SHORT_ROWS = 240
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
@@ -36,9 +39,10 @@ def judge(
     `times` (n,) in seconds, of any origin, at any steps; rows that go back in time or repeat one are left out, so sort
     a table that is not sorted. `values` (n,) in any unit: nothing in here depends on it; None and NaN are gaps. `load`:
     names (at most four count) to (n,) of what the owner worked on then; None where that is not known. `restarts`: times
-    at which another life begins. Two hours of data are the least that can raise anything; slow leaks take days.
+    at which another life begins. Two hours of data are the least that can raise anything; slow leaks take days. A
+    recording of less than three hours with many rows is judged at a scale of its own; only large growth counts then.
     """
-    trend = Trend(unit, policy)
+    trend = Trend(unit, policy or fitting(times))
     found: list[Suspect] = []
     lives = iter(sorted(restarts))
     following = next(lives, math.inf)
@@ -56,6 +60,15 @@ def judge(
         else:
             found[-1] = Suspect(found[-1].raised, None if verdict.holds else at, verdict)
     return found
+
+
+def fitting(times: Sequence[float]) -> TrendPolicy:
+    """Bins of ten minutes; of a sixtieth of a short recording, with more growth and more certainty."""
+    span = times[-1] - times[0] if len(times) >= SHORT_ROWS else math.inf
+    if not 0 < span < SHORT:
+        return TrendPolicy()
+    step = span / 60
+    return TrendPolicy(step=step, warm=3 * step, odds=5.0, floors=1.5)
 
 
 def rows(

@@ -91,3 +91,11 @@ def test_a_bin_keeps_its_valley_and_what_nobody_measured_stays_unknown() -> None
     assert bins.fine.rows[0, 0] == 100.0
     assert math.isnan(bins.fine.rows[1, 0]) and math.isnan(bins.fine.rows[2, 0])
     assert bins.fine.rows[3, 0] == 100.0
+
+
+def test_a_short_recording_is_judged_at_its_own_scale() -> None:
+    times = np.arange(0, 600, 0.5)
+    noise = np.random.default_rng(2).normal(0, 5, len(times))
+    warm = 1700 + 300 * (1 - np.exp(-times / 60)) + noise
+    assert raised(times, warm) == []
+    assert raised(times, warm + 7 * np.maximum(0, times - 120))
