@@ -6,13 +6,14 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from steadycast.errors import CallerError, ConfigError, RefusedError, SteadycastError
 
 ANSWER_S = 60.0  # a delete answers after the last rung of the ladder
 ANSWER_BYTES = 16 * 1024 * 1024
+PIECE = 1 << 16
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -40,8 +41,18 @@ class Client:
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON at a path. Query parameters that are None are left out."""
-        sent = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", path + (f"?{urlencode(sent)}" if sent else ""))
+        return self._ask("GET", _with(path, query))
+
+    def save(self, path: str, file: IO[bytes], **query: Any) -> int:
+        """Write what is at a path into a file as it comes, however long it is; the number of bytes. An OSError of the
+        file is raised as it is."""
+        asked = self._request("GET", _with(path, query), accept="*/*")
+        count = 0
+        with self._answer(asked) as answer:
+            while piece := self._piece(answer):
+                file.write(piece)
+                count += len(piece)
+        return count
 
     def post(self, path: str, body: Any) -> Any:
         """The JSON that posting this JSON gives."""
@@ -52,18 +63,33 @@ class Client:
         return self._ask("DELETE", path)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
-        headers = {"Accept": "application/json"}
+        with self._answer(self._request(method, path, body)) as answer:
+            return _json(self._piece(answer, ANSWER_BYTES))
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, accept: str = "application/json"
+    ) -> urllib.request.Request:
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(self.url + path, body, headers, method=method)
+        return urllib.request.Request(self.url + path, body, headers, method=method)
+
+    def _answer(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """What the host says with a status of success."""
         try:
-            with self._opener.open(request, timeout=self._timeout_s) as answer:
-                return _json(answer.read(ANSWER_BYTES))
+            answer: http.client.HTTPResponse = self._opener.open(request, timeout=self._timeout_s)
         except urllib.error.HTTPError as error:
             with error:
                 raise _problem(error.code, error.read(ANSWER_BYTES)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        return answer
+
+    def _piece(self, answer: http.client.HTTPResponse, most: int = PIECE) -> bytes:
+        try:
+            return answer.read(most)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
 
@@ -72,6 +98,12 @@ class Client:
         why = "It did not answer in time." if isinstance(reason, TimeoutError) else f"{reason}."
         hint = "Is it running? `steadycast serve` starts one; --url or STEADYCAST_URL says where it is."
         return RefusedError("host.unreachable", f"No host answers at {self.url}.", why=why, hint=hint)
+
+
+def _with(path: str, query: dict[str, Any]) -> str:
+    """With a query, without what is None."""
+    sent = {name: value for name, value in query.items() if value is not None}
+    return path + (f"?{urlencode(sent)}" if sent else "")
 
 
 def part(text: str) -> str:
