@@ -99,7 +99,7 @@ def _evidence(facts: Facts, mine: Sequence[Measured]) -> tuple[str, ...]:
     for one in mine[:2]:
         verdict = facts.growing[one]
         if verdict.cycle is not None:
-            lines.append(f"{noun(one)} go with what ended of kind {verdict.cycle}")
+            lines.append(f"grew with each {verdict.cycle} that ended: {noun(one)}")
     still = sorted({one.resource for one in facts.followed} - {one.resource for one in facts.growing})
     if still:
         lines.append(f"did not grow: {', '.join(noun(Measured(one)) for one in still[:_TOLD])}")
