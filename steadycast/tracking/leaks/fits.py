@@ -67,7 +67,7 @@ class Fit:
         low, _ = self.slope.interval(0.999)
         lines = [
             f"a line through {self.readings} quiet points: at least {low / 1024:,.1f} KB for each "
-            f"{self.kind} that ended (budget {budget / 1024:,.1f})",
+            f"{self.kind} that ended (allowed are {budget / 1024:,.0f} KB)",
         ]
         if self.timely:
             lines.append("it goes with time better than with what ended")

@@ -117,15 +117,17 @@ def refuse_missing(aim: Aim, missing: dict[str, str]) -> None:
     raise ConfigError("watch.missing", f"{why[:1].upper()}{why[1:]}.", hint=hints.get(aim.kind))
 
 
-_NEEDED = (Resource.PRIVATE, Resource.DESCRIPTORS)
+_NEEDED = {Resource.PRIVATE: "memory", Resource.DESCRIPTORS: "descriptors"}
 
 
 def not_readable(look: Look) -> str | None:
     """What of somebody else's process cannot be seen, and what to do; None: all that matters is."""
     lacking = [one for one in _NEEDED if one in look.unknown]
-    if not lacking:
+    if not lacking or look.owner.pid is None:
         return None
-    why = look.unknown[lacking[0]]
-    words = " and ".join({Resource.PRIVATE: "memory", Resource.DESCRIPTORS: "descriptors"}[one] for one in lacking)
-    hint = " Run watch as the same user or as root to see them." if os.geteuid() else ""
-    return f"{look.owner.role} (process {look.owner.pid}): its {words} cannot be told: {why}.{hint}"
+    words = " and ".join(_NEEDED[one] for one in lacking)
+    hint = "; run watch as that user or as root" if os.geteuid() else f": {look.unknown[lacking[0]]}"
+    return (
+        f"{look.owner.role} (process {look.owner.pid}): its {words} cannot be told{hint}. "
+        "What else can be seen of it is judged."
+    )

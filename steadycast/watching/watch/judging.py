@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from steadycast.model import Finding, FindingState, Look, Measured, Owner, Resource, unit_of
 from steadycast.tracking.leaks.book import Book, Now, Scene
 from steadycast.tracking.leaks.lives import Series
 from steadycast.tracking.leaks.pace import Pace
+from steadycast.tracking.leaks.series import fitting
 from steadycast.tracking.leaks.trend import Trend, TrendPolicy
 from steadycast.tracking.leaks.verdicts import Verdict
 
@@ -57,13 +58,18 @@ class Judged:
         return not self.findings and self.hours < self.needed_h and self.cycles < CYCLES
 
 
-def step_of(times: Sequence[float], columns: int = 1) -> float:
-    """Seconds of a bin: ten minutes, longer where rows are rarer than that, or where there are months of them."""
+def policy_for(times: Sequence[float], columns: int = 1) -> TrendPolicy:
+    """Bins of ten minutes: longer where rows are rarer than that or where there are months of them, shorter where all
+    of it is short."""
+    found = fitting(times)
     usual = TrendPolicy().step
+    if found.step < usual:
+        return found
     gaps = sorted(after - before for before, after in pairwise(times))
     gap = gaps[len(gaps) // 2] if gaps else usual
     most = min(MOST_BINS, max(LEAST_BINS, ALL_BINS // columns))
-    return max(usual, gap / SPARSE, (times[-1] - times[0]) / most)
+    step = max(usual, gap / SPARSE, (times[-1] - times[0]) / most)
+    return replace(found, step=step, warm=max(found.warm, step))
 
 
 def judge(
@@ -76,9 +82,8 @@ def judge(
     columns: int = 1,
 ) -> Judged:
     """`times` in seconds, rising. `loads` and `cycles` have a value for each of them. `columns`: of the whole table."""
-    step = step_of(times, columns)
+    policy = policy_for(times, columns)
     measured = Measured(resource)
-    policy = TrendPolicy(step=step, warm=max(TrendPolicy().warm, step))
     column = _Column(name, measured, Trend(unit_of(resource), policy), cycles)
     names = list(loads)
     rows = list(zip(*loads.values(), strict=True)) if loads else []
@@ -87,7 +92,7 @@ def judge(
         column.row(at, moment, value, load)
     return Judged(
         name, resource, len(times), (times[-1] - times[0]) / HOUR, column.findings(),
-        (policy.warm + BINS * step) / HOUR, cycles.ended[-1] - cycles.ended[0] if cycles is not None else 0,
+        (policy.warm + BINS * policy.step) / HOUR, cycles.ended[-1] - cycles.ended[0] if cycles is not None else 0,
         slope_per_h=slope(times, values),
         ends={"first": values[0], "last": values[-1], "min": min(values), "max": max(values)},
     )  # fmt: skip

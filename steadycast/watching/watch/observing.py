@@ -35,7 +35,7 @@ class Observing:
         self._news: deque[str] = deque(maxlen=NOTES)
         self._notes: dict[str, None] = {}
         self._missing: dict[str, str] = {}
-        self._seen: set[str] = set()
+        self._unreadable: set[str] = set()
 
     def take(self, sampled: Sampled) -> None:
         """One round."""
@@ -63,9 +63,10 @@ class Observing:
             if len(self._shown) >= ROLES:
                 return
             shown = self._shown[role] = Shown(look)
-            if role not in self._seen and (why := not_readable(look)) is not None:
+            target = role.split("/", 1)[0]
+            if target not in self._unreadable and (why := not_readable(look)) is not None:
+                self._unreadable.add(target)  # its children are as unreadable
                 self._note(why)
-            self._seen.add(role)
         shown.take(look)
 
     def _record(self, recording: Recording, look: Look, bounds: tuple[Bound, ...]) -> None:

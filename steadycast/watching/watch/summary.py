@@ -32,8 +32,13 @@ def summary(found: Watched) -> Iterator[tuple[str, str]]:
         yield from ((f"  {line}", "dim") for line in rest)
     if not any(one.state in (FindingState.CONFIRMED, FindingState.SUSPECT) for one in found.findings):
         yield _nothing(found.seconds, ended)
-    for note in [f"{one['role']}: {one['resource']} not known: {one['why']}" for one in courses.unknown()][:4]:
-        yield note, "dim"
+    by_why: dict[str, list[str]] = {}
+    for unknown in courses.unknown():
+        if not unknown["role"].startswith(_AROUND):
+            by_why.setdefault(unknown["why"], []).append(f"{unknown['resource']} of {unknown['role']}")
+    for why, of in list(by_why.items())[:4]:
+        more = f" and {len(of) - 3} more" if len(of) > 3 else ""
+        yield f"Not known: {', '.join(of[:3])}{more}: {why}", "dim"
 
 
 def _nothing(seconds: float, ended: int) -> tuple[str, str]:
