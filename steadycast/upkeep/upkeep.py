@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -166,7 +166,8 @@ class Upkeep:
         finding = event.finding
         if isinstance(act, Notify):
             settings = self._settings.findings
-            body = {"change": event.change.value, "finding": finding_view(finding)}
+            done = next((one.actions for one in self._books.findings() if one.id == finding.id), finding.actions)
+            body = {"change": event.change.value, "finding": finding_view(replace(finding, actions=done))}
             self._webhook.tell(settings.webhook or "", settings.webhook_s, body)
         elif isinstance(act, Recycle):
             result = "it is replaced when it is its turn"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -62,7 +63,8 @@ def test_a_finding_is_told_live_and_folded_when_it_is_over(server: PageServer, p
 def test_what_a_worker_held_is_drawn_with_lives_and_findings(server: PageServer, page: Page) -> None:
     upkeep = server.upkeep
     assert upkeep is not None
-    id_ = server.do(server.lobbies.add, LobbySettings(key="desk", name="Desk", source=TestSource())).id
+    asked = LobbySettings(key="desk", name="Desk", source=TestSource())
+    id_ = server.do(server.lobbies.add, asked, created=time.time() - 7200).id
     upkeep.measure(id_)
     upkeep.found["f"] = a_finding(id_)
     page.goto(server.at("/"))

@@ -19,6 +19,7 @@ const LATE_MS = 700; // a line that is back sooner is not worth a banner
 
 class App {
   constructor() {
+    this.began = Date.now() / 1000;
     this.store = new Store();
     this.player = new Player(this.store);
     this.list = new LobbyList(byId("list"), this.store);
@@ -83,7 +84,7 @@ class App {
   // What became of the host itself, and a leak, to whoever looks at something else. What was before the page is not news.
   tell(event) {
     const leak = event.name === "finding.confirmed" || event.name === "finding.worse";
-    if ((event.kind !== "host" && !leak) || !this.store.loaded) return;
+    if ((event.kind !== "host" && !leak) || !this.store.loaded || event.at < this.began) return;
     toast(eventText(event), eventNote(event), eventTone(event));
   }
 

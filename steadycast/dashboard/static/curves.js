@@ -21,7 +21,7 @@ const SPANS = [
 ];
 // What is drawn, and the findings that are marked in it.
 const SERIES = [
-  ["memory.private", "Private memory", /^(memory|allocator)\./],
+  ["memory.private", "Memory", /^(memory|allocator)\./],
   ["descriptors", "Descriptors", /^descriptors$/],
   ["threads", "Threads", /^threads$/],
 ];
@@ -122,7 +122,9 @@ class Curve {
 
 export class Curves {
   #asked = 0;
-  #last = { lobby: null, span: null, at: 0 };
+  #last = { lobby: null, at: -AGAIN_MS };
+  #found = null; // what was answered last
+  #shown = null;
 
   constructor() {
     this.choice = h(
@@ -145,13 +147,15 @@ export class Curves {
     );
   }
 
-  // Asks anew where it is due. `watched`: whether the host measures anything.
-  draw(lobby, findings, watched) {
+  // Asks anew where it is due. `created`: of the lobby. `watched`: whether the host measures anything.
+  draw({ id: lobby, created }, findings, watched) {
     show(this.element, watched);
     this.lobby = lobby;
+    this.created = created;
     this.findings = findings;
     const due = performance.now() - this.#last.at >= AGAIN_MS;
     if (watched && (due || this.#last.lobby !== lobby)) this.#ask();
+    else if (this.#found) this.#show(this.#found); // a finding may be new
   }
 
   async #ask() {
@@ -159,16 +163,24 @@ export class Curves {
     const [asked, lobby, span] = [this.#asked, this.lobby, Number(this.choice.value)];
     this.#last = { lobby, at: performance.now() };
     const until = Date.now() / 1000;
+    const since = Math.min(Math.max(until - span, this.created - 1), until - 1);
     let found;
     try {
-      const wanted = { role: `lobby:${lobby}`, since: until - span, until, points: POINTS };
+      const wanted = { role: `lobby:${lobby}`, since, until, points: POINTS };
       found = await Promise.all(SERIES.map(([resource]) => api.history({ ...wanted, resource, detail: "" })));
     } catch {
       return; // the line is down, and the banner says so
     }
     if (asked !== this.#asked) return; // somebody chose another time meanwhile
-    const begin = firstShown(found.flat(), until - span);
-    const drawn = this.curves.map((one, at) => one.draw(found[at][0], begin, until, this.findings));
+    this.#found = { series: found.map((one) => one[0]), since: firstShown(found.flat(), since), until };
+    this.#show(this.#found);
+  }
+
+  #show(found) {
+    const key = JSON.stringify([found.until, this.findings.map((one) => [one.id, one.state, one.since])]);
+    if (key === this.#shown) return;
+    this.#shown = key;
+    const drawn = this.curves.map((one, at) => one.draw(found.series[at], found.since, found.until, this.findings));
     show(this.empty, !drawn.some(Boolean));
     show(this.hint, drawn.some(Boolean));
   }

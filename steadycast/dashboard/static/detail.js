@@ -133,7 +133,7 @@ export class LobbyDetail {
     this.#drawTrouble(lobby);
     this.renditions.draw(lobby);
     this.decisions.draw(lobby.id, this.#store.gpu);
-    this.curves.draw(lobby.id, this.#store.findingsOf(lobby.id), Boolean(this.#store.system?.watched));
+    this.curves.draw(lobby, this.#store.findingsOf(lobby.id), Boolean(this.#store.system?.watched));
     this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);
     this.#player.draw(lobby);
     this.whep.set(new URL(lobby.whep, location.origin).href);
