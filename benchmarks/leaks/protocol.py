@@ -11,7 +11,7 @@ from benchmarks.leaks.families import HELD, TUNED, Family
 from benchmarks.leaks.leaking import KINDS, leaking
 from benchmarks.leaks.rivals import RIVALS
 from benchmarks.leaks.series import MINUTES, Made
-from benchmarks.leaks.strangers import STRANGERS
+from benchmarks.leaks.strangers import LATER, STRANGERS
 from steadycast.model.series import Unit
 from steadycast.tracking.leaks.trend import Trend
 
@@ -19,7 +19,7 @@ OURS = "Steadycast"
 OURS_LOAD = "Steadycast, load known"
 GATED_LOAD = "gated valleys, load known"
 RATES = (0.05, 0.2, 1.0)
-SETS: dict[str, tuple[Family, ...]] = {"tuned": TUNED, "held": HELD, "strangers": STRANGERS}
+SETS: dict[str, tuple[Family, ...]] = {"tuned": TUNED, "held": HELD, "strangers": STRANGERS, "later": LATER}
 BY_NAME = {family.__name__: family for families in SETS.values() for family in families}
 
 

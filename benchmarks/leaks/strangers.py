@@ -1,5 +1,6 @@
-"""Harmless series that were written after the detector was frozen, of shapes that it was never shown. Nothing was tuned
-on them; whoever changes a threshold after looking at their numbers moves them to TUNED and writes others."""
+"""Harmless series of shapes that the detector was never shown. STRANGERS were written after a first freeze; a gate was
+added after looking at them (16 of 96 had raised a suspect), so they count as seen; LATER were written after that and
+nothing was tuned on them. Whoever changes a threshold after looking at their numbers writes others."""
 
 from __future__ import annotations
 
@@ -125,3 +126,54 @@ STRANGERS: tuple[Family, ...] = (
     rare_jumps, mapped_file, collected_heap, weekend, cron, trimmed_cache, fragmented, tenants, drifting, lent_pool,
     thousandths, late_plugin,
 )  # fmt: skip
+
+
+def indexer(rng: Random, n: int) -> Made:
+    """Each night it reads everything, and lets go of it in the morning."""
+    t = (hours(n) + rng.uniform(0, 24)) % 24
+    length, size = rng.uniform(1, 5), rng.uniform(30, 200)
+    held = np.where(t < length, size * t / length, size * np.exp(-(t - length) / rng.uniform(0.2, 2)))
+    return Made("indexer", base(rng) + held + white(rng, n, 2))
+
+
+def reconnects(rng: Random, n: int) -> Made:
+    """Buffers of connections that come back in waves; each wave reaches further into the same pool."""
+    most, held, values = rng.uniform(40, 160), 0.0, np.zeros(n)
+    for at in sorted(rng.integers(0, n, int(rng.integers(3, 15)))):
+        held += (most - held) * rng.uniform(0.05, 0.5)
+        values[at:] = held
+    return Made("reconnects", base(rng) + values + ar(rng, n, 10, 2))
+
+
+def on_and_off(rng: Random, n: int) -> Made:
+    """Work that comes and goes for times of any length."""
+    values, at, on = np.zeros(n), 0, False
+    while at < n:
+        size = int(min(n, 5 * (1 + rng.pareto(1.1))))
+        values[at : at + size] = rng.uniform(20, 90) if on else 0
+        at, on = at + size, not on
+    return Made("on and off", base(rng) + values + white(rng, n, 2))
+
+
+def two_collectors(rng: Random, n: int) -> Made:
+    """Small teeth on large ones."""
+    minor, major = rng.uniform(3, 20), rng.uniform(60, 700)
+    t = np.arange(n)
+    values = rng.uniform(5, 20) * (t / minor % 1) + rng.uniform(10, 60) * (t / major % 1)
+    return Made("two collectors", base(rng) + values + white(rng, n, 1))
+
+
+def schedule(rng: Random, n: int) -> Made:
+    """Another program each few hours, each with a level of its own, eased in."""
+    levels = np.repeat(rng.normal(0, rng.uniform(10, 50), n // 180 + 1), 180)[:n]
+    smooth = np.convolve(np.pad(levels, 30, mode="edge"), np.ones(61) / 61, mode="valid")
+    return Made("schedule", base(rng) + smooth + white(rng, n, 2))
+
+
+def wearing_in(rng: Random, n: int) -> Made:
+    """It grows with each new thing that it sees, and sees new things ever more seldom."""
+    seen = np.cumsum(rng.random(n) < rng.uniform(0.2, 0.9) / (1 + np.arange(n) / rng.uniform(60, 600)))
+    return Made("wearing in", base(rng) + rng.uniform(0.1, 0.8) * seen + ar(rng, n, 15, 2))
+
+
+LATER: tuple[Family, ...] = (indexer, reconnects, on_and_off, two_collectors, schedule, wearing_in)

@@ -68,7 +68,7 @@ def fitting(times: Sequence[float]) -> TrendPolicy:
     if not 0 < span < SHORT:
         return TrendPolicy()
     step = span / 60
-    return TrendPolicy(step=step, warm=3 * step, odds=5.0, floors=1.5)
+    return TrendPolicy(step=step, warm=3 * step, short=step / 600, odds=5.0, floors=1.5)  # 6 bins
 
 
 def rows(

@@ -103,12 +103,11 @@ def slowing_down(x: Array) -> list[tuple[float, Array]]:
     return [(0.35 / len(slowing), z) for z in slowing]
 
 
-def ended(x: Array, hours: float) -> list[tuple[float, Array]]:
-    """Growth that is over, with prior weights; `flat` has the rest. In long windows a growth that ended just now was no
-    plateau while it lasted."""
-    ends = (0.12, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)[: 5 if hours >= DAY else 7]
+def ended(x: Array) -> list[tuple[float, Array]]:
+    """Growth that is over, with prior weights; `flat` has the rest."""
+    ends = (0.12, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)
     ramps = [np.clip((x - s) / (e - s), 0, 1) for s in (0.0, 0.12, 0.25, 0.4, 0.55, 0.7) for e in ends if e > s + 0.05]
-    steps = [(x > (i + 0.5) / 16).astype(float) for i in range(1, 12 if hours >= DAY else 15)]
+    steps = [(x > (i + 0.5) / 16).astype(float) for i in range(1, 15)]
     out = [(0.2 / len(ramps), z) for z in ramps]
     return out + [(0.15 / len(steps), z) for z in steps]
 
@@ -136,7 +135,7 @@ def bank(n: int, hours: float, before: float) -> Bank:
     base = prior + np.log(np.abs(np.diagonal(white, axis1=1, axis2=2))).sum(axis=1)
     straight, hinges = lines(x)
     curves = slowing_down(x) + ageing(x, before)
-    others = curves + ended(x, hours)
+    others = curves + ended(x)
     shapes = np.array([unit(z) for z in straight] + [unit(z) for _, z in others])
     weight = np.log(np.array([1 / len(straight)] * len(straight) + [w for w, _ in others]))
     whitened = np.einsum("kij,mj->kmi", white, shapes)

@@ -49,14 +49,14 @@ class TrendPolicy:
     12, 24, 48 and 96 hours). They must hold for `times` bins in a row and for `agree` of the length of the growth.
     `floors` scales the least growth, a share of the level that falls with the length. `beyond`: growth against the
     highest rise that was given back before. `few`: the share of it that two neighbouring eighths may carry. `newest`:
-    the least growth of the newest quarter against its share. `rhythm`: how large a rhythm of the day may be, share of
-    the level. `quiet`: the noise that there is at least, share of the level.
+    the least growth of the newest quarter against its share. `short`: no growth is shorter, hours. `rhythm`: how large
+    a rhythm of the day may be, share of the level. `quiet`: the noise that there is at least, share of the level.
     """
 
     step: float = 600.0
     warm: float = 1800.0
     odds: float = 4.5
-    steady: tuple[float, float, float, float] = (5.0, 4.0, 2.5, 1.5)
+    steady: tuple[float, float, float, float] = (5.0, 4.0, 3.0, 2.5)
     times: int = 3
     agree: float = 0.05
     floors: float = 0.9
@@ -64,6 +64,7 @@ class TrendPolicy:
     few: float = 0.6
     newest: float = 0.35
     rhythm: float = 0.18
+    short: float = 2.0
     quiet: float = 0.0003
     certain: float = 0.01  # no chance is told to be smaller: the world has more shapes than ours
 
@@ -214,7 +215,9 @@ class Trend:
         growth = Growth(index, evidence.grown, error, length, level, evidence.odds, evidence.steady)
         if growth.grown - 1.64 * error < self._least(length, level):
             return None
-        if hours < RHYTHM_FROM and growth.grown / length * DAY < 2 * np.pi * self.policy.rhythm * level:
+        if length < self.policy.short:
+            return None
+        if length < RHYTHM_FROM and growth.grown / length * DAY < 2 * np.pi * self.policy.rhythm * level:
             return None  # a rhythm of the day might climb as fast, and so short a window cannot tell
         return growth if self._stands(growth, window, values, rows, evidence.hinge) else None
 
