@@ -36,7 +36,7 @@ def test_the_origin_of_the_times_does_not_matter() -> None:
     assert [at - 1e9 for at in raised(TIMES + 1e9, LEAK)] == pytest.approx(raised(TIMES, LEAK), abs=1)
 
 
-@pytest.mark.parametrize("step", [5, 60, 600])
+@pytest.mark.parametrize("step", [20, 60, 600])
 def test_any_step_will_do(step: int) -> None:
     times = np.arange(0, 1.6 * 86400, step, dtype=float)
     noise = np.random.default_rng(step).normal(0, 2, len(times))

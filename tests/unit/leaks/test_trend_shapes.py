@@ -78,7 +78,7 @@ def test_a_leak_below_a_rhythm_of_the_day_is_found() -> None:
 
 
 def test_load_is_taken_out() -> None:
-    t, rng = hours(4), np.random.default_rng(5)
+    t, rng = hours(3), np.random.default_rng(5)
     sessions = np.clip(np.cumsum(rng.choice([-1, 0, 1], len(t), p=[0.05, 0.9, 0.05])) % 9, 0, None) + np.floor(t / 12)
     busy = 500 + 12 * sessions + noise(len(t), 2, 6)
     assert judged(busy, {"sessions": sessions}) == []
