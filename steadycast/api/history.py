@@ -42,8 +42,11 @@ PointsQuery = Annotated[int, Query(ge=0, le=MOST_POINTS, description="Most point
 
 @dataclass(frozen=True, slots=True)
 class SeriesView:
-    """One series. `points` are `[time, low, median, high, count]`, a bucket of `width` seconds each, without those that
-    hold nothing; times are Unix seconds. `epochs` are the moments at which another process took the role."""
+    """One series. Times are Unix seconds, `last` up to a minute behind.
+
+    `points` are `[time, low, median, high, count]`, a bucket of `width` seconds each, without those that hold nothing.
+    `epochs` are the moments at which another process took the role, the first one included.
+    """
 
     id: int
     role: str
