@@ -49,12 +49,13 @@ def analyze(
 
 def _table(file: Path, time: str | None, load: list[str], cycles: str | None, *, as_json: bool) -> bool:
     from steadycast.watching.watch.analysis import analyse_table, table_plain, told
+    from steadycast.watching.watch.display import Paper
 
     found = analyse_table(file, time, load, cycles)
     if as_json:
         print_json(table_plain(found))
         return found.confirmed > 0
-    console = Console(highlight=False)
+    console = Paper(highlight=False)
     for one in found.columns:
         head, *rest = told(found, one)
         _print(console, f"{one.judged.name}: {head}", _STYLES.get(one.verdict, ""))
@@ -66,13 +67,14 @@ def _table(file: Path, time: str | None, load: list[str], cycles: str | None, *,
 
 
 def _record(file: Path, *, as_json: bool) -> bool:
+    from steadycast.watching.watch.display import Paper
     from steadycast.watching.watch.replay import replay
 
     found = replay(file)
     if as_json:
         print_json(found.plain())
     else:
-        console = Console(highlight=False)
+        console = Paper(highlight=False)
         for text, style in found.told():
             _print(console, text, style)
     return found.confirmed > 0

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from steadycast.cli.output import AsJson, failing, print_json, quiet
@@ -77,7 +76,7 @@ def watch(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(wanted: Wanted, *, as_json: bool) -> Watched:
-    from steadycast.watching.watch.display import display_for
+    from steadycast.watching.watch.display import Paper, display_for, mute
     from steadycast.watching.watch.run import watch as run
     from steadycast.watching.watch.summary import summary
     from steadycast.watching.watch.words import wrapped
@@ -87,10 +86,14 @@ def _run(wanted: Wanted, *, as_json: bool) -> Watched:
         found: Watched = asyncio.run(run(wanted, display))
     finally:
         display.close()
-    if as_json:
-        print_json(found.plain())
-    console = Console(stderr=as_json, highlight=False)
-    for text, style in summary(found):
-        for line in wrapped(text, console.width):
-            console.print(Text(line, style=style), soft_wrap=True)
+    console = Paper(stderr=as_json, highlight=False)
+    try:
+        if as_json:
+            print_json(found.plain())
+        for text, style in summary(found):
+            for line in wrapped(text, console.width):
+                console.print(Text(line, style=style), soft_wrap=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute(sys.stdout)
     return found

@@ -1,4 +1,4 @@
-"""A server for tests: sessions come and go and it says so; by switch it keeps something of each.
+"""A server for tests: sessions come and go and it says so as Sunshine does; by switch it keeps something of each.
 
 python leaking_server_child.py [--every SECONDS] [--keep nothing|descriptor|memory] [--size BYTES] [--children]
                                [--sessions N]
@@ -31,7 +31,7 @@ def main() -> None:
     words = parser.parse_args()
     kept: list[object] = []
     for number in range(words.sessions):
-        say(f"session {number} opened")
+        say(f"session {number}: CLIENT CONNECTED")
         connection, peer, frame = *socket.socketpair(), os.urandom(words.size)
         child = subprocess.Popen(["sleep", str(words.every / 2)]) if words.children else None
         time.sleep(words.every / 2)
@@ -44,7 +44,7 @@ def main() -> None:
             connection.close()
         if words.keep == "memory":
             kept.append(frame)
-        say(f"session {number} closed")
+        say(f"session {number}: CLIENT DISCONNECTED")
         time.sleep(words.every / 2)
     sys.exit(3)
 

@@ -95,7 +95,14 @@ def _program(command: tuple[str, ...]) -> str:
     first = PurePath(command[0]).name
     if first.rstrip("0123456789.") not in INTERPRETERS:
         return first
-    return next((PurePath(word).name for word in command[1:] if not word.startswith("-")), first)
+    for number, word in enumerate(command[1:], 1):
+        if word == "-m" and number + 1 < len(command):
+            return command[number + 1]
+        if word in ("-c", "-e"):
+            return first
+        if not word.startswith("-"):
+            return PurePath(word).name
+    return first
 
 
 def _name(pid: int) -> str:

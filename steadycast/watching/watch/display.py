@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -41,11 +42,17 @@ class Plain:
         self._minutes = 0
 
     def say(self, line: str, style: str = "") -> None:
-        print(f"{time.strftime('%H:%M:%S')} {line}", file=self._stream, flush=True)
+        try:
+            print(f"{time.strftime('%H:%M:%S')} {line}", file=self._stream, flush=True)
+        except BrokenPipeError:
+            mute(self._stream)
 
     def output(self, data: bytes) -> None:
-        sys.stderr.buffer.write(data)
-        sys.stderr.buffer.flush()
+        try:
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+        except BrokenPipeError:
+            mute(sys.stderr)
 
     def tick(self, observing: Observing, took_s: float) -> None:
         """One line a minute."""
@@ -93,6 +100,20 @@ class Terminal:
         self._live.stop()
 
 
+def mute(stream: IO[str]) -> None:
+    """Nobody reads it any more: what is still written to it goes nowhere, and the watch goes on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class Paper(Console):
+    """A console that nobody may read any more: that is no reason for another exit code."""
+
+    def on_broken_pipe(self) -> None:
+        mute(self.file)
+
+
 def show_events(display: Display, events: Sequence[FindingEvent], notes: Sequence[str]) -> None:
     """What is new."""
     for note in notes:
@@ -104,5 +125,5 @@ def show_events(display: Display, events: Sequence[FindingEvent], notes: Sequenc
 def display_for(*, as_json: bool) -> Display:
     """Standard output is for the object where one is wanted."""
     stream = sys.stderr if as_json else sys.stdout
-    console = Console(file=stream, highlight=False)
+    console = Paper(file=stream, highlight=False)
     return Terminal(console) if console.is_terminal and not console.is_dumb_terminal else Plain(stream)

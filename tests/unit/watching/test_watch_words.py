@@ -44,6 +44,11 @@ def test_targets_are_named_as_a_person_would() -> None:
     assert [(one.role, one.pid, one.cgroup) for one in by_cgroup] == [("abc", 7, "/docker/abc")]
     script = Aim(command=("/usr/bin/python3", "-S", "/srv/serve.py", "--fast"))
     assert [one.role for one in targets_of(script, None, 77)] == ["serve.py"]
+    for words, role in (
+        (("sh", "-c", "while :; do x; done"), "sh"),
+        (("python", "-m", "http.server", "80"), "http.server"),
+    ):
+        assert [one.role for one in targets_of(Aim(command=words), None, 77)] == [role]
 
 
 def test_one_of_several_pids_may_be_gone() -> None:
