@@ -11,7 +11,7 @@ from typing import Any
 from steadycast.model import Finding, FindingState, Rate, Unit
 from steadycast.watching.watch.busy import CYCLE_S, Busy, busy_of
 from steadycast.watching.watch.csvs import Column, read_table
-from steadycast.watching.watch.judging import CYCLES, Judged, judge
+from steadycast.watching.watch.judging import CYCLES, Beside, Judged, judge
 from steadycast.watching.watch.report import finding_plain, ordered
 from steadycast.watching.watch.words import amount, duration
 
@@ -84,8 +84,8 @@ def _judgement(column: Column, busy: Busy, columns: int) -> Judgement:
     unit, size = column.unit()
     times = [at * CYCLE_S for at in column.times] if busy.by_cycle else column.times
     values = column.values if size == 1.0 else [value * size for value in column.values]
-    loads, cycles = busy.at(column.times), busy.cycles(times)
-    judged = judge(column.name, column.resource, times, values, loads, cycles, columns)
+    beside = Beside(busy.at(column.times), busy.cycles(times), busy.restarts)
+    judged = judge(column.name, column.resource, times, values, beside, columns)
     return Judgement(replace(judged, left_out=column.left_out), unit, size)
 
 

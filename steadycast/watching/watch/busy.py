@@ -18,6 +18,7 @@ CYCLE_S = 60.0  # that a cycle is taken to last where a table tells no times
 NONE = "none"
 _WORKING = r"(sessions?|viewers?|streams?|clients?|players?|lobbies|renditions?|connections)"
 _LOAD = re.compile(rf"^((active|num|n|current|open)[ _])?{_WORKING}([ _](count|active|now))?$|^load$", re.I)
+_LIVES = re.compile(r"^(pid|process[ _]id|start[ _]time)$", re.I)
 _CYCLES = re.compile(
     rf"^(cycles?|iterations?|rounds?|finished|ended|completed|{_WORKING}[ _](total|ended|finished|closed|done))$", re.I
 )
@@ -25,17 +26,27 @@ _CYCLES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """`loads` are columns by name, `counter` the one that counts what ended; `by_cycle`: it stands for time, too."""
+    """`loads` are columns by name, `counter` the one that counts what ended; `by_cycle`: it stands for time, too.
+    `lives`: another value in it is another life of the server."""
 
     loads: tuple[Column, ...] = ()
     counter: Column | None = None
     by_cycle: bool = False
+    lives: Column | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
         """Columns that are not judged themselves."""
-        return frozenset(one.name for one in (*self.loads, *([self.counter] if self.counter else [])))
+        return frozenset(one.name for one in (*self.loads, self.counter, self.lives) if one is not None)
+
+    @property
+    def restarts(self) -> tuple[float, ...]:
+        """When another life began."""
+        if self.lives is None:
+            return ()
+        rows = zip(self.lives.times[1:], pairwise(self.lives.values), strict=True)
+        return tuple(at for at, (before, after) in rows if before != after)
 
     def at(self, times: Sequence[float]) -> dict[str, list[float]]:
         """The loads at those times."""
@@ -69,7 +80,7 @@ def busy_of(table: Table, wanted: Sequence[str] = (), counter: str | None = None
             hint = f"There are: {', '.join(columns)}."
             raise ConfigError("analyze.load", f"The table has no column {name!r} with numbers.", hint=hint)
     if _CYCLES.match(table.time) and not table.dated:
-        return Busy(_loads(columns, wanted), None, True, ("no times: each row is taken as a cycle of a minute",))
+        return Busy(_loads(columns, wanted), None, True, None, ("no times: each row is taken as a cycle of a minute",))
     counting = next((one for one in table.columns if _CYCLES.match(one.name) and _rises(one.values)), None)
     if counter is not None:
         counting = columns.get(counter)
@@ -79,7 +90,8 @@ def busy_of(table: Table, wanted: Sequence[str] = (), counter: str | None = None
     notes = [f"{one.name!r} is taken as load" for one in loads if not wanted]
     if counting is not None and counter is None:
         notes.append(f"{counting.name!r} is taken as the count of what ended")
-    return Busy(loads, counting, False, tuple(notes))
+    lives = next((one for name, one in columns.items() if _LIVES.match(name)), None)
+    return Busy(loads, counting, False, lives, tuple(notes))
 
 
 def _loads(columns: Mapping[str, Column], wanted: Sequence[str]) -> tuple[Column, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -29,6 +30,15 @@ class Cycles:
     ended: Sequence[int] = ()
     load: Sequence[float] = ()
     quiet: Sequence[bool] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known beside a column: loads at each row, what came and went, and when another life of it began."""
+
+    loads: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    cycles: Cycles | None = None
+    restarts: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +87,22 @@ def judge(
     resource: Resource,
     times: Sequence[float],
     values: Sequence[float],
-    loads: Mapping[str, Sequence[float]],
-    cycles: Cycles | None = None,
+    beside: Beside,
     columns: int = 1,
 ) -> Judged:
-    """`times` in seconds, rising. `loads` and `cycles` have a value for each of them. `columns`: of the whole table."""
+    """`times` in seconds, rising. `columns`: how many the whole table has."""
+    loads, cycles = beside.loads, beside.cycles
     policy = policy_for(times, columns)
     measured = Measured(resource)
     column = _Column(name, measured, Trend(unit_of(resource), policy), cycles)
     names = list(loads)
     rows = list(zip(*loads.values(), strict=True)) if loads else []
+    restarts = iter((*beside.restarts, math.inf))
+    restart = next(restarts)
     for at, (moment, value) in enumerate(zip(times, values, strict=True)):
+        while moment >= restart:
+            column.restart(restart)
+            restart = next(restarts)
         load = dict(zip(names, rows[at], strict=True)) if rows else _NONE
         column.row(at, moment, value, load)
     return Judged(
@@ -111,6 +126,13 @@ class _Column:
         self._book = Book()
         self._cycles = cycles
         self._last: Verdict | None = None
+
+    def restart(self, moment: float) -> None:
+        """Another life begins: neither a drop nor a growth."""
+        self._owner = Owner(self._owner.role, str(int(self._owner.epoch) + 1))
+        self._trend.restart(moment)
+        self._series, self._pace, self._last = Series(self._measured, self._trend), Pace(), None
+        self._book.restarted(self._owner, Now(moment, moment))
 
     def row(self, at: int, moment: float, value: float, load: Mapping[str, float]) -> None:
         cycles = self._cycles

@@ -60,6 +60,17 @@ def test_sessions_explain_what_they_hold_and_count_what_each_loses(tmp_path: Pat
     assert "1 a session" in words(found) and "'sessions' is taken as load" in found.notes
 
 
+def test_another_pid_is_another_life_and_what_it_loses_comes_back(tmp_path: Path) -> None:
+    def row(number: int, rolls: random.Random) -> str:
+        life, at = divmod(number, 150)
+        return f"{60 * number},{20 + at // 8},{1000 + life},{(at // 4) % 2}"
+
+    path = table(tmp_path, "t,fds,pid,sessions", row, 450)
+    found = analyse_table(path)
+    assert verdicts(found) == {"fds": "leaks"}
+    assert "it came back after each restart of its owner" in words(found)
+
+
 def test_what_is_too_short_says_how_long_is_needed(tmp_path: Path) -> None:
     found = analyse_table(table(tmp_path, "t,mem_mb", lambda number, rolls: f"{number * 60},{number % 3}", 20))
     assert verdicts(found) == {"mem_mb": "too short"}
