@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steadycast.errors import ConfigError
+from steadycast.watching.growing import CommandSource, FileSource, Log, Source
 from steadycast.watching.guard.command import OUTPUT, CommandTarget
 from steadycast.watching.guard.given import GivenTarget
 from steadycast.watching.guard.journal import Journal, Kind
@@ -18,7 +19,6 @@ from steadycast.watching.guard.keeper import Keeper
 from steadycast.watching.guard.leaks import LeakWatch
 from steadycast.watching.guard.lock import Locks, lock_folder
 from steadycast.watching.guard.log_facts import log_facts
-from steadycast.watching.guard.logs import CommandSource, FileSource, Log, Source
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.signs import KnownSignatures, LogSigns
 from steadycast.watching.guard.target import Target

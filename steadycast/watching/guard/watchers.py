@@ -8,12 +8,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from steadycast.model import FindingChange
+from steadycast.watching.growing import Log
 from steadycast.watching.guard.counts import Count, count
 from steadycast.watching.guard.facts import Act, Facts, Health, Server, Sign
 from steadycast.watching.guard.health import HealthWatch
 from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.leaks import LeakWatch
-from steadycast.watching.guard.logs import Log
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, clock
 from steadycast.watching.guard.signs import LogSigns

@@ -8,8 +8,8 @@ import pytest
 
 from steadycast.errors import ConfigError
 from steadycast.watching.guard.load import load_policy
-from steadycast.watching.guard.patterns import check_pattern
 from steadycast.watching.guard.policy import Policy
+from steadycast.watching.patterns import check_pattern
 
 TARGET = '[target]\ncommand = ["server"]\n'
 

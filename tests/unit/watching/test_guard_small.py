@@ -23,6 +23,7 @@ from steadycast.model import (
     Unit,
 )  # fmt: skip
 from steadycast.tracking.probes.sampler import Sample, Sampled
+from steadycast.watching.growing import LINE, FileSource, Lines
 from steadycast.watching.guard.admit import Room, refused
 from steadycast.watching.guard.answers import Answer
 from steadycast.watching.guard.door import refusal
@@ -31,7 +32,6 @@ from steadycast.watching.guard.evidence import fitted
 from steadycast.watching.guard.facts import Act, Cause, Ended, Facts, Health, Presence, Server
 from steadycast.watching.guard.health import heard
 from steadycast.watching.guard.leaks import LeakWatch, is_of_life, sign_of
-from steadycast.watching.guard.logs import LINE, FileSource, Lines
 from steadycast.watching.guard.policy import FindingsPolicy, GatePolicy, KnownPolicy, SignaturePolicy
 from steadycast.watching.guard.reasons import Reason
 from steadycast.watching.guard.signs import KnownSignatures, LogSigns
