@@ -19,11 +19,15 @@ from steadycast.lobbies.retry import Loss, LossKind, Past, RetryPolicy, after_lo
 
 log = structlog.get_logger("egress")
 
+LOOP_S = 4.0  # between two that die again and again: so soon viewers have a picture even then
+LOOP_HINT = "They die again and again. Its log is in the receipt; a viewer that comes back each time may be the cause."
+
 
 class Place:
     """`changed` is set whenever `egress`, the worker that takes viewers here now, became another one.
 
-    A worker that died is started again as a lobby worker is; once its budget of restarts is used up, once a window.
+    Where one died a spare takes its place at once, or another is started, as soon as a lobby worker would be but after
+    LOOP_S at the latest, and each LOOP_S once the budget of restarts is used up: without any nobody sees anything.
     Only restarts within the window count: a worker that took its order has proved what a lobby proves by a keyframe.
     """
 
@@ -109,8 +113,11 @@ class Place:
         if why.streamed_s > 0:
             past = past.proved(now)
         retry = after_loss(why, past, policy, now, random.random())
-        wait = workers.restart_window_s if retry.at is None else max(0.0, retry.at - now)
-        log.error("egress worker lost", what=why.what, why=why.why, again_in_s=round(wait, 1))
+        if retry.at is None:
+            wait, hint = LOOP_S, LOOP_HINT
+        else:  # nobody sees anything meanwhile: a spare begins at once
+            wait, hint = 0.0 if self._crew.spares else min(max(0.0, retry.at - now), LOOP_S), None
+        log.error("egress worker lost", what=why.what, why=why.why, again_in_s=round(wait, 1), hint=hint)
         self.restarts += 1
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._crew.stopping.wait(), wait)

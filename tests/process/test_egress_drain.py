@@ -14,6 +14,7 @@ import structlog
 
 from steadycast.errors import ConflictError, RefusedError
 from steadycast.lobbies.egress import Egress
+from steadycast.lobbies.egress_place import LOOP_S
 from steadycast.lobbies.egresses import REPLACED
 from steadycast.model import RecycleCause
 from tests.support.egress_house import DEADLINE_S, House, houses
@@ -71,6 +72,22 @@ async def test_deaths_of_long_ago_do_not_make_the_next_one_wait(tmp_path: Path) 
                 await replaced(house, dying)
                 assert house.egresses.restarts_total == deaths
         assert [line["again_in_s"] for line in lines if line["event"] == "egress worker lost"] == [0.0] * 4
+        await house.end()
+
+
+async def test_a_spare_begins_at_once_and_a_crash_loop_waits_for_seconds_only(tmp_path: Path) -> None:
+    async with houses(tmp_path) as plan:
+        house = plan(workers={"restarts": 2, "restart_window_s": 3600}, egress={"spares": 1})
+        await house.begin()
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                await house.until(lambda: house.egresses.running() and house.egresses.counts().spares == 1)
+                dying = house.egress
+                os.kill(dying.worker.pid, signal.SIGKILL)
+                await replaced(house, dying)
+        lost = [line for line in lines if line["event"] == "egress worker lost"]
+        assert [line["again_in_s"] for line in lost] == [0.0, 0.0, LOOP_S]
+        assert [line["hint"] is None for line in lost] == [True, True, False]
         await house.end()
 
 
