@@ -75,7 +75,7 @@ def create_app(
     `canary` is closed by whoever starts the host; the event stream ends with `rooms.events.close()`, which has to be
     called before a server waits for its connections to end.
     """
-    started = time.time()
+    started, began = time.time(), time.monotonic()
     rules = rules_from(settings)
     app = FastAPI(
         title="Steadycast",
@@ -89,11 +89,11 @@ def create_app(
         dependencies=[Depends(HTTPBearer(auto_error=False))] if rules.token else [],
     )
     more = more or Extras()
-    facts = system.HostFacts(state, started, settings, more.upkeep)
+    facts = system.HostFacts(state, started, began, settings, more.upkeep)
     for router_of in _NOUNS:
         app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
-    app.include_router(metrics.router(rooms, started, more.upkeep))
+    app.include_router(metrics.router(rooms, began, more.upkeep))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())
     for router in (*_extra(more), *(() if files is None else (page.router(files),))):

@@ -27,10 +27,10 @@ LOBBIES = 64  # lobbies with lines of their own; the rest are in the totals
 class LobbiesCollector(Collector):
     """The lobbies room as metric families."""
 
-    def __init__(self, lobbies: Lobbies, started: float, upkeep: Upkeep | None) -> None:
+    def __init__(self, lobbies: Lobbies, began: float, upkeep: Upkeep | None) -> None:
         self._lobbies = lobbies
         self._upkeep = upkeep
-        self._started = started
+        self._began = began
 
     def describe(self) -> list[Metric]:
         """Nothing: what it collects is looked at only when asked for, not when it is registered."""
@@ -40,7 +40,7 @@ class LobbiesCollector(Collector):
         """All families, as of now."""
         statistics = self._lobbies.statistics()
         yield _labelled(GaugeMetricFamily("steadycast_info", "Version.", labels=["version"]), {__version__: 1})
-        uptime = time.time() - self._started
+        uptime = time.monotonic() - self._began
         yield GaugeMetricFamily("steadycast_uptime_seconds", "Time since the host started.", value=uptime)
         yield from _gauges(statistics)
         yield from _counters(statistics)
@@ -68,7 +68,12 @@ def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
 
 def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:
     for name, text, value in (
-        ("steadycast_worker_restarts", "Lobby workers started again.", statistics.restarts_total),
+        (
+            "steadycast_worker_restarts",
+            "Tries to bring back what was lost.",
+            statistics.restarts_total,
+        ),
+        ("steadycast_workers_died", "Workers that died by themselves: crashes.", statistics.workers_died_total),
         ("steadycast_viewers_seen", "Viewers that ever came.", statistics.viewers_total),
         ("steadycast_events", "Events that happened.", statistics.events_total),
         (
@@ -106,10 +111,10 @@ def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: dict[str,
     return family
 
 
-def router(lobbies: Lobbies, started: float, upkeep: Upkeep | None) -> APIRouter:
+def router(lobbies: Lobbies, began: float, upkeep: Upkeep | None) -> APIRouter:
     """The metrics of this host, in a registry of its own."""
     registry = CollectorRegistry()
-    registry.register(LobbiesCollector(lobbies, started, upkeep))
+    registry.register(LobbiesCollector(lobbies, began, upkeep))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -122,10 +122,12 @@ async def look_at_store(lobbies: Lobbies, state: Path | None) -> PartHealth:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What this noun needs to know of the host beside its lobbies."""
+    """What this noun needs to know of the host beside its lobbies. It `started` (Unix seconds) and `began` (seconds of
+    the monotonic clock) at the same moment."""
 
     state: Path | None
     started: float
+    began: float
     settings: HostSettings
     upkeep: Upkeep | None = None
 
@@ -143,7 +145,7 @@ def router(lobbies: Lobbies, canary: Canary, facts: HostFacts) -> APIRouter:
             python=platform.python_version(),
             platform=platform.platform(),
             started=facts.started,
-            uptime_s=time.time() - facts.started,
+            uptime_s=time.monotonic() - facts.began,
             rtsp_port=facts.settings.rtsp_port,
             applications=tuple(facts.settings.sources.applications),
             any_command=facts.settings.sources.any_command,

@@ -17,7 +17,7 @@ _WORDS = {
     "planned": "Nothing was changed: this is what a reload would do.",
     "unchanged": "There is nothing to change now.",
     "applied": "[green]Applied.[/]",
-    "rolled_back": "[red]Rolled back:[/] all is as it was before.",
+    "rolled_back": "[red]Rolled back.[/]",
 }
 
 
@@ -56,6 +56,8 @@ def print_reload(answer: dict[str, Any]) -> None:
     console.print(f"[dim]config[/] {escape(answer['file'])}")
     print_plan(answer["plan"])
     console.print(_WORDS[answer["outcome"]])
+    if answer["outcome"] == "rolled_back" and not answer["notes"]:
+        console.print("  All is as it was before; who watched a lobby that was taken away for it has to come again.")
     for text in (answer["why"], *answer["notes"]):
         if text:
             console.print(f"  {escape(text)}")

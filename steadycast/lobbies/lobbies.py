@@ -195,6 +195,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
             receipts=self._parts.receipts.counts.statistics(),
             latched=tuple(latched[:LATCHED]),
             egress=self._parts.egresses.counts(),
+            workers_died_total=self._parts.staging.supervisor.statistics().died,
             removals_waiting=self._removals.waiting,
         )
 

@@ -28,7 +28,12 @@ def of_source(failed: SourceFailed, source: Source) -> Loss:
 def of_silence(source: Source, seconds: float) -> Loss:
     """The source neither shows nor says why."""
     kind = LossKind.CAMERA if isinstance(source, RtspSource) else LossKind.WORKER
-    return Loss(kind, "source.deadline", f"the source did not show within {seconds:g} s", hint="`workers.source_s`")
+    return Loss(
+        kind,
+        "source.deadline",
+        f"the source did not show within {seconds:g} s",
+        hint="Where it only needs longer, raise `workers.source_s`.",
+    )
 
 
 def of_error(error: SteadycastError, source: Source) -> Loss:

@@ -194,4 +194,5 @@ class LobbiesStatistics:
     receipts: ReceiptStatistics = field(default_factory=ReceiptStatistics)  # of workers, renditions and viewers
     latched: tuple[str, ...] = ()  # lobbies that were started again too often and wait for a person; not all where many
     egress: EgressCounts = field(default_factory=EgressCounts)
+    workers_died_total: int = 0  # by themselves, whatever they were for
     removals_waiting: int = 0  # deleted lobbies that are still in the store, because it fails

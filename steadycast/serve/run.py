@@ -56,6 +56,7 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
         loop.add_signal_handler(one, stop, one.name)
     loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop, manager).heard)
     loop.add_signal_handler(signal.SIGQUIT, leaving.set)
+    alive = loop.create_task(manager.keep_alive(), name="watchdog")
     starting = asyncio.create_task(host.start(say))
     try:
         await _first(starting, stopping, leaving)
@@ -71,6 +72,7 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
             _end_now()
     finally:
         await host.stop()
+        alive.cancel()
 
 
 async def _first(task: asyncio.Task[None] | None, *events: asyncio.Event) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import MutableMapping
@@ -10,6 +12,8 @@ from collections.abc import MutableMapping
 SOCKET = "NOTIFY_SOCKET"
 READY = "READY=1"
 STOPPING = "STOPPING=1"
+ALIVE = "WATCHDOG=1"
+WATCHDOG, WATCHDOG_PID = "WATCHDOG_USEC", "WATCHDOG_PID"
 
 
 def reloading() -> str:
@@ -23,6 +27,20 @@ class ServiceLine:
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         address = environment.pop(SOCKET, "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        asked, whom = environment.pop(WATCHDOG, ""), environment.pop(WATCHDOG_PID, "")
+        ours = whom in ("", str(os.getpid())) and asked.isascii() and asked.isdecimal() and int(asked) > 0
+        self._watchdog_s = int(asked) / 1e6 if ours else None
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """How often it wants to hear that this process works; None: it does not ask."""
+        return self._watchdog_s
+
+    async def keep_alive(self) -> None:
+        """Tell it again and again that the event loop turns; for ever. sd_watchdog_enabled(3) advises half the time."""
+        while self._watchdog_s is not None:
+            self.say(ALIVE)
+            await asyncio.sleep(self._watchdog_s / 2)
 
     def say(self, state: str) -> None:
         """Tell it; a manager that does not listen is no reason to fail."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 import uuid
 from pathlib import Path
 
 import pytest
 
-from steadycast.serve.service_line import READY, SOCKET, ServiceLine, reloading
+from steadycast.serve.service_line import READY, SOCKET, WATCHDOG, WATCHDOG_PID, ServiceLine, reloading
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -30,3 +32,24 @@ def test_what_is_said_arrives_and_the_address_leaves_the_environment(abstract: b
 
 def test_without_a_manager_nothing_is_said() -> None:
     ServiceLine({}).say(READY)
+
+
+@pytest.mark.parametrize("whom", ["", str(os.getpid())])
+async def test_a_watchdog_hears_that_the_loop_turns(whom: str, tmp_path: Path) -> None:
+    environment = {SOCKET: str(tmp_path / "notify"), WATCHDOG: "20000", **({WATCHDOG_PID: whom} if whom else {})}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(environment[SOCKET])
+        manager.settimeout(30)
+        line = ServiceLine(environment)
+        assert (environment, line.watchdog_s) == ({}, 0.02)
+        alive = asyncio.create_task(line.keep_alive())
+        for _ in range(3):
+            assert await asyncio.to_thread(manager.recv, 100) == b"WATCHDOG=1"
+        alive.cancel()
+
+
+@pytest.mark.parametrize("asked", [{}, {WATCHDOG: "0"}, {WATCHDOG: "soon"}, {WATCHDOG: "20000", WATCHDOG_PID: "1"}])
+async def test_who_does_not_ask_hears_nothing(asked: dict[str, str]) -> None:
+    line = ServiceLine(asked)
+    assert (asked, line.watchdog_s) == ({}, None)
+    await line.keep_alive()
