@@ -48,6 +48,10 @@ class Holding:
     _parts: LobbiesParts
     _lobbies_ended: int
 
+    def lobby_ids(self) -> frozenset[str]:
+        """Those that are there, also those that end."""
+        return frozenset(lobby.id for lobby in self._entries.lobbies())
+
     def held(self) -> tuple[Held, ...]:
         """The control plane, and every worker that works: the newest of a lobby, and those that take viewers."""
         workers = [worker for worker in self._parts.staging.supervisor.workers if worker.ready]

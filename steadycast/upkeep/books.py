@@ -98,6 +98,18 @@ class Books:
         with self._lock:
             self._detection.note_receipt(role, names)
 
+    def forget(self, role: str) -> tuple[FindingEvent, ...]:
+        """There will be nobody of this role any more, nor below it (`role/name`). Its history stays."""
+        events: list[FindingEvent] = []
+        with self._lock:
+            for one in (
+                role,
+                *(other for other in self._detection.roles() if other.startswith((f"{role}/", f"{role}#"))),
+            ):
+                self._newest.pop(one, None)
+                events += self._detection.forget(one)
+        return tuple(events)
+
     def findings(self) -> tuple[Finding, ...]:
         """All that are kept, also those that are over."""
         with self._lock:

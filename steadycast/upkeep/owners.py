@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steadycast.lobbies.holding import Held
-from steadycast.model import Measured, Resource
+from steadycast.model import Measured, Resource, WorkerKind
 from steadycast.tracking.probes.targets import Target, Told
 
 _ALLOCATED = {"in_use": Resource.IN_USE, "retained": Resource.RETAINED, "blocks": Resource.PYTHON}
@@ -113,3 +113,13 @@ class Board:
 
         tree = held.role.startswith("display:")  # the X server and the application; other workers have no children
         return Target(held.role, pid=held.pid, tree=tree, about=held.about, told=told)
+
+
+def is_of_lobby(role: str) -> bool:
+    """Whether it is the role of a lobby's worker or display."""
+    return role.partition(":")[0] in (WorkerKind.LOBBY, WorkerKind.DISPLAY)
+
+
+def lobby_of(role: str) -> str:
+    """The id of its lobby; what the display's tree starts is told apart after a slash."""
+    return role.partition(":")[2].partition("/")[0]

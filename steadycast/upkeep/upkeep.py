@@ -26,7 +26,7 @@ from steadycast.tracking.probes.sampler import Sampled, Sampler, SamplerStatisti
 from steadycast.upkeep.acting import Act, Notify, Recycle, acts
 from steadycast.upkeep.books import Books
 from steadycast.upkeep.logs import Said
-from steadycast.upkeep.owners import Board, Tallies
+from steadycast.upkeep.owners import Board, Tallies, is_of_lobby, lobby_of
 from steadycast.upkeep.probing import Prober
 from steadycast.upkeep.views import Watched, finding_view, watched_of
 from steadycast.upkeep.webhook import Webhook
@@ -69,6 +69,7 @@ class Upkeep:
         self._changes = {change.value: 0 for change in FindingChange}
         self._recycled = 0
         self._notes: tuple[str, ...] = ()
+        self._away: set[str] = set()  # roles that nobody has now
 
     @property
     def history(self) -> History:
@@ -132,8 +133,18 @@ class Upkeep:
         targets, gone = self._board.put(self._lobbies.held())
         for role in gone:
             self._sampler.forget(role)
+        self._away = (self._away | set(gone)) - {target.role for target in targets}
+        if self._away:
+            self._forget_deleted()
         for target in targets:
             self._sampler.watch(target)
+
+    def _forget_deleted(self) -> None:
+        """A worker that is away may come back in another life; one of a lobby that was deleted will not."""
+        ids = self._lobbies.lobby_ids()
+        for role in [role for role in self._away if is_of_lobby(role) and lobby_of(role) not in ids]:
+            self._away.discard(role)
+            self._heard(self._books.forget(role), ())
 
     def _probed(self, finding: str, outcome: ProbeOutcome) -> None:
         self._heard(self._books.probed(finding, outcome), ())

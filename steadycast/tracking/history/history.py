@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import Counter
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -37,6 +38,8 @@ class History:
         self._next = 1
         self._fresh: set[int] = set()  # numbers of series that are not in the file yet
         self._gone: set[int] = set()  # of series that made room, and may be in the file still
+        self._roles: Counter[str] = Counter()  # series of each
+        self._gone_roles: set[str] = set()
         self._waiting = Waiting(self._room.waiting)
         self._marks: list[tuple[str, float, str]] = []
         self._newest = 0.0  # Unix seconds of the newest look
@@ -75,7 +78,7 @@ class History:
                 with self._archive.transaction():
                     self._write()
                 self._waiting.clear()
-                self._marks, self._fresh, self._gone = [], set(), set()
+                self._marks, self._fresh, self._gone, self._gone_roles = [], set(), set(), set()
                 if self._saved is None:
                     self._saved = monotonic
                 elif monotonic - self._saved >= self._room.save_s:
@@ -168,6 +171,8 @@ class History:
     def _keep(self, series: OpenSeries) -> None:
         self._open[series.known.role, series.known.measured] = series
         self._by_number[series.known.id] = series
+        self._roles[series.known.role] += 1
+        self._gone_roles.discard(series.known.role)
 
     def _drop_one(self) -> None:
         """The series that was not seen for longest makes room."""
@@ -177,10 +182,16 @@ class History:
         self._fresh.discard(number)
         self._gone.add(number)
         self._dropped += 1
+        self._roles[key[0]] -= 1
+        if not self._roles[key[0]]:
+            del self._roles[key[0]]
+            self._epochs.pop(key[0], None)
+            self._gone_roles.add(key[0])
 
     def _write(self) -> None:
         self._archive.put_series(self._by_number[number].known for number in self._fresh)
         self._archive.drop_series(self._gone)
+        self._archive.forget_epochs(self._gone_roles)
         for role, at, epoch in self._marks:
             self._archive.mark_epoch(role, at, epoch, self._room.epochs)
         columns = self._waiting.columns(self._gone)

@@ -85,6 +85,10 @@ class Detection:
         """Something was done about it; False where it is not open."""
         return self._book.acted(finding, action)
 
+    def roles(self) -> tuple[str, ...]:
+        """Of all that are followed."""
+        return tuple(self._epochs)
+
     def forget(self, role: str) -> tuple[FindingEvent, ...]:
         """There will be nobody of this role any more: what is open of it is over."""
         for key in [key for key in self._lives if key[0] == role]:

@@ -155,6 +155,9 @@ def test_too_many_series_drop_those_not_seen_for_longest(path: Path) -> None:
         history.flush(number * 60)
     assert [known.role for known in history.series()] == [f"lobby:{number}" for number in range(40, 50)]
     assert history.statistics().series_dropped == 40
+    assert history.epochs("lobby:0") == []
+    assert len(history.epochs("lobby:49")) == 1
+    assert len(history._epochs) == len(history._roles) == 10
     history.close()
     history = History(path, Room(series=10))
     assert len(history.series()) == 10
