@@ -122,4 +122,4 @@ def is_of_lobby(role: str) -> bool:
 
 def lobby_of(role: str) -> str:
     """The id of its lobby; what the display's tree starts is told apart after a slash."""
-    return role.partition(":")[2].partition("/")[0]
+    return role.partition(":")[2].partition("/")[0].partition("#")[0]
