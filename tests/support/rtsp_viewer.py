@@ -28,6 +28,17 @@ class TrackCount:
     last_sequence: int | None = None
     timestamps: list[int] = field(default_factory=list)
 
+    def count(self, packet: bytes) -> None:
+        """One RTP packet more."""
+        sequence, timestamp = struct.unpack_from(">HI", packet, 2)
+        if self.last_sequence is not None and sequence != (self.last_sequence + 1) & 0xFFFF:
+            self.gaps += 1
+        self.last_sequence = sequence
+        self.packets += 1
+        if packet[1] & 0x80:
+            self.frames += 1
+            self.timestamps.append(timestamp)
+
 
 class RtspViewer:
     """One connection that plays all tracks of a path over interleaved TCP."""
@@ -78,14 +89,7 @@ class RtspViewer:
         return True
 
     def _count(self, track: TrackCount, packet: bytes) -> None:
-        sequence, timestamp = struct.unpack_from(">HI", packet, 2)
-        if track.last_sequence is not None and sequence != (track.last_sequence + 1) & 0xFFFF:
-            track.gaps += 1
-        track.last_sequence = sequence
-        track.packets += 1
-        if packet[1] & 0x80:
-            track.frames += 1
-            track.timestamps.append(timestamp)
+        track.count(packet)
 
     def _answer(self) -> tuple[dict[str, str], bytes]:
         while True:
