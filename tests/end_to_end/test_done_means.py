@@ -7,14 +7,17 @@ import contextlib
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.end_to_end.conftest import CONFIG
+from tests.support.chaos.lag import Lag
 from tests.support.host import Host, running_host, wait_for
 from tests.support.pictures import note_pictures, shown
+from tests.support.seen import gaps
 
 pytestmark = pytest.mark.browser
 DEADLINE_MS = 60_000
@@ -63,6 +66,12 @@ class Person:
         wait_for(f"{pictures} more pictures", lambda: len(shown(self.page)) >= before + pictures, 60)
         expect(self.page.locator(".screen")).to_have_attribute("data-tone", "play", timeout=DEADLINE_MS)
 
+    def saw_all_the_time(self, lag: Lag) -> None:
+        """Since it was opened, but for what the load of the machine explains."""
+        ahead = time.time() - time.monotonic()
+        found = gaps([moment - ahead for moment in shown(self.page)], lag.worked)
+        assert not found, found
+
     def reads(self, place: Locator, words: str) -> None:
         expect(place.get_by_text(re.compile(words)).first).to_be_visible(timeout=DEADLINE_MS)
 
@@ -84,6 +93,7 @@ def test_a_person_keeps_the_picture_and_reads_what_happened(tmp_path: Path, brow
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(running_host(before, kept=tmp_path))
         page = stack.enter_context(contextlib.closing(browser.new_page()))
+        lag = stack.enter_context(contextlib.closing(Lag()))
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.add_init_script(COUNT)
@@ -125,6 +135,7 @@ def test_a_person_keeps_the_picture_and_reads_what_happened(tmp_path: Path, brow
         person.sees_more()
 
         assert person.session() == session, "the player connected again"
+        person.saw_all_the_time(lag)
         page.goto(f"{host.url}/#/")  # the session of the first host is ended at the second
         wait_for("the viewer to be gone", lambda: not host.get("/api/v1/viewers")["items"])
         assert not complaints
