@@ -62,5 +62,6 @@ def _add_verbs(api: APIRouter, lobbies: Lobbies) -> None:
     @api.post("/{lobby}/recycle")
     async def recycle(lobby: LobbyPath) -> Recycled:
         """Replace the lobby's worker by another one; viewers stay, and the program of a desktop runs on. Answers when
-        the worker before is gone, with its receipt; an error says why it goes on."""
+        the worker before is gone, with its receipt; an error says why it goes on. On a GPU it waits for its turn, at
+        most 30 s."""
         return await lobbies.recycle(lobby)

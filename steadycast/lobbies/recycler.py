@@ -15,6 +15,7 @@ from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
+from steadycast.lobbies.turns import Turns, devices
 from steadycast.model import LobbyState, RecycleCause, WorkerKind
 from steadycast.tracking.gauge import Gauge
 
@@ -34,7 +35,8 @@ class Recyclable(Protocol):
 
 
 class Recycler:
-    """`start` it when the lobbies are there, `close` it before they end. `lobbies` gives all of them."""
+    """`start` it when the lobbies are there, `close` it before they end. `lobbies` gives all of them; a person's
+    recycles take `turns`."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Recycler:
         self._lobbies = lobbies
         self._egresses = egresses
         self._policy = Recycling()
+        self.turns = Turns(self._policy)
         self._suggestions: dict[str, Suggestion] = {}  # by worker
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -61,6 +64,7 @@ class Recycler:
 
     async def close(self) -> None:
         """Begin nothing any more; what is under way goes on, or ends with its lobby."""
+        self.turns.close()
         tasks = {task for task in (self._looking, *self._tasks) if task is not None}
         for task in tasks:
             task.cancel()
@@ -98,7 +102,7 @@ class Recycler:
                 self._begin(due, self._egresses.recycle(egresses[due.worker], due.cause))
 
     async def _of_lobby(self, worker: str, lobby: Lobby) -> WorkerFacts:
-        stage, seats = lobby.stage, [feed.seat for feed in lobby.feeds.all()]
+        stage = lobby.stage
         memory, descriptors = await self._measured(None if stage is None else stage.pid)
         return WorkerFacts(
             worker,
@@ -108,7 +112,7 @@ class Recycler:
             None if stage is None else stage.uses,
             memory,
             descriptors,
-            frozenset(seat.device for seat in seats if seat is not None and seat.hardware),
+            devices(lobby),
             self._suggestions.get(worker),
             _busy(worker, lobby),
         )
@@ -148,6 +152,7 @@ class Recycler:
             log.warning("worker not replaced", worker=due.worker, code=error.code, what=error.what, why=error.why)
         finally:
             self._policy.ended(due, worked, time.monotonic())
+            self.turns.freed()
 
     async def _look_on(self) -> None:
         while True:

@@ -2,7 +2,8 @@
 
 What leaks in a worker is given back by replacing it, long before it hurts: by age, uses, memory, descriptors, and where
 something was found. Never more than one at a time on a GPU, one lobby worker at a time in software, one egress worker
-at a time. A lobby whose worker could not be replaced rests, longer each time; after three failures in a row an hour.
+at a time. What a person asks for counts: on a GPU it waits for its turn, and nothing begins beside it. A lobby whose
+worker could not be replaced rests, longer each time; after three failures in a row an hour.
 """
 
 from __future__ import annotations
@@ -133,11 +134,24 @@ class Recycling:
         """It is being replaced."""
         self._under_way[due.worker] = due.places
 
+    def ask(self, worker: str, places: frozenset[str]) -> bool:
+        """A person wants this worker replaced: whether it may begin now, and then it has begun. A GPU takes one at a
+        time; in software nobody waits for another. Say `left` when it is over."""
+        taken = {place for places in self._under_way.values() for place in places}
+        if (places - {SOFTWARE}) & taken:
+            return False
+        self._under_way[worker] = places
+        return True
+
+    def left(self, worker: str, now: float) -> None:
+        """It is over, however that went."""
+        places = self._under_way.pop(worker, frozenset())
+        self._free_at = {place: at for place, at in self._free_at.items() if now < at}
+        self._free_at |= dict.fromkeys(places, now + SPACE_S)
+
     def ended(self, due: Due, worked: bool, now: float) -> None:
         """How that went."""
-        self._under_way.pop(due.worker, None)
-        self._free_at = {place: at for place, at in self._free_at.items() if now < at}
-        self._free_at |= dict.fromkeys(due.places, now + SPACE_S)
+        self.left(due.worker, now)
         before = self._rests.pop(due.subject, None)
         if worked:
             return

@@ -37,11 +37,12 @@ class Renewing:
 
     async def recycle(self, id_or_key: str, cause: RecycleCause = RecycleCause.PERSON) -> Recycled:
         """Replace a lobby's worker by another one; viewers stay. Answers when the one before is gone, with its receipt.
+        On a GPU it waits for its turn, at most `turns.WAIT_S`.
 
-        Raises NotFoundError `lobby.unknown`, ConflictError (it ends, or starts just now), WorkerError, SourceError or
-        CallerError where the other worker does not show: the one before goes on then.
+        Raises NotFoundError `lobby.unknown`, ConflictError (it ends, or starts just now), RefusedError `recycle.busy`,
+        WorkerError, SourceError or CallerError where the other worker does not show: the one before goes on then.
         """
-        return await self._entries.lobby(id_or_key).recycle(cause)
+        return await self.recycler.turns.recycle(self._entries.lobby(id_or_key), cause)
 
     def recycle_for(self, worker: str, finding: str, why: str) -> None:
         """There is a finding of a lobby or egress worker (by its name): it is replaced when it is its turn, as one that

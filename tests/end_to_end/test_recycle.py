@@ -289,6 +289,9 @@ def test_limits_are_met_and_never_two_go_at_once_on_a_device() -> None:
         def went(name: str, told: list[dict[str, Any]]) -> list[tuple[str, str]]:
             return [(one["lobby"], one["data"]["cause"]) for one in told if one["name"] == name]
 
+        with concurrent.futures.ThreadPoolExecutor(2) as people:  # who wait for their turn, or join
+            done = list(people.map(lambda lobby: recycle(host, lobby), (used, aged)))
+        assert all(one["made_before_break"] for one in done), done
         told = events_until(host, lambda so_far: wanted <= {*went("lobby.recycled", so_far)})
         for watcher in watchers:
             watcher.frames_more(10)

@@ -103,6 +103,24 @@ def test_one_at_a_time_in_a_place() -> None:
     assert second.worker == "b" and second.cause is RecycleCause.AGE and "its age" in second.why
 
 
+def test_a_person_waits_on_a_gpu_and_nothing_begins_beside() -> None:
+    policy, gpu, both = Recycling(), frozenset({"gpu0"}), frozenset({"gpu0", "gpu1"})
+    assert policy.ask("a", gpu) and not policy.ask("b", both)
+    assert policy.ask("c", frozenset({"software"})) and policy.ask("d", frozenset({"software"})), "no GPU is shared"
+    due = [lobby("b", age_s=5000.0, devices=both), lobby("e", age_s=5000.0)]
+    assert policy.due(due, PLAIN, 0.0) == ()
+    for worker in "acd":
+        policy.left(worker, 10.0)
+    assert policy.due(due, PLAIN, 10.0 + SPACE_S / 2) == (), "who waits goes first"
+    begun = policy.due(due, PLAIN, 10.0 + SPACE_S)
+    assert {one.worker for one in begun} == {"b", "e"}
+    for one in begun:
+        policy.begun(one)
+    assert not policy.ask("f", gpu) and policy.ask("f", frozenset({"gpu2"}))
+    policy.ended(begun[0], True, 20.0)
+    assert policy.ask("g", gpu)
+
+
 def test_failures_rest_longer_each_time_and_then_an_hour() -> None:
     policy, now, waits = Recycling(), 0.0, []
     for _ in range(FAILURES + 1):
