@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from steadycast.errors import NotFoundError
+from steadycast.workers.evidence import RUNG
 
 if TYPE_CHECKING:
     from steadycast.lobbies.lobbies import LobbiesParts
@@ -32,5 +33,8 @@ class Cases:
                 case = await asyncio.to_thread(folder.read, found.evidence)
             if case is not None:
                 return case
-        why = "the worker did not hang" if found.evidence is None else "newer cases took its place (`workers.evidence`)"
+        why = "newer cases took its place (`workers.evidence`)"
+        if found.evidence is None:
+            tried = (rung.note for rung in found.rungs if rung.name == RUNG)
+            why = next(tried, None) or "it was not ended because something in it hung"
         raise NotFoundError("evidence.none", "No evidence is kept with this receipt.", why=why)

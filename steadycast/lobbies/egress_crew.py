@@ -12,6 +12,7 @@ import structlog
 from steadycast.errors import RefusedError, SteadycastError, WorkerError
 from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.egress_listener import EgressListener, pass_on
+from steadycast.lobbies.loss import hang_of
 from steadycast.model import Receipt, WorkerKind
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.messages import ConfigureEgress, RtspDescribe
@@ -97,8 +98,8 @@ class EgressCrew:
         order = self._order()
         try:
             await egress.configure(order, self._listening.dup().detach())
-        except SteadycastError:
-            await egress.worker.end("it does not take its order")
+        except SteadycastError as error:
+            await egress.worker.end("it does not take its order", hang_of(error))
             raise
         log.info("egress worker takes viewers", pid=egress.worker.pid)
         return egress

@@ -15,8 +15,8 @@ import structlog
 
 from steadycast.errors import DeadlineError, EncoderError, SteadycastError, WorkerError
 from steadycast.leases.decisions import EncodeRequest
+from steadycast.lobbies import loss
 from steadycast.lobbies.legacy import Legacy
-from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
 from steadycast.model import EncoderFault, EncoderReport, Receipt, Rendition, TrackInfo
@@ -219,7 +219,7 @@ class Instances:
 
     def _lose(self, stage: Stage, error: SteadycastError, then: Callable[[], None]) -> None:
         """The worker must end; `then` is done when it has."""
-        stage.lose(Loss(LossKind.WORKER, error.code, error.what, error.why, error.hint))
+        stage.lose(loss.of_order(error))
         self._at_end(stage, then)
 
     def _at_end(self, stage: Stage, then: Callable[[], None]) -> None:

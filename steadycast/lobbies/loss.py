@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 
-from steadycast.errors import CallerError, SourceError, SteadycastError
+from steadycast.errors import CallerError, DeadlineError, SourceError, SteadycastError
 from steadycast.lobbies.mask import scrubbed
 from steadycast.lobbies.retry import Loss, LossKind
-from steadycast.model import Receipt, RtspSource, Source
+from steadycast.model import EncoderFault, Receipt, RtspSource, Source
+from steadycast.workers.channel import STUCK
+from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import CommandExited, DisplayFailed, SourceFailed
 from steadycast.workers.worker import DIED
 
@@ -22,7 +24,8 @@ def of_source(failed: SourceFailed, source: Source) -> Loss:
     if failed.retry:
         kind = LossKind.CAMERA if isinstance(source, RtspSource) else LossKind.SOURCE
     what = scrubbed(failed.what, source) or failed.what
-    return Loss(kind, failed.code, what, scrubbed(failed.why, source), scrubbed(failed.hint, source))
+    why, hint = scrubbed(failed.why, source), scrubbed(failed.hint, source)
+    return Loss(kind, failed.code, what, why, hint, hung=failed.hung)
 
 
 def of_silence(source: Source, seconds: float) -> Loss:
@@ -33,6 +36,7 @@ def of_silence(source: Source, seconds: float) -> Loss:
         "source.deadline",
         f"the source did not show within {seconds:g} s",
         hint="Where it only needs longer, raise `workers.source_s`.",
+        hung=True,
     )
 
 
@@ -40,7 +44,20 @@ def of_error(error: SteadycastError, source: Source) -> Loss:
     """A worker could not be started, or an order failed. What speaks of what was asked for is final."""
     kind = LossKind.FINAL if isinstance(error, SourceError | CallerError) else LossKind.WORKER
     what = scrubbed(error.what, source) or error.what
-    return Loss(kind, error.code, what, scrubbed(error.why, source), scrubbed(error.hint, source))
+    why, hint = scrubbed(error.why, source), scrubbed(error.hint, source)
+    return Loss(kind, error.code, what, why, hint, hung=hang_of(error) is not None)
+
+
+def hang_of(error: SteadycastError) -> Hang | None:
+    """Whether an order failed because something in the worker hangs: it did not answer, does not read, or says so."""
+    told = error.code in (EncoderFault.HUNG, STUCK)
+    return Hang.PART if told or isinstance(error, DeadlineError) else None
+
+
+def of_order(error: SteadycastError) -> Loss:
+    """A worker that shows did not do what it was told, or died of it, and must end."""
+    hung = hang_of(error) is not None
+    return Loss(LossKind.WORKER, error.code, error.what, error.why, error.hint, hung=hung)
 
 
 def of_worker_error(error: SteadycastError) -> Loss:

@@ -34,7 +34,8 @@ class LossKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why a lobby does not stream (any more), in words for a person. `streamed_s`: how long it had streamed or run."""
+    """Why a lobby does not stream (any more), in words for a person. `streamed_s`: how long it had streamed or run;
+    `hung`: something in its worker hangs, which is asked what before it is ended."""
 
     kind: LossKind
     code: str
@@ -42,6 +43,7 @@ class Loss:
     why: str | None = None
     hint: str | None = None
     streamed_s: float = 0.0
+    hung: bool = False
 
     def after(self, streamed_s: float) -> Loss:
         """The same, after at least so long."""

@@ -21,6 +21,7 @@ from steadycast.model import EncoderOrder, EncoderReport, Receipt, Rendition, So
 from steadycast.pipelines.plan import Picture
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import CodecError, from_plain
+from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import (
     AttachReader,
     CloseRendition,
@@ -81,9 +82,16 @@ class Holder(ABC):
         """Hear it from now on, and first of all what it said since it was found. Raises WorkerError."""
         self.worker.take(self.lobby, self.heard, None)
 
-    async def end(self, cause: str) -> Receipt | None:
-        """End the process by the ladder; None where there was none."""
-        return None if self._worker is None else await self._worker.end(cause)
+    @property
+    def hung(self) -> bool:
+        """Whether it was lost because something in it hangs."""
+        return self.lost.done() and self.lost.result().hung
+
+    async def end(self, cause: str, *, hung: bool = False) -> Receipt | None:
+        """End the process by the ladder; None where there was none. `hung`: it may be the part of a lobby that hangs,
+        though nobody said so of itself."""
+        hang = Hang.PART if hung or self.hung else None
+        return None if self._worker is None else await self._worker.end(cause, hang)
 
     @property
     def works(self) -> bool:

@@ -87,7 +87,10 @@ class Staging:
         except SteadycastError as error:
             if error.code == "worker.gone":  # how it ended says more, and is told when its receipt is there
                 await self._wait(set(), self._parts.settings.workers.kill_s)
-            return await self._display_words(self._lost() or loss.of_error(error, source))
+            if (lost := self._lost()) is None:
+                lost = loss.of_error(error, source)
+                stage.lose(lost)
+            return await self._display_words(lost)
         return await self._shown(stage)
 
     async def _shown(self, stage: Stage) -> Stage | Loss | None:
@@ -97,7 +100,7 @@ class Staging:
             return None
         if lost := self._lost():
             return await self._display_words(lost)
-        return stage if stage.shows.done() else loss.of_silence(stage.source, seconds)
+        return stage if stage.shows.done() else _silent(stage, seconds)
 
     async def until_lost(self) -> Loss | None:
         """Wait until what `show` brought up is lost; None when the lobby ends."""
@@ -115,7 +118,7 @@ class Staging:
         """Part with what is lost. A display lives on when only the lobby worker in front of it died."""
         stage, display = self._stage, self._display
         if display is not None and (display.lost.done() or (stage is not None and stage.source_failed)):
-            self._part_with(display, cause)
+            self._part_with(display, cause, hung=stage is not None and stage.hung)  # the X server, say
             self._display = None
         if stage is not None:
             self._left = stage.source, stage.goes_on
@@ -135,7 +138,9 @@ class Staging:
             self._next = stage
             await stage.start(*(() if display is None else (display.name, display.xauthority)))
             await self._until_shown(stage, display)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, SteadycastError):
+                stage.lose(loss.of_error(error, source))
             self.drop("it does not take over")
             raise
         return stage
@@ -223,7 +228,7 @@ class Staging:
             if holder is not None and holder.lost.done():
                 raise _error_of(holder.lost.result())
         if not stage.shows.done():
-            raise _error_of(loss.of_silence(stage.source, seconds))
+            raise _error_of(_silent(stage, seconds))
 
     def _refuse_if_stopping(self) -> None:
         if self._stopping.done():
@@ -249,8 +254,10 @@ class Staging:
         )
         await wait_patiently(waiting, seconds, asyncio.FIRST_COMPLETED)
 
-    def _part_with(self, holder: Holder, cause: str) -> asyncio.Task[Receipt | None]:
-        task = asyncio.create_task(holder.end(cause), name=f"end of {holder.kind.value} worker of {self._lobby}")
+    def _part_with(self, holder: Holder, cause: str, *, hung: bool = False) -> asyncio.Task[Receipt | None]:
+        task = asyncio.create_task(
+            holder.end(cause, hung=hung), name=f"end of {holder.kind.value} worker of {self._lobby}"
+        )
         self._endings[task] = holder
         return task
 
@@ -270,6 +277,13 @@ def same_display(before: Source, after: DesktopSource) -> bool:
         (before.width, before.height, before.application, before.command)
         == (after.width, after.height, after.application, after.command)
     )
+
+
+def _silent(stage: Stage, seconds: float) -> Loss:
+    """It neither shows nor says why: lost for that."""
+    lost = loss.of_silence(stage.source, seconds)
+    stage.lose(lost)
+    return lost
 
 
 def _error_of(lost: Loss) -> SteadycastError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from steadycast.lifecycle import WorkerState
 from steadycast.lobbies.events import EventLog
-from steadycast.workers.worker import OnState, Worker
+from steadycast.workers.surroundings import OnState
+from steadycast.workers.worker import Worker
 
 
 def telling(events: EventLog) -> OnState:

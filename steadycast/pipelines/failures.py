@@ -33,13 +33,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a source does not show, for a person. `retry`: whether trying again can help."""
+    """Why a source does not show, for a person. `retry`: whether trying again can help; `hung`: something in this
+    process or on this host hangs, and the source did not say why."""
 
     code: str
     what: str
     why: str | None = None
     hint: str | None = None
     retry: bool = False
+    hung: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,8 @@ def ended(subject: Subject) -> Failure:
 
 
 def no_picture(subject: Subject, phase: Phase, timeout_s: float) -> Failure:
-    """No frame for `timeout_s` seconds."""
+    """No frame for `timeout_s` seconds. A camera may be away; what is on this host hangs."""
+    hung = subject.kind != "rtsp"
     within = f"within {timeout_s:g} s"
     if subject.kind == "rtsp" and phase is Phase.CONNECTING:
         return Failure(
@@ -235,8 +238,9 @@ def no_picture(subject: Subject, phase: Phase, timeout_s: float) -> Failure:
             retry=True,
         )
     if phase is Phase.SHOWN:
-        return Failure(f"{_prefix(subject)}.silent", f"{subject.name} sent no picture for {timeout_s:g} s", retry=True)
-    return Failure(f"{_prefix(subject)}.no_picture", f"{subject.name} sent no picture {within}", retry=True)
+        what = f"{subject.name} sent no picture for {timeout_s:g} s"
+        return Failure(f"{_prefix(subject)}.silent", what, retry=True, hung=hung)
+    return Failure(f"{_prefix(subject)}.no_picture", f"{subject.name} sent no picture {within}", retry=True, hung=hung)
 
 
 def no_video(subject: Subject, offered: Sequence[str]) -> Failure:
@@ -250,7 +254,7 @@ def empty_loop(subject: Subject) -> Failure:
 
 
 def stuck() -> Failure:
-    return Failure("worker.stuck", "a part of the worker's pipeline does not end", retry=True)
+    return Failure("worker.stuck", "a part of the worker's pipeline does not end", retry=True, hung=True)
 
 
 def broken(error: BaseException) -> Failure:

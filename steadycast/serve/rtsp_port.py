@@ -14,6 +14,7 @@ import structlog
 
 from steadycast.config.settings import Settings
 from steadycast.errors import ConfigError, SteadycastError
+from steadycast.lobbies.loss import hang_of
 from steadycast.serve.ports import listen, port_of
 from steadycast.workers.adoption import Adopted, Adoption
 from steadycast.workers.messages import DrainEgress, HandListener, RtspListener
@@ -97,7 +98,7 @@ async def _let_go(one: Adopted) -> None:
         await one.worker.request(DrainEgress(), deadline=HAND_S)
     except SteadycastError as error:
         log.warning("the RTSP port is not let go", pid=one.worker.pid, what=error.what)
-        one.worker.begin_end("it does not let go of the RTSP port")
+        one.worker.begin_end("it does not let go of the RTSP port", hang=hang_of(error))
 
 
 async def _listen_soon(settings: Settings) -> socket.socket:

@@ -22,7 +22,7 @@ from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.workers import records
 from steadycast.workers.codec import CodecError, from_plain
-from steadycast.workers.evidence import HUNG
+from steadycast.workers.evidence import Hang
 from steadycast.workers.ladder import LOOK_S
 from steadycast.workers.launch import Launched, at_socket
 from steadycast.workers.leftovers import Leftover, LeftoverEnds, Leftovers, find_leftovers, written_down
@@ -31,7 +31,8 @@ from steadycast.workers.messages.stock import DisplayStock, EgressStock, LobbySt
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
 from steadycast.workers.roll import Roll
-from steadycast.workers.worker import DIED, NOT_ADOPTED, Surroundings, Worker
+from steadycast.workers.surroundings import Surroundings
+from steadycast.workers.worker import DIED, NOT_ADOPTED, Worker
 
 log = structlog.get_logger("workers")
 
@@ -45,6 +46,7 @@ SWEEP_S = 1.0  # what is only swept away is mostly gone by then
 AGAIN_S = (0.05, 1.0)  # first and longest pause before a worker that is only just starting is tried again
 STOPPED_S = 0.5  # what a stopped process has to go on; a host that waits for it does not answer its callers
 ENDED = "ended while there was no control plane"
+HUNG = "hung at adoption"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class Muster:
             async with roll.calling():
                 sock = await _connected(self._around.runtime, record)
         except TimeoutError:
-            self._refuse(leftover, process, f"{HUNG}: it did not come to listen at its control socket in time")
+            cause = f"{HUNG}: it did not come to listen at its control socket in time"
+            self._refuse(leftover, process, cause, Hang.DEAF)
         except (OSError, WorkerError) as error:
             self._refuse(leftover, process, f"{NOT_ADOPTED}: {_why(error)}")
         except asyncio.CancelledError:
@@ -161,9 +164,9 @@ class Muster:
             return worker
         return None
 
-    def _refuse(self, leftover: Leftover, process: Process | None, cause: str) -> None:
+    def _refuse(self, leftover: Leftover, process: Process | None, cause: str, hang: Hang | None = None) -> None:
         self._called(leftover)
-        self._told(leftover.record.id, cause, self._ends.begin(leftover, process, cause))
+        self._told(leftover.record.id, cause, self._ends.begin(leftover, process, cause, hang))
 
     def _called(self, leftover: Leftover) -> None:
         if self._uncalled is not None:
@@ -174,11 +177,13 @@ class Muster:
         self._refused.append(Refused(worker, cause, gone))
 
     async def _ask(self, worker: Worker, roll: Roll) -> Adopted | None:
+        hang = None
         try:
             async with roll.calling():
                 stock = await self._answer(worker)
         except (DeadlineError, TimeoutError) as error:
             cause = f"{HUNG}: {error.what if isinstance(error, DeadlineError) else self._silence(worker)}"
+            hang = Hang.DEAF
         except (SteadycastError, CodecError) as error:
             why = error.what if isinstance(error, SteadycastError) else f"what it holds makes no sense: {error}"
             cause = f"{NOT_ADOPTED}: {why}"
@@ -188,7 +193,7 @@ class Muster:
                 roll.answered()
                 return Adopted(worker, stock)
             cause = DIED
-        worker.begin_end(cause)  # no change where it ends already, for what it said or because it died
+        worker.begin_end(cause, hang=hang)  # no change where it ends already, for what it said or because it died
         self._told(worker.id, worker.ending_for or cause, worker.gone)
         return None
 

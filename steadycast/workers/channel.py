@@ -29,6 +29,7 @@ MAX_FDS = 8  # descriptors beside one message
 MAX_QUEUED = 1024  # messages that wait for a peer that does not read
 MAX_QUEUED_BYTES = 8 * 1024 * 1024
 MAX_PENDING = 1024  # requests of ours without an answer
+STUCK = "worker.stuck"  # code of a peer that does not read
 MAX_HANDLED = 256  # requests of the peer worked on at once
 READS_PER_WAKE = 32  # then the loop gets its turn
 # What the kernel gives without privileges (net.core.wmem_max); it doubles this, and a datagram must fit into that.
@@ -137,7 +138,7 @@ class Channel:
                     "worker.message", f"a message for {self.name} cannot be sent", why=str(error)
                 ) from None
             if len(self._queue) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
-                raise WorkerError("worker.stuck", f"{self.name} does not read its messages")
+                raise WorkerError(STUCK, f"{self.name} does not read its messages")
         except SteadycastError:
             held.close()
             raise

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,19 +34,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("evidence")
 
+RUNG = "evidence"  # of the ladder
 ANSWERS_S = 1.1  # for what is asked and looked at
 WRITE_S = 0.4  # for the file; together the hard deadline of a case
 CASE_BYTES = 262_144
 STACKS_BYTES, GRAPH_BYTES, STATISTICS_BYTES = 65_536, 131_072, 16_384
 CUT = "\n[... cut: too long]"
 _NAME = re.compile(r"^[a-z]{1,16}-[0-9a-f]{8}$")
-# How the causes of an end begin that say that the worker hung.
-SILENT, STILL, LATE, HUNG = "silent", "stands still", "did not start in time", "hung at adoption"
 
 
-def is_hang(cause: str) -> bool:
-    """Whether a worker that is ended for this cause is asked why before."""
-    return cause.startswith((SILENT, STILL, LATE, HUNG))
+class Hang(Enum):
+    """That a worker is ended because something in it hangs, said by whoever ends it: it is asked what before.
+
+    `DEAF`: it may hear nothing any more, so it is not told to end but signalled at once. `PART`: only a part of it
+    hangs (a call of a driver, a pipeline, an order), and it is told to end like any other.
+    """
+
+    DEAF = auto()
+    PART = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class EvidenceFolder:
         """
         began, at = time.monotonic(), time.time()
         if not self._most:
-            return None, Rung("evidence", at, 0.0, "none is kept: `workers.evidence` is 0")
+            return None, Rung(RUNG, at, 0.0, "none is kept: `workers.evidence` is 0")
         inquiry = Inquiry(records.folder(runtime), record, process)
         await inquiry.run(ANSWERS_S)
         case = Evidence(
@@ -102,7 +108,7 @@ class EvidenceFolder:
         )
         failed = await self._written(case)
         note = failed or "; ".join(f"no {name}: {part.why}" for name, part in _missing(case)) or None
-        return None if failed else case.id, Rung("evidence", at, time.monotonic() - began, note)
+        return None if failed else case.id, Rung(RUNG, at, time.monotonic() - began, note)
 
     def sweep(self) -> None:
         """Remove what a host that died had only begun to write; before anything is kept. Blocking."""
@@ -154,11 +160,11 @@ class EvidenceFolder:
 
 
 async def before_kill(
-    folder: EvidenceFolder | None, ladder: Ladder, cause: str, statistics: dict[str, Any]
+    folder: EvidenceFolder | None, ladder: Ladder, cause: str, hang: Hang | None, statistics: dict[str, Any]
 ) -> str | None:
     """Keep evidence of a worker that hangs, as a rung of its ladder: the name of the case."""
     process = ladder.process
-    if folder is None or process is None or process.exited.done() or not is_hang(cause):
+    if hang is None or folder is None or process is None or process.exited.done():
         return None
     name, rung = await folder.keep(ladder.runtime, ladder.record, process, cause, statistics)
     ladder.rungs.append(rung)

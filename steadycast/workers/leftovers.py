@@ -17,12 +17,12 @@ from steadycast.tracking import displays, proc
 from steadycast.tracking.proc import ProcessStat
 from steadycast.workers import records
 from steadycast.workers.child import HOME, WORKER
-from steadycast.workers.evidence import before_kill
+from steadycast.workers.evidence import Hang, before_kill
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord
 from steadycast.workers.remains import unknown_end
-from steadycast.workers.worker import Surroundings
+from steadycast.workers.surroundings import Surroundings
 
 log = structlog.get_logger("workers")
 
@@ -74,7 +74,7 @@ def written_down(runtime: Path) -> list[Leftover]:
 
 
 async def end_leftover(
-    leftover: Leftover, process: Process | None, around: Surroundings, cause: str
+    leftover: Leftover, process: Process | None, around: Surroundings, cause: str, hang: Hang | None = None
 ) -> tuple[Receipt, tuple[str, ...]]:
     """End what is left of a worker that has no channel; its receipt, and the names of what went with it.
 
@@ -84,7 +84,7 @@ async def end_leftover(
     ladder = Ladder(around.runtime, record, process, around.settings, around.looks, around.gauge)
     before = _things(around.runtime, record.id)
     try:
-        kept = await before_kill(around.evidence, ladder, cause, {})
+        kept = await before_kill(around.evidence, ladder, cause, hang, {})
         await ladder.climb_down(lambda: False)
         receipt = replace(await ladder.look(cause, ()), evidence=kept)
     except (OSError, TimeoutError) as error:  # the kernel does not answer: the others go on
@@ -107,9 +107,11 @@ class LeftoverEnds:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._running: dict[asyncio.Task[Receipt], Process | None] = {}
 
-    def begin(self, leftover: Leftover, process: Process | None, cause: str) -> asyncio.Task[Receipt]:
-        """End one; its receipt."""
-        task = asyncio.create_task(self._end(leftover, process, cause), name=f"end of {leftover.record.id}")
+    def begin(
+        self, leftover: Leftover, process: Process | None, cause: str, hang: Hang | None = None
+    ) -> asyncio.Task[Receipt]:
+        """End one; its receipt. `hang` as in `Worker.end`."""
+        task = asyncio.create_task(self._end(leftover, process, cause, hang), name=f"end of {leftover.record.id}")
         self._running[task] = process
         task.add_done_callback(self._running.pop)
         return task
@@ -135,9 +137,9 @@ class LeftoverEnds:
             if process is not None:
                 process.send(signal.SIGKILL)
 
-    async def _end(self, leftover: Leftover, process: Process | None, cause: str) -> Receipt:
+    async def _end(self, leftover: Leftover, process: Process | None, cause: str, hang: Hang | None) -> Receipt:
         async with self._turn:
-            receipt, swept = await end_leftover(leftover, process, self._around, cause)
+            receipt, swept = await end_leftover(leftover, process, self._around, cause, hang)
         self.note_swept(swept)
         self._on_receipt(receipt)
         write = log.info if receipt.clean else log.error

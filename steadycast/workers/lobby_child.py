@@ -144,7 +144,8 @@ class LobbyBody:
         self._tell(messages.SourceReady(ready.tracks, picture.width, picture.height, picture.fps))
 
     def _failed(self, failure: Failure) -> None:
-        self._tell(messages.SourceFailed(failure.code, failure.what, failure.why, failure.hint, failure.retry))
+        one = failure
+        self._tell(messages.SourceFailed(one.code, one.what, one.why, one.hint, one.retry, one.hung))
 
     def _tell(self, said: messages.SourceReady | messages.SourceFailed) -> None:
         self._said = said

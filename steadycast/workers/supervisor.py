@@ -23,7 +23,7 @@ from steadycast.tracking.gauge import Gauge
 from steadycast.workers import records
 from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
-from steadycast.workers.evidence import EvidenceFolder
+from steadycast.workers.evidence import EvidenceFolder, Hang
 from steadycast.workers.launch import launch
 from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.messages.stock import LobbyStock
@@ -31,7 +31,8 @@ from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
 from steadycast.workers.process import reap
 from steadycast.workers.registry import build_registry, registry_environment
 from steadycast.workers.spares import Spares
-from steadycast.workers.worker import DIED, SILENT, OnState, Surroundings, Worker
+from steadycast.workers.surroundings import OnState, Surroundings
+from steadycast.workers.worker import DIED, SILENT, Worker
 
 log = structlog.get_logger("workers")
 
@@ -264,7 +265,7 @@ class Supervisor:
     def _look_around(self, now: float) -> None:
         for worker in self.workers:
             if worker.ready and now - worker.last_sign > self._settings.silence_s:
-                worker.begin_end(SILENT)
+                worker.begin_end(SILENT, hang=Hang.DEAF)
             elif worker.kind is WorkerKind.DISPLAY:  # the only kind that starts programs of others
                 worker.note_family()
         self._reap_strays(now)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from steadycast.config.settings import WorkerSettings
 from steadycast.errors import DeadlineError, SteadycastError, WorkerError
 from steadycast.lifecycle import WORKER as STATES
 from steadycast.lifecycle import WorkerState, check_move
@@ -20,10 +17,9 @@ from steadycast.model import Measures, Receipt
 from steadycast.patience import wait_patiently
 from steadycast.tracking import families, proc
 from steadycast.tracking.families import Identity
-from steadycast.tracking.gauge import Gauge
 from steadycast.workers import records
 from steadycast.workers.channel import Channel, Descriptors, OnMessage, OnRequest
-from steadycast.workers.evidence import EvidenceFolder, before_kill, is_hang
+from steadycast.workers.evidence import Hang, before_kill
 from steadycast.workers.intake import Intake
 from steadycast.workers.ladder import Ladder
 from steadycast.workers.launch import Launched
@@ -32,6 +28,7 @@ from steadycast.workers.messages.common import PROTOCOL
 from steadycast.workers.pulse import Pulse
 from steadycast.workers.recorded import Recorded
 from steadycast.workers.remains import descriptors_of, how_it_ended, read_tail, unknown_end
+from steadycast.workers.surroundings import Surroundings
 
 log = structlog.get_logger("workers")
 
@@ -40,25 +37,6 @@ DIED = "died"
 SILENT = "silent"
 ADOPTED = "adopted"
 NOT_ADOPTED = "not adopted"
-
-
-OnState = Callable[["Worker", WorkerState, str | None, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a worker needs of its supervisor. `looks` runs what reads much of /proc.
-
-    `on_state` hears each move: the new state, its cause, and the seconds spent in the state before.
-    """
-
-    runtime: Path
-    settings: WorkerSettings
-    looks: Executor
-    on_gone: Callable[[Worker, Receipt], None]
-    on_state: OnState
-    gauge: Gauge
-    evidence: EvidenceFolder | None = None  # where it is kept of those that hang
 
 
 class Worker(Recorded):
@@ -117,12 +95,12 @@ class Worker(Recorded):
         seconds = self._around.settings.request_s if deadline is None else deadline
         return await self._channel.request(message, fds, deadline=seconds)
 
-    async def end(self, cause: str) -> Receipt:
+    async def end(self, cause: str, hang: Hang | None = None) -> Receipt:
         """End it by the ladder. Whoever asks, and however often: one end, the first cause, one receipt.
 
-        Raises WorkerError where it was left.
+        `hang`: something in it hangs, and it is asked what before. Raises WorkerError where it was left.
         """
-        self.begin_end(cause)
+        self.begin_end(cause, hang=hang)
         if self.left:
             raise WorkerError("worker.left", f"worker {self.id} was left to the next control plane")
         return await self.gone
@@ -178,7 +156,7 @@ class Worker(Recorded):
             if await self.says_hello(seconds):
                 return
             in_time = self._hello.cancelled()
-            receipt = await self.end(DIED if in_time else "did not start in time")
+            receipt = await (self.end(DIED) if in_time else self.end("did not start in time", Hang.DEAF))
         except asyncio.CancelledError:
             self.begin_end("start cancelled")
             raise
@@ -207,7 +185,7 @@ class Worker(Recorded):
         if isinstance(message, Heartbeat):
             self.last_heartbeat, self.statistics, self.allocated = message.at, message.statistics, message.allocated
             if (still := self._pulse.stands_still(message.statistics, self._loop.time())) and self.ready:
-                self.begin_end(still)
+                self.begin_end(still, hang=Hang.DEAF)
         elif isinstance(message, Hello):
             self._greeted(message)
         elif not self._intake.heard(message, fds):
@@ -246,23 +224,23 @@ class Worker(Recorded):
         seconds, self.state, self._since = now - self._since, new, now
         self._around.on_state(self, new, cause, seconds)
 
-    def begin_end(self, cause: str, patience: float = 0) -> None:
+    def begin_end(self, cause: str, patience: float = 0, hang: Hang | None = None) -> None:
         """As `end`, without waiting. Where `patience` is given it has so many seconds to end by itself before."""
         if self._ending is None and not self.left:
             self._hello.cancel()  # no change where it was said
             self.ending_for = cause
-            self._ending = self._loop.create_task(self._end(cause, patience), name=f"end of {self.id}")
+            self._ending = self._loop.create_task(self._end(cause, patience, hang), name=f"end of {self.id}")
             self._move(WorkerState.ENDING, cause)
 
-    async def _end(self, cause: str, patience: float) -> None:
+    async def _end(self, cause: str, patience: float, hang: Hang | None) -> None:
         around = self._around
         ladder = Ladder(around.runtime, self._record, self._process, around.settings, around.looks, around.gauge)
         ladder.known, ladder.before = self._known, self.measures
         try:
             if patience and await self._process.wait(patience):
                 cause = DIED
-            kept = await before_kill(self._around.evidence, ladder, cause, self.statistics)
-            await ladder.climb_down(lambda: self._ask_to_end(cause))
+            kept = await before_kill(around.evidence, ladder, cause, hang, self.statistics)
+            await ladder.climb_down(lambda: hang is not Hang.DEAF and self._ask_to_end(cause))
             self._let_go()
             receipt = replace(await ladder.look(cause, self._descriptors), evidence=kept)
         except Exception as error:  # the edge: whoever waits for `gone` must hear of it
@@ -272,7 +250,7 @@ class Worker(Recorded):
         self._tell(receipt)
 
     def _ask_to_end(self, cause: str) -> bool:
-        if is_hang(cause) or not self.greeted or self._channel.closed.done():
+        if not self.greeted or self._channel.closed.done():
             return False
         try:
             self._channel.post(End(cause))

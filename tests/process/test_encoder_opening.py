@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from steadycast.errors import CallerError, ConflictError, EncoderError
+from steadycast.lobbies.mask import masked_text
 from steadycast.model import Codec, EncoderFault, EncoderOrder, EncoderReport, Rendition, TestSource
 from steadycast.tracking import proc
 from steadycast.vendors.simulated.driver import DriverFacts, SimulatedDriver
+from steadycast.workers.evidence import EvidenceFolder, Hang
 from steadycast.workers.messages import CloseRendition, EncoderReported, OpenRendition, RenditionFailed
 from tests.support import outside
 from tests.support.lobby_worker import Lobby, lobby_worker, ordered, start_lobby, supervised
@@ -209,19 +211,28 @@ async def test_refusals_at_the_same_moment_are_told_apart(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("style", ["legacy", "modern"])
 async def test_a_hang_is_told_and_ends_the_process(tmp_path: Path, style: str) -> None:
+    """With evidence of the driver's call, which is kept before the worker is told to end."""
     driver = driver_in(tmp_path, hang_on_open=1)
-    async with supervised(tmp_path, end_s=20) as supervisor:
+    folder = EvidenceFolder(tmp_path / "evidence", 1, masked_text)
+    async with supervised(tmp_path, folder, end_s=20) as supervisor:
         lobby = await showing(await start_lobby(supervisor), open_s=1.0)
         await lobby.open(Rendition("other"))
         reader = await lobby.read("other")
         assert (await refused(lobby, "main.1", simulated(tmp_path, style))).code == EncoderFault.HUNG
-        assert (await lobby.fails()).code == "worker.stuck"
+        failed = await lobby.fails()
+        assert (failed.code, failed.hung) == ("worker.stuck", True)
         await reader.until(lambda one: len(one.timestamps()) > 15 or one.ended)
         assert len(reader.timestamps()) > 15, "the others waited for it"
         with pytest.raises(ConflictError):
             await lobby.open(Rendition("more"))
-        receipt = await lobby.worker.end("it hangs")
+        receipt = await lobby.worker.end("it hangs", Hang.PART)
         assert receipt.exit_code == STUCK, receipt
+        assert [rung.name for rung in receipt.rungs] == ["evidence", "end", "looked"]
+        assert receipt.evidence is not None
+        case = folder.read(receipt.evidence)
+        assert case is not None and case["cause"] == "it hangs"
+        assert "vendors/simulated/driver.py" in case["stacks"]["text"], case["stacks"]
+        assert "// lobby: PLAYING" in case["graph"]["text"], case["graph"]
         assert not driver.sessions()
 
 

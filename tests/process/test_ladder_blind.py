@@ -23,7 +23,7 @@ from steadycast.workers.ladder import Ladder
 from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.process import Process
 from steadycast.workers.records import WorkerRecord, folder, write
-from steadycast.workers.worker import Surroundings
+from steadycast.workers.surroundings import Surroundings
 from tests.support import killed_plane
 
 

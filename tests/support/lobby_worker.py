@@ -18,6 +18,7 @@ from steadycast.model import Codec, EncoderOrder, EncoderReport, Rendition, Sour
 from steadycast.vendors.table import row
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import from_plain
+from steadycast.workers.evidence import EvidenceFolder
 from steadycast.workers.messages import (
     AttachReader,
     EncoderReported,
@@ -193,9 +194,11 @@ class Lobby:
 
 
 @contextlib.asynccontextmanager
-async def supervised(runtime: Path, **settings: Any) -> AsyncIterator[Supervisor]:
+async def supervised(
+    runtime: Path, evidence: EvidenceFolder | None = None, **settings: Any
+) -> AsyncIterator[Supervisor]:
     chosen = WorkerSettings(spares=0, start_s=GENEROUS_S, request_s=GENEROUS_S, heartbeat_s=0.2, **settings)
-    supervisor = Supervisor(runtime, chosen, lambda receipt: None, gstreamer=False)
+    supervisor = Supervisor(runtime, chosen, lambda receipt: None, evidence=evidence, gstreamer=False)
     await supervisor.open()
     try:
         yield supervisor

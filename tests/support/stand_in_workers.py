@@ -14,6 +14,7 @@ from steadycast.model import Codec, EncoderReport, Receipt, TrackInfo, TrackKind
 from steadycast.tracking.gauge import Gauge
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
+from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import (
     BusTaken,
     ConfigureEgress,
@@ -27,7 +28,8 @@ from steadycast.workers.messages import (
     WhepOffer,
     WhepPatch,
 )
-from steadycast.workers.supervisor import Supervisor
+from steadycast.workers.supervisor import Supervisor, SupervisorStatistics
+from steadycast.workers.worker import DIED
 
 SOUND = TrackInfo("audio", TrackKind.AUDIO, Codec.OPUS, 48000, channels=2)
 _numbers = itertools.count(1)
@@ -50,6 +52,7 @@ class StandIn:
         self.script: Answer = lambda worker, message: None
         self.clean = True
         self.holds_back = False
+        self.hang: Hang | None = None  # what it was ended for
         self.turns: Callable[[], int] = lambda: 1  # of the loop, until an answer comes
         self.fds: list[int] = []
         self._heard = heard
@@ -133,7 +136,8 @@ class StandIn:
         if not self.holds_back:
             asyncio.get_running_loop().call_soon(self.say, BusTaken(bus.track, bus.bus))
 
-    async def end(self, cause: str) -> Receipt:
+    async def end(self, cause: str, hang: Hang | None = None) -> Receipt:
+        self.hang = hang
         self.die(cause, exit_code=0)
         return await self.gone
 
@@ -165,6 +169,11 @@ class StandInSupervisor:
     @property
     def workers(self) -> tuple[StandIn, ...]:
         return tuple(worker for worker in self.started if worker.ready)
+
+    def statistics(self) -> SupervisorStatistics:
+        """Those that died; nothing else is counted."""
+        died = sum(one.receipt is not None and one.receipt.cause == DIED for one in self.started)
+        return SupervisorStatistics({}, 0, len(self.started), 0, died, 0, 0, 0)
 
     def of(self, kind: WorkerKind) -> list[StandIn]:
         """All of a kind, those that are gone too, in the order of their starts."""

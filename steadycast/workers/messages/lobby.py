@@ -110,7 +110,8 @@ class SourceReady:
 class SourceFailed:
     """The source does not show (any more), in the words of the source. Nothing runs; the worker waits for `End`.
 
-    `retry` says whether trying again can help (a camera that went away: yes; a file that is no media: no).
+    `retry` says whether trying again can help (a camera that went away: yes; a file that is no media: no). `hung`:
+    something in the worker, or in what it shows, hangs.
     """
 
     code: str
@@ -118,6 +119,7 @@ class SourceFailed:
     why: str | None = None
     hint: str | None = None
     retry: bool = False
+    hung: bool = False
 
 
 @dataclass(frozen=True, slots=True)

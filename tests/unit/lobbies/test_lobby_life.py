@@ -11,6 +11,7 @@ from steadycast.errors import ConflictError, NotFoundError, RefusedError, Source
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.store import StoredLobby
 from steadycast.model import LobbyState, WorkerKind
+from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import (
     CommandExited,
     DisplayFailed,
@@ -81,9 +82,9 @@ async def test_a_key_is_free_after_the_end_only(room: Room) -> None:
     hold = asyncio.Event()
     end = worker.end
 
-    async def slow(cause: str) -> Any:
+    async def slow(cause: str, hang: Hang | None = None) -> Any:
         await hold.wait()
-        return await end(cause)
+        return await end(cause, hang)
 
     worker.end = slow  # type: ignore[method-assign]
     deleting = asyncio.create_task(room.lobbies.delete("k"))
@@ -183,6 +184,7 @@ async def test_a_source_that_says_nothing_is_given_up(open_room: OpenRoom) -> No
     await room.until(lambda: len(room.workers()) == 2 and not room.supervisor.of(WorkerKind.LOBBY)[1].ready)
     view = await room.state("k", "DEGRADED")
     assert view.why is not None and "did not show within" in view.why
+    assert [worker.hang for worker in room.workers()] == [Hang.PART] * 2, "they are asked what they hang in"
 
 
 async def test_workers_that_cannot_be_started_end_in_words(open_room: OpenRoom) -> None:
@@ -221,6 +223,18 @@ async def test_a_lost_display_renews_both(room: Room, said: Any) -> None:
     await room.state("d", "STREAMING")
     assert not display.ready and not room.workers()[0].ready
     assert room.lobbies.get("d").workers == (room.workers(WorkerKind.DISPLAY)[1].pid, room.workers()[1].pid)
+
+
+async def test_of_a_desktop_that_stands_still_both_workers_are_asked_why(room: Room) -> None:
+    await room.create(DESKTOP, key="d")
+    await room.state("d", "STREAMING")
+    (display,), (worker,) = room.workers(WorkerKind.DISPLAY), room.workers()
+    worker.say(SourceFailed("desktop.silent", "the desktop sent no picture for 8 s", retry=True, hung=True))
+    await room.until(lambda: len(room.workers(WorkerKind.DISPLAY)) == 2)
+    await room.state("d", "STREAMING")
+    assert (worker.hang, display.hang) == (Hang.PART, Hang.PART)
+    await room.lobbies.delete("d")
+    assert {one.hang for kind in (WorkerKind.DISPLAY, WorkerKind.LOBBY) for one in room.workers(kind)[1:]} == {None}
 
 
 @pytest.mark.parametrize(

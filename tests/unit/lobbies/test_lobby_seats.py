@@ -24,6 +24,7 @@ from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.views import RenditionView, WhepSession
 from steadycast.model import Codec, EncoderFault, EncoderReport, Rendition
 from steadycast.tracking import proc
+from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import (
     AttachReader,
     BusLost,
@@ -175,6 +176,7 @@ async def test_a_worker_that_hangs_at_opening_is_replaced_and_its_device_avoided
 
     room.encoding.refused = watching  # type: ignore[method-assign]
     await watch(room)
+    assert room.workers()[0].hang is Hang.PART, "it is asked what it hangs in"
     assert freed == [False], "not before its process is gone"
     assert len(room.workers()) == 2 and orders(room.workers()[1]) == [SOFTWARE]
     first, second = room.encoding.requests
@@ -203,9 +205,9 @@ async def test_a_seat_is_free_only_when_its_process_is_gone(open_room: OpenRoom)
     (worker,) = room.workers()
     hold, end = asyncio.Event(), worker.end
 
-    async def slow(cause: str) -> Any:
+    async def slow(cause: str, hang: Hang | None = None) -> Any:
         await hold.wait()
-        return await end(cause)
+        return await end(cause, hang)
 
     worker.end = slow  # type: ignore[method-assign]
     lobby = next(room.lobbies._entries.lobbies())

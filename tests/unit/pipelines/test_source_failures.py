@@ -98,7 +98,8 @@ def test_silence_is_told_by_how_far_it_came() -> None:
     assert no_picture(CAMERA, Phase.CONNECTED, 8).code == "camera.no_picture"
     shown = no_picture(CAMERA, Phase.SHOWN, 8)
     assert shown.what == "the camera at 10.0.0.5:554 sent no picture for 8 s"
-    assert shown.retry
+    assert shown.retry and not shown.hung, "it may be away"
+    assert no_picture(DESKTOP, Phase.SHOWN, 8).hung, "it is on this host"
 
 
 def test_ends() -> None:

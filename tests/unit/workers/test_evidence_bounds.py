@@ -13,7 +13,7 @@ from steadycast.lobbies.mask import masked_text
 from steadycast.model import WorkerKind
 from steadycast.tracking.facts import ProcessFacts, ThreadFacts
 from steadycast.workers.codec import from_plain
-from steadycast.workers.evidence import CASE_BYTES, CUT, Evidence, EvidenceFolder, cut, is_hang, within
+from steadycast.workers.evidence import CASE_BYTES, CUT, Evidence, EvidenceFolder, cut, within
 from steadycast.workers.inquiry import Part
 
 
@@ -48,16 +48,6 @@ def test_what_was_only_begun_is_swept(tmp_path: Path) -> None:
         (tmp_path / name).write_text("{}")
     EvidenceFolder(tmp_path, 3, str).sweep()
     assert [path.name for path in tmp_path.iterdir()] == ["lobby-00000001.json"]
-
-
-@pytest.mark.parametrize("cause", ["silent", "stands still: main, for 12 s", "did not start in time"])
-def test_causes_of_a_hang(cause: str) -> None:
-    assert is_hang(cause)
-
-
-@pytest.mark.parametrize("cause", ["died", "deleted", "host ends", "connection lost: malformed message"])
-def test_other_causes(cause: str) -> None:
-    assert not is_hang(cause)
 
 
 @pytest.mark.parametrize(
