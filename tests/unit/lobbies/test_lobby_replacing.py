@@ -192,9 +192,9 @@ async def _ends_slowly(room: Room) -> tuple[StandIn, asyncio.Event, asyncio.Task
     (old,) = alive(room)
     may, end = asyncio.Event(), old.end
 
-    async def slowly(*told: Any) -> Any:
+    async def slowly(*told: Any, **more: Any) -> Any:
         await may.wait()
-        return await end(*told)
+        return await end(*told, **more)
 
     old.end = slowly  # type: ignore[method-assign]
     running = asyncio.create_task(room.lobbies.recycle("k"))
