@@ -11,6 +11,7 @@ from steadycast.errors import NotFoundError
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.viewers import Viewers
 from steadycast.model import About, Measures, WorkerKind
+from steadycast.workers.allocator import allocated
 from steadycast.workers.messages import Settle
 from steadycast.workers.worker import Worker
 
@@ -74,7 +75,7 @@ class Holding:
         viewers = len(self._viewers.of())
         load = {"lobbies": float(len(self._entries)), "viewers": float(viewers)}
         finished = {"lobby": self._lobbies_ended, "viewer": self._viewers.total - viewers}
-        return Held(CONTROL_PLANE, None, os.getpid(), load=load, finished=finished)
+        return Held(CONTROL_PLANE, None, os.getpid(), load=load, finished=finished, allocated=allocated())
 
     def _role(self, worker: Worker) -> str | None:
         if worker.kind is WorkerKind.EGRESS:
