@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from steadycast.errors import SteadycastError
-from steadycast.model import Check, Receipt, WorkerKind
+from steadycast.model import Check, Receipt, Subject, WorkerKind
 from steadycast.tracking import receipts
 from steadycast.tracking.quiet import Judged, Lent, Pace, Quiet
 from steadycast.workers.messages import CountObjects
@@ -75,6 +75,8 @@ class Living:
         ward = self._ward(worker)
         if ward is not None:
             ward.quiet.opened(lent, self._loop.time())
+            if lent.subject is Subject.RENDITION and not ward.open[lent.subject] + ward.finished[lent.subject]:
+                worker.measure()  # the first look at it is far
             ward.open[lent.subject] += 1
             ward.changed = self._loop.time()
             self._plan(ward)
@@ -165,8 +167,7 @@ class Living:
         self.looks += 1
         self.looked_s += took
         ward.rest_until = self._loop.time() + max(LOOKS_S, took / SHARE)
-        if held is not None and held.descriptors is not None:
-            worker.measures = held
+        worker.measured(held)
         said = await self._said_again(worker)
         same = said and around == around_of(worker.kind, worker.statistics)
         now = self._loop.time()

@@ -18,6 +18,7 @@ from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
 from steadycast.lobbies.turns import Turns, devices
 from steadycast.model import LobbyState, RecycleCause, WorkerKind
 from steadycast.tracking.gauge import Gauge
+from steadycast.workers.worker import Worker
 
 log = structlog.get_logger("recycler")
 
@@ -103,7 +104,7 @@ class Recycler:
 
     async def _of_lobby(self, worker: str, lobby: Lobby) -> WorkerFacts:
         stage = lobby.stage
-        memory, descriptors = await self._measured(None if stage is None else stage.pid)
+        memory, descriptors = await self._measured(None if stage is None or stage.pid is None else stage.worker)
         return WorkerFacts(
             worker,
             WorkerKind.LOBBY,
@@ -118,7 +119,7 @@ class Recycler:
         )
 
     async def _of_egress(self, worker: str, egress: Egress) -> WorkerFacts:
-        memory, descriptors = await self._measured(egress.worker.pid)
+        memory, descriptors = await self._measured(egress.worker)
         age = time.monotonic() - egress.since
         busy = "it drains" if egress.draining or not egress.works else None
         found = self._suggestions.get(worker)
@@ -126,11 +127,12 @@ class Recycler:
             worker, WorkerKind.EGRESS, worker, age, None, memory, descriptors, suggestion=found, busy=busy
         )
 
-    async def _measured(self, pid: int | None) -> tuple[int | None, int | None]:
+    async def _measured(self, worker: Worker | None) -> tuple[int | None, int | None]:
         """Private bytes and open descriptors of a process; what cannot be measured is no reason to recycle."""
-        found = None if pid is None else await self._gauge.measure(pid)
-        if found is None:
+        found = None if worker is None else await self._gauge.measure(worker.pid)
+        if worker is None or found is None:
             return None, None
+        worker.measured(found)
         return found.private_dirty, None if found.descriptors is None else sum(found.descriptors.values())
 
     def _begin(self, due: Due, work: Awaitable[object]) -> None:

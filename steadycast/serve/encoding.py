@@ -16,11 +16,14 @@ from steadycast.serve.folders import Folders
 from steadycast.tracking import proc
 from steadycast.vendors.attendance import Attendance
 from steadycast.vendors.found import find_vendors
+from steadycast.vendors.protocol import VendorState
 from steadycast.vendors.simulated.vendor import SimulatedVendor
 from steadycast.vendors.software import cpu_name
 from steadycast.workers.registry import registry_environment
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.trials import Trials
+
+MUTE = (VendorState.FAILS, VendorState.HUNG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ async def start_encoders(around: Around, stack: AsyncExitStack) -> tuple[Encoder
     stack.push_async_callback(encoders.close)
     await encoders.start()
     stack.callback(supervisor.gauge.ask, None, None)
-    supervisor.gauge.ask(encoders.usage, encoders.look)
+    supervisor.gauge.ask(encoders.usage, encoders.look, lambda: any(one.state in MUTE for one in attendance.reports()))
     return encoders, simulated
 
 

@@ -29,13 +29,29 @@ class Gauge:
     def __init__(self) -> None:
         self._usage: Usage | None = None
         self._look: Callable[[], Awaitable[None]] | None = None
+        self._mute: Callable[[], bool] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "measures")
         self._busy = 0
         self._closed = False
 
-    def ask(self, usage: Usage | None, look: Callable[[], Awaitable[None]] | None) -> None:
-        """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows."""
-        self._usage, self._look = usage, look
+    def ask(
+        self,
+        usage: Usage | None,
+        look: Callable[[], Awaitable[None]] | None,
+        mute: Callable[[], bool] | None = None,
+    ) -> None:
+        """`usage` says what the last look at the drivers showed of a process, `look` looks anew; None: nobody knows.
+        `mute`: whether one that is there did not answer that look."""
+        self._usage, self._look, self._mute = usage, look, mute
+
+    def shown(self, pid: int) -> tuple[int | None, int | None]:
+        """VRAM and encoder sessions of a process by the last look; None where no driver of this host tells."""
+        return (None, None) if self._usage is None else self._usage(pid)
+
+    @property
+    def mute(self) -> bool:
+        """Whether a driver that is there did not answer, so that nobody knows what it would have told."""
+        return self._mute is not None and self._mute()
 
     async def measure(self, pid: int, objects: Mapping[str, int] | None = None) -> Measures | None:
         """A process now; None where the kernel does not answer in time."""
@@ -61,7 +77,7 @@ class Gauge:
         while True:
             until = began + (DRIVER_S if looks >= 2 else DRIVER_LATE_S)
             looks += await self._look_anew(until - time.monotonic())
-            vram, sessions = self._usage(pid) if looks and self._usage is not None else (None, None)
+            vram, sessions = self.shown(pid) if looks else (None, None)
             if looks and not vram and not sessions:
                 return vram, sessions
             if time.monotonic() >= began + (DRIVER_S if looks >= 2 else DRIVER_LATE_S):

@@ -150,15 +150,19 @@ def checks(held: Held, remains: Remains) -> tuple[Check, ...]:
     return tuple(looked)
 
 
-def driver_checks(before: Measures | None, vram: int | None, sessions: int | None) -> tuple[Check, ...]:
-    """Pure: what the drivers show of a process that is gone. Only of what it had as far as anybody knew."""
+def driver_checks(
+    shown: tuple[int | None, int | None], why: str, *, vram: bool = True, sessions: bool = True
+) -> tuple[Check, ...]:
+    """Pure: what the drivers show of a process that is gone, VRAM and encoder sessions; of `vram` and `sessions`, which
+    it may have had. `why` they do not tell, where they do not."""
+    bytes_left, sessions_left = shown
     found = []
-    if before is not None and before.vram:
-        residue = None if vram is None else (f"{vram} bytes",) if vram else ()
-        found.append(_check("vram", residue, "its driver does not tell any more"))
-    if before is not None and before.encoder_sessions:
-        residue = None if sessions is None else (f"{sessions} encoder sessions",) if sessions else ()
-        found.append(_check("encoder sessions", residue, "its driver does not tell any more"))
+    if vram:
+        residue = None if bytes_left is None else (f"{bytes_left} bytes",) if bytes_left else ()
+        found.append(_check("vram", residue, why))
+    if sessions:
+        residue = None if sessions_left is None else (f"{sessions_left} encoder sessions",) if sessions_left else ()
+        found.append(_check("encoder sessions", residue, why))
     return tuple(found)
 
 

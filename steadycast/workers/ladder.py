@@ -54,6 +54,7 @@ class Ladder:
     gauge: Gauge
     known: set[Identity] = field(default_factory=set)
     before: Measures | None = None
+    measured: bool = False  # it still lived then
     rungs: list[Rung] = field(default_factory=list)
 
     @property
@@ -97,7 +98,7 @@ class Ladder:
         now = await self.gauge.measure(self.record.pid)
         if now is not None and now.descriptors is not None:  # else it ended meanwhile
             objects = now.objects if self.before is None else self.before.objects
-            self.before = replace(now, objects=objects)
+            self.before, self.measured = replace(now, objects=objects), True
 
     async def _wait_until_reaped(self) -> None:
         """No child of ours when it was found: it may be by now (we are the subreaper), or its end is not yet seen."""
@@ -188,13 +189,20 @@ class Ladder:
         return receipts.write(held, Outcome(cause, code, killed_by, tuple(self.rungs), self.before), checks)
 
     async def _ask_drivers(self) -> tuple[Check, ...]:
-        """Drivers lag, so they are asked again for a while; not at all where it had nothing of theirs."""
-        had = self.before
-        if had is None or not (had.vram or had.encoder_sessions):
+        """Drivers lag, so they are asked again for a while; not at all where this host has none that tells of
+        processes, or where it had nothing of theirs as its end began. What one had that died by itself nobody knows."""
+        had = (None, None) if self.before is None else (self.before.vram, self.before.encoder_sessions)
+        vram, sessions = (bool(one) for one in had)
+        if not self.measured:
+            if self.gauge.mute:
+                return receipts.driver_checks((None, None), "a driver of this host does not answer")
+            told = self.gauge.shown(self.record.pid)
+            vram, sessions = vram or told[0] is not None, sessions or told[1] is not None
+        if not (vram or sessions):
             return ()
         with self._rung("drivers"):
-            vram, sessions = await self.gauge.until_released(self.record.pid)
-        return receipts.driver_checks(had, vram, sessions)
+            shown = await self.gauge.until_released(self.record.pid)
+        return receipts.driver_checks(shown, "its driver does not tell any more", vram=vram, sessions=sessions)
 
     async def _look_with(self, look: Callable[[], T]) -> T:
         """Run what reads much of /proc beside the event loop. Raises TimeoutError where the kernel does not answer."""

@@ -64,6 +64,7 @@ class Worker(Recorded):
         self.last_heartbeat: float | None = None  # Unix seconds, by the worker's clock
         self.last_sign = self._loop.time()  # seconds of the loop's clock
         self.measures: Measures | None = None  # the last that were taken
+        self._measuring: set[asyncio.Task[None]] = set()
         self.log_tail = ""  # last lines of its log, read when it ended
         self._descriptors = descriptors_of(launched)
         self._channel = Channel(launched.sock, f"worker {self.id}", on_message=self._heard, on_request=self._asked)
@@ -133,6 +134,7 @@ class Worker(Recorded):
         """It said what it holds and may be used."""
         if self.state is WorkerState.ADOPTED:
             self._move(WorkerState.READY, ADOPTED)
+            self.measure()
 
     def leave(self) -> None:
         """Let go of it, alive, for the next control plane; no receipt follows. One that is ending is not left."""
@@ -178,6 +180,21 @@ class Worker(Recorded):
         if len(self._known) > 1000:  # a command that forks all the time: keep those that still live
             self._known = {one for one in self._known if proc.is_same(one.pid, one.start_time)}
 
+    def measure(self) -> None:
+        """Measure it now, beside: so that something is known of one that dies soon. `measures` follows."""
+        task = self._loop.create_task(self._measure(), name=f"measures of {self.id}")
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+
+    async def _measure(self) -> None:
+        self.measured(await self._around.gauge.measure(self.pid))
+
+    def measured(self, found: Measures | None) -> None:
+        """Keep what was measured of it. Objects, which only it can count, stay where it was not asked for them."""
+        if found is not None and found.descriptors is not None:  # else it ended meanwhile
+            objects = None if self.measures is None else self.measures.objects
+            self.measures = found if found.objects is not None else replace(found, objects=objects)
+
     # --- from the worker
 
     def _heard(self, message: Any, fds: Descriptors) -> None:
@@ -207,6 +224,7 @@ class Worker(Recorded):
                 self._hello.set_result(None)
             if self.state is WorkerState.STARTING:
                 self._move(WorkerState.READY)
+                self.measure()
             return
         self.begin_end(f"{NOT_ADOPTED}: {fault}" if found else fault)
 

@@ -95,7 +95,7 @@ async def test_where_nobody_knows_of_a_driver_nothing_is_asked(supervisor: Super
 
 
 async def test_a_driver_that_hangs_holds_up_no_end(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gauge_module, "DRIVER_S", 0.3)
+    monkeypatch.setattr(gauge_module, "DRIVER_LATE_S", 0.3)
     never = asyncio.Event()
 
     async def hang() -> None:
@@ -104,14 +104,49 @@ async def test_a_driver_that_hangs_holds_up_no_end(supervisor: Supervisor, monke
     supervisor.gauge.ask(lambda pid: (7, None), hang)
     async with asyncio.timeout(DEADLINE_S):
         receipt = await (await start(supervisor)).end("test")
-    assert named(receipt)["vram"].residue == ("7 bytes",)
+    assert named(receipt)["vram"].residue is None and not receipt.clean
 
 
-async def test_of_a_worker_that_died_the_last_measures_are_told(supervisor: Supervisor) -> None:
-    worker, other = await start(supervisor), await start(supervisor)
-    worker.measures = await supervisor.gauge.measure(worker.pid)
-    for one in (worker, other):
-        os.kill(one.pid, signal.SIGKILL)
-    receipt = await asyncio.wait_for(worker.gone, DEADLINE_S)
-    assert receipt.before == worker.measures and receipt.before is not None and receipt.before.descriptors
-    assert (await asyncio.wait_for(other.gone, DEADLINE_S)).before is None
+async def killed(worker: Worker) -> Receipt:
+    os.kill(worker.pid, signal.SIGKILL)
+    return await asyncio.wait_for(worker.gone, DEADLINE_S)
+
+
+async def test_of_a_worker_that_died_young_the_first_measures_are_told(supervisor: Supervisor) -> None:
+    worker = await start(supervisor)
+    async with asyncio.timeout(DEADLINE_S):
+        while worker.measures is None:
+            await asyncio.sleep(0.01)
+    receipt = await killed(worker)
+    assert receipt.before == worker.measures and receipt.before.descriptors
+    assert receipt.clean and "drivers" not in [rung.name for rung in receipt.rungs], "this host has none"
+
+
+@pytest.mark.parametrize(
+    ("shown", "then", "mute", "residue"),
+    [
+        ((0, 0), (0, 0), False, {"vram": (), "encoder sessions": ()}),
+        ((0, 0), (0, 1), False, {"vram": (), "encoder sessions": ("1 encoder sessions",)}),
+        ((0, None), (0, None), False, {"vram": ()}),
+        ((0, 0), (None, None), False, {"vram": None, "encoder sessions": None}),
+        ((None, None), (None, None), True, {"vram": None, "encoder sessions": None}),
+    ],
+)
+async def test_of_a_worker_that_died_drivers_are_asked_whatever_was_known(
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    shown: tuple[int | None, int | None],
+    then: tuple[int | None, int | None],
+    mute: bool,
+    residue: dict[str, tuple[str, ...] | None],
+) -> None:
+    """It may have opened an encoder since it was measured, or never have been measured at all."""
+    monkeypatch.setattr(gauge_module, "DRIVER_S", 0.3)
+    worker, driver = await start(supervisor), Driver(shown)
+    driver.then = then
+    supervisor.gauge.ask(driver.usage, driver.look, lambda: mute)
+    worker.measures = None
+    checks = named(receipt := await killed(worker))
+    assert {name: checks[name].residue for name in ("vram", "encoder sessions") if name in checks} == residue
+    assert receipt.clean == all(one == () for one in residue.values())
+    assert (driver.looks == 0) == mute

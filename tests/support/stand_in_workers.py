@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from steadycast.errors import SteadycastError, WorkerError
-from steadycast.model import Codec, EncoderReport, Receipt, TrackInfo, TrackKind, WorkerKind
+from steadycast.model import Codec, EncoderReport, Measures, Receipt, TrackInfo, TrackKind, WorkerKind
 from steadycast.tracking.gauge import Gauge
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
@@ -71,6 +71,12 @@ class StandIn:
     @property
     def ready(self) -> bool:
         return not self._gone.done()
+
+    def measure(self) -> None:
+        """It is no process, so there is nothing to measure."""
+
+    def measured(self, found: Measures | None) -> None:
+        """As `measure`."""
 
     def told(self, kind: type[Any]) -> list[Any]:
         """The messages of one kind that it got."""
