@@ -34,8 +34,9 @@ def test_without_a_manager_nothing_is_said() -> None:
     ServiceLine({}).say(READY)
 
 
-@pytest.mark.parametrize("whom", ["", str(os.getpid())])
-async def test_a_watchdog_hears_that_the_loop_turns(whom: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_pid", [False, True])
+async def test_a_watchdog_hears_that_the_loop_turns(by_pid: bool, tmp_path: Path) -> None:
+    whom = str(os.getpid()) if by_pid else ""
     environment = {SOCKET: str(tmp_path / "notify"), WATCHDOG: "20000", **({WATCHDOG_PID: whom} if whom else {})}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(environment[SOCKET])
