@@ -15,8 +15,9 @@ from benchmarks.leaks.traces import by_minute, traces
 
 TITLES = {
     "tuned": "Families that thresholds were tuned on",
+    "mixtures": "Mixed at random from parts of any length and size; thresholds were tuned on them too",
     "held": "Families that nothing was tuned on",
-    "strangers": "Families written after a first freeze; one gate was added after looking at them",
+    "strangers": "Families written after a first freeze; one gate was added after looking at them, no threshold tuned",
     "later": "Families written after that; nothing was tuned on them",
 }
 

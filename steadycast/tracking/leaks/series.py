@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steadycast.model.series import Unit
-from steadycast.tracking.leaks.trend import Trend, TrendPolicy
+from steadycast.tracking.leaks.demands import TrendPolicy
+from steadycast.tracking.leaks.trend import Trend
 from steadycast.tracking.leaks.verdicts import Verdict
 
 SHORT = 3 * 3600.0  # seconds
 SHORT_ROWS = 240
+# Lengths in hours mean nothing there: large growth, the same certainty for all.
+BRIEF = TrendPolicy(
+    odds=(5.0,) * 3, odds_larger=0.0, steady=(5.0,) * 5, steady_larger=0.0, floors=(1.5,) * 7, times=3, agree=0.05,
+    beyond=1.3, few=0.6, newest=0.35, plateau=1.03, rhythm=0.18, clear=1.64,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def fitting(times: Sequence[float]) -> TrendPolicy:
     if not 0 < span < SHORT:
         return TrendPolicy()
     step = span / 60
-    return TrendPolicy(step=step, warm=3 * step, short=step / 600, odds=5.0, floors=1.5)  # 6 bins
+    return replace(BRIEF, step=step, warm=3 * step, short=step / 600)  # 6 bins
 
 
 def rows(

@@ -18,6 +18,7 @@ from steadycast.model.series import Unit
 from steadycast.tracking.leaks import load as loads
 from steadycast.tracking.leaks.bins import RATIO, Bins
 from steadycast.tracking.leaks.cause import cause, odds_of
+from steadycast.tracking.leaks.demands import TrendPolicy, usual
 from steadycast.tracking.leaks.shapes import DAY, RHYTHM_FROM, bank, nearest_age, weigh
 from steadycast.tracking.leaks.verdicts import SLOW, TREND, Verdict
 from steadycast.tracking.leaks.windows import (
@@ -27,6 +28,7 @@ from steadycast.tracking.leaks.windows import (
     given_back,
     newest,
     points_of,
+    slope_of,
     tamed,
     valleys,
 )
@@ -34,39 +36,8 @@ from steadycast.tracking.leaks.windows import (
 Array = npt.NDArray[np.float64]
 
 HOUR = 3600.0
-FLOOR_HOURS = (2.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 168.0, 336.0)
-FLOOR_AT = np.log(FLOOR_HOURS)
-FLOOR_SHARE = (0.10, 0.09, 0.06, 0.035, 0.022, 0.016, 0.012, 0.009, 0.007)
-STEADY_AT = np.log((12.0, 24.0, 48.0, 96.0))
+PLAIN_FROM = 23.9  # hours
 SLOW_FROM = 96.0  # hours: longer windows are the slow tier
-
-
-@dataclass(frozen=True, slots=True)
-class TrendPolicy:
-    """`step`: seconds of a bin. `warm`: seconds of a life that are not judged.
-
-    `odds`, `steady`: ln of the odds that a line needs against what is over, and against what slows down (at growths of
-    12, 24, 48 and 96 hours). They must hold for `times` bins in a row and for `agree` of the length of the growth.
-    `floors` scales the least growth, a share of the level that falls with the length. `beyond`: growth against the
-    highest rise that was given back before. `few`: the share of it that two neighbouring eighths may carry. `newest`:
-    the least growth of the newest quarter against its share. `short`: no growth is shorter, hours. `rhythm`: how large
-    a rhythm of the day may be, share of the level. `quiet`: the noise that there is at least, share of the level.
-    """
-
-    step: float = 600.0
-    warm: float = 1800.0
-    odds: float = 4.5
-    steady: tuple[float, float, float, float] = (5.0, 4.0, 3.0, 2.5)
-    times: int = 3
-    agree: float = 0.05
-    floors: float = 0.9
-    beyond: float = 1.3
-    few: float = 0.6
-    newest: float = 0.35
-    rhythm: float = 0.18
-    short: float = 2.0
-    quiet: float = 0.0003
-    certain: float = 0.01  # no chance is told to be smaller: the world has more shapes than ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +49,24 @@ class Growth:
     error: float
     hours: float
     level: float
-    odds: float
-    steady: float
+    odds: float = math.log(20)
+    steady: float = math.log(20)
+    plain: bool = False  # so large over days that its shape was not asked for
 
 
 def middle(values: Array) -> float:
     """The median; NaN, which is no growth, where something is missing in the middle of it."""
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
+
+
+def told(growth: Growth) -> tuple[str, ...]:
+    if growth.plain:
+        share = growth.grown / growth.level if growth.level else 0.0
+        return (f"grew by {share:.0%} of its level in {growth.hours:.3g} h, in all parts of that time",)
+    return (
+        f"grows for {growth.hours:.3g} h, odds against a step, a plateau or a rhythm {odds_of(growth.odds)}",
+        f"odds against growth that slows down {odds_of(growth.steady)}",
+    )
 
 
 class Trend:
@@ -193,9 +175,6 @@ class Trend:
         busy = loads.regressors(rows[:, 1:])
         return np.column_stack([rows[:, 0] - self._cost.of(busy), busy])
 
-    def _least(self, hours: float, level: float) -> float:
-        return self.policy.floors * float(np.interp(math.log(hours), FLOOR_AT, FLOOR_SHARE)) * level
-
     def _weigh(self, index: int, window: Window, rows: Array, before: float) -> Growth | None:
         hours = window.fine * window.points * self.policy.step / HOUR
         if not self._may_grow(rows[-window.bins :, 0], hours):
@@ -203,32 +182,40 @@ class Trend:
         points = points_of(rows, window)
         if points is None:
             return None
-        values = points[:, 0]
-        level = float(np.abs(values).mean())
         self.judged += 1
-        values = tamed(values)
+        return self._shaped(index, window, rows, points, before) or self._plain(index, window, rows, points)
+
+    def _shaped(self, index: int, window: Window, rows: Array, points: Array, before: float) -> Growth | None:
+        hours = window.fine * window.points * self.policy.step / HOUR
+        values, level = tamed(points[:, 0]), float(np.abs(points[:, 0]).mean())
         evidence = weigh(bank(window.points, round(hours, 3), nearest_age(before)), values, self.policy.quiet * level)
         length = hours * (1 - evidence.hinge)
-        if evidence.odds < self.policy.odds or evidence.steady < self._steady(length):
-            return None
         error = float(np.hypot(evidence.error, self._doubt(points)))
         growth = Growth(index, evidence.grown, error, length, level, evidence.odds, evidence.steady)
-        if growth.grown - 1.64 * error < self._least(length, level):
-            return None
-        if length < self.policy.short:
+        if not self.policy.content(length, growth.grown - 1.64 * error, level, growth.odds, growth.steady):
             return None
         if length < RHYTHM_FROM and growth.grown / length * DAY < 2 * np.pi * self.policy.rhythm * level:
             return None  # a rhythm of the day might climb as fast, and so short a window cannot tell
-        return growth if self._stands(growth, window, values, rows, evidence.hinge) else None
+        return growth if self._stands(growth, window, values[int(evidence.hinge * len(values)) :], rows) else None
 
-    def _steady(self, hours: float) -> float:
-        return float(np.interp(math.log(hours), STEADY_AT, self.policy.steady))
+    def _plain(self, index: int, window: Window, rows: Array, points: Array) -> Growth | None:
+        """Over days: large, spread over all of it, and not given back, whatever its shape."""
+        hours = window.fine * window.points * self.policy.step / HOUR
+        if not PLAIN_FROM <= hours <= SLOW_FROM or window.points < 40:
+            return None
+        values, level = tamed(points[:, 0]), float(np.abs(points[:, 0]).mean())
+        grown, error = slope_of(values)
+        error = float(np.hypot(error, self._doubt(points)))
+        if not self.policy.plainly(hours, grown - 2.33 * error, level):
+            return None
+        growth = Growth(index, grown, error, hours, level, plain=True)
+        return growth if self._stands(growth, window, values, rows) else None
 
     def _may_grow(self, values: Array, hours: float) -> bool:
         """A cheap look first: most series do not grow most of the time."""
         part = max(1, len(values) // 6)
         early, late = middle(values[: 2 * part]), middle(values[-part:])
-        return late - early > 0.5 * self._least(hours, abs(late))
+        return late - early > 0.4 * min(1.0, self.policy.flattest) * usual(hours, abs(late))
 
     def _doubt(self, points: Array) -> float:
         """Standard error of what load was said to explain of this window's growth."""
@@ -237,18 +224,23 @@ class Trend:
         part = max(2, len(points) // 4)
         return self._cost.doubt(points[-part:, 1:].mean(axis=0) - points[:part, 1:].mean(axis=0))
 
-    def _stands(self, growth: Growth, window: Window, values: Array, rows: Array, hinge: float) -> bool:
+    def _stands(self, growth: Growth, window: Window, since: Array, rows: Array) -> bool:
         """Neither carried by a few jumps nor within what the series gives back by itself."""
-        since = values[int(hinge * len(values)) :]
-        if carried_by_few(since) > self.policy.few or newest(since) < self.policy.newest:
+        asked = self.policy
+        few, late, beyond = (
+            (asked.plain_few, asked.plain_newest, asked.plain_beyond)
+            if growth.plain
+            else (asked.few, asked.newest, asked.beyond)
+        )
+        if growth.grown < asked.clear * growth.error or carried_by_few(since) > few or newest(since) < late:
             return False
         unit = window.fine if not window.coarse else window.group
         length = max(4, int(growth.hours * HOUR / self.policy.step / (window.fine / unit)))
         horizon = max(4 * length, int(30 * HOUR / self.policy.step / (window.fine / unit)))
         low = valleys(rows[-horizon:, 0], max(1, length // 4))
-        if self._plateau is not None and low[-1] < 1.03 * self._plateau:
+        if self._plateau is not None and low[-1] < asked.plateau * self._plateau:
             return False
-        return float(low[-1] - low.min()) > self.policy.beyond * given_back(low)
+        return float(low[-1] - low.min()) > beyond * given_back(low)
 
     # What is told
 
@@ -265,8 +257,7 @@ class Trend:
             growth.grown,
             Rate(hour, hour - 1.96 * error, hour + 1.96 * error),
             evidence=(
-                f"grows for {growth.hours:.3g} h, odds against a step, a plateau or a rhythm {odds_of(growth.odds)}",
-                f"odds against growth that slows down {odds_of(growth.steady)}",
+                *told(growth),
                 *self._cause(bins, growth),
             ),
         )

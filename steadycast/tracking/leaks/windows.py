@@ -120,3 +120,17 @@ def newest(values: Array) -> float:
     whole = float(np.median(values[-half:])) - float(np.median(values[:half]))
     late = float(np.median(values[-half:])) - float(np.median(values[-quarter - half : -quarter]))
     return late / whole * (len(values) - half) / quarter if whole > 0 else 0.0
+
+
+def slope_of(values: Array) -> tuple[float, float]:
+    """Growth over all of `values` and its standard error, with errors that go on for a fifth of it (Newey-West)."""
+    n = len(values)
+    x = np.arange(n) - (n - 1) / 2
+    across = float(x @ x)
+    slope = float(x @ values) / across
+    score = x * (values - values.mean() - slope * x)
+    lags = max(1, n // 5)
+    spread = float(score @ score)
+    for k in range(1, lags + 1):
+        spread += 2 * (1 - k / (lags + 1)) * float(score[k:] @ score[:-k])
+    return slope * n, float(np.sqrt(max(spread, 0.0) * n / (n - 2))) / across * n

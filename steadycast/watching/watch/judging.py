@@ -9,10 +9,11 @@ from itertools import pairwise
 
 from steadycast.model import Finding, FindingState, Look, Measured, Owner, Resource, unit_of
 from steadycast.tracking.leaks.book import Book, Now, Scene
+from steadycast.tracking.leaks.demands import TrendPolicy
 from steadycast.tracking.leaks.lives import Series
 from steadycast.tracking.leaks.pace import Pace
 from steadycast.tracking.leaks.series import fitting
-from steadycast.tracking.leaks.trend import Trend, TrendPolicy
+from steadycast.tracking.leaks.trend import Trend
 from steadycast.tracking.leaks.verdicts import Verdict
 
 HOUR = 3600.0
