@@ -21,8 +21,11 @@ from steadycast.serve.host import Host
 from steadycast.serve.logs import set_up_logs
 from steadycast.serve.reload import ConfigFile
 from steadycast.serve.service_line import READY, STOPPING, ServiceLine
+from steadycast.tracking.pools import filled_pool
 
 log = structlog.get_logger("host")
+
+THREADS = 4  # of the loop, for what may wait: names of hosts, files, pictures of the history
 
 
 def run(settings: Settings, say: Callable[[str], None], file: ConfigFile | None = None) -> None:
@@ -52,6 +55,7 @@ async def _serve(settings: Settings, say: Callable[[str], None], file: ConfigFil
         stopping.set()
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(filled_pool(THREADS, "default"))
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop, one.name)
     loop.add_signal_handler(signal.SIGHUP, Hangup(host, stop, manager).heard)

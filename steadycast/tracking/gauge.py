@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from steadycast.model import Measures
 from steadycast.tracking.measure import Usage, measure
+from steadycast.tracking.pools import filled_pool
 
 THREADS = 2
 WAITING = 64  # that measure or wait for a thread; where they are more, threads hang
@@ -30,7 +30,7 @@ class Gauge:
         self._usage: Usage | None = None
         self._look: Callable[[], Awaitable[None]] | None = None
         self._mute: Callable[[], bool] | None = None
-        self._threads = ThreadPoolExecutor(THREADS, "measures")
+        self._threads = filled_pool(THREADS, "measures")
         self._busy = 0
         self._closed = False
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from steadycast.patience import OwnTime
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.tracking.gauge import Gauge
+from steadycast.tracking.pools import filled_pool
 from steadycast.workers import records
 from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
@@ -84,7 +84,7 @@ class Supervisor:
         self._on_worker = on_worker
         self._modules = modules
         self._gstreamer = gstreamer
-        self._looks = ThreadPoolExecutor(2, "looks")
+        self._looks = filled_pool(2, "looks")
         self._workers: dict[str, Worker] = {}
         self._counts: Counter[str] = Counter()
         self.gauge = Gauge()  # who measures workers; the drivers are asked once it is told how

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 STEP_S = 5.0  # of media time, while what makes the picture is killed, replaced or changed
 UNTOUCHED_S = 1.0  # while it is left alone
 GAP_S = 5.0  # by the clock between two pictures, where it was worth
+BACK_S = 0.5  # of media time, in a copied source: its clock is fitted to ours when packets come late
 WORTH_S = 1.0  # of an idle machine, which needs some hundredths
 COUNTED = 0.2  # of an idle machine: with less, frames may be left out
 LOOK_BACK_S = 2.0  # before a picture: what it did then counts
@@ -38,9 +39,9 @@ class Judgement:
 def faults(stamps: Sequence[int], arrived: Sequence[float], worked: Worked, judgement: Judgement) -> list[str]:
     """What was wrong with pictures of these RTP time stamps, which came at these seconds of one clock."""
     assert len(stamps) == len(arrived)
-    steps = [((b - a) & 0xFFFFFFFF) / judgement.clock_rate for a, b in itertools.pairwise(stamps)]
+    steps = [_signed(b - a) / judgement.clock_rate for a, b in itertools.pairwise(stamps)]
     times = list(itertools.pairwise(arrived))
-    least = 0.0 if judgement.copied else 1 / judgement.clock_rate
+    least = -BACK_S if judgement.copied else 1 / judgement.clock_rate
     odd = [round(step, 3) for step in steps if not least <= step <= judgement.step_s]
     found = [f"time stamps step by {odd[:MOST_TOLD]} s, at most {judgement.step_s:g} are allowed"] if odd else []
     found += gaps(arrived, worked)
@@ -48,6 +49,11 @@ def faults(stamps: Sequence[int], arrived: Sequence[float], worked: Worked, judg
         lost = sum(_lost(step, *time, judgement.fps, worked) for step, time in zip(steps, times, strict=True))
         found += [f"{lost} frames are missing of {len(stamps) + lost}"] if lost > judgement.missing else []
     return found
+
+
+def _signed(step: int) -> int:
+    """Of 32-bit stamps, which wrap."""
+    return (step + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
 def gaps(moments: Sequence[float], worked: Worked) -> list[str]:
