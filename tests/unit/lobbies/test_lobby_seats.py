@@ -330,7 +330,7 @@ async def test_a_worker_that_lost_its_driver_gets_no_hardware_any_more(open_room
     session = await watch(room)
     (worker,) = room.workers()
     worker.say(RenditionFailed("main.1", EncoderFault.DRIVER_LOST, "NVENC says 5."))
-    await room.until(lambda: room.encoding.on(SOFTWARE))
+    await room.until(lambda: (seat := main(room).seat) is not None and seat.device == SOFTWARE)
     assert room.workers() == [worker] and not worker.gone.done(), "software goes on in it"
     assert await room.lobbies.move(f"{lobby}/main", room.encoding.lend("gpu", f"{lobby}/main")) is False
     await room.until(lambda: worker.gone.done() and len(room.workers()) == 2)
