@@ -270,6 +270,7 @@ def test_another_program_holds_sessions_and_is_seen(vendor_of: Callable[..., Sim
     assert pids(vendor) == [os.getpid()]
     mine.close()
     os.kill(pid, 9)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is reaped by whoever started it
     vendor.set_faults({"foreign_sessions": 1})
     assert len(pids(vendor)) == 1
     assert pids(vendor) != [pid]
