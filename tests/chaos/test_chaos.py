@@ -28,7 +28,9 @@ from tests.support.chaos.ground import ground
 from tests.support.chaos.schedule import MEAN_S, WAVE, schedule
 from tests.support.chaos.world import World
 
-SEED = int(os.environ.get("STEADYCAST_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+# In CI each run strikes as the one before did, as the examples of the pure tests are the same there.
+CI_SEED = 636360393 if os.environ.get("CI") else 0
+SEED = int(os.environ.get("STEADYCAST_CHAOS_SEED", "0")) or CI_SEED or random.SystemRandom().randrange(1, 1 << 31)
 STRIKES = int(os.environ.get("STEADYCAST_CHAOS_STRIKES", "0"))
 SECONDS = 0.0 if STRIKES else float(os.environ.get("STEADYCAST_CHAOS_S", "75"))
 WITHOUT = frozenset(filter(None, os.environ.get("STEADYCAST_CHAOS_WITHOUT", "").split(",")))
