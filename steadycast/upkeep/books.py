@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -64,7 +64,7 @@ class Books:
                 self._detection.note_signature(one.role, one.diagnosis.signature, one.diagnosis.what)
         return events, said
 
-    def write(self, finished: Mapping[str, Mapping[str, int]], *, at_once: bool = False) -> None:
+    def write(self, finished: Callable[[], Mapping[str, Mapping[str, int]]], *, at_once: bool = False) -> None:
         """Write what is due; `at_once` all. Blocking."""
         now = time.monotonic()
         if at_once or now - self._flushed >= FLUSH_S:
@@ -74,7 +74,7 @@ class Books:
             self._stored = now
             with self._lock:
                 learned = self._detection.saved()
-            if (why := store(self._file, Saved(learned, finished))) is not None:
+            if (why := store(self._file, Saved(learned, finished()))) is not None:
                 log.error("what was learned is not stored", why=why)
 
     def suspects(self) -> list[Finding]:
@@ -92,11 +92,6 @@ class Books:
         """Something was done about it."""
         with self._lock:
             self._detection.acted(finding, ActionTaken(time.time(), what, result))
-
-    def residue(self, role: str, names: tuple[str, ...]) -> None:
-        """A receipt of something in this owner shows what stayed."""
-        with self._lock:
-            self._detection.note_receipt(role, names)
 
     def forget(self, role: str) -> tuple[FindingEvent, ...]:
         """There will be nobody of this role any more, nor below it (`role/name`). Its history stays."""

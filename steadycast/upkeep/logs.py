@@ -1,6 +1,7 @@
 """Reads what workers write (their own words, GStreamer's warnings, what drivers print) and says what it really means.
 
-In the sampler's thread. Each log is read from its end on, a bounded piece at a time; one that was cut begins anew.
+In the sampler's thread. Of each log the newest 256 KiB are read, then what it grows by; one that was cut
+begins anew.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadycast.tracking.signatures import Diagnosis, Facts, Incidents, Match, Matcher, Table
+from steadycast.tracking.signatures import Diagnosis, Facts, Incidents, Matcher, Table
 
 PIECE = 1 << 16  # bytes of one log in one look
 LOOKS = 4  # pieces at most: what a log grew beyond that is left out
 LOGS = 1024  # that are followed; those told of last are not
-Look = Callable[[Match], Facts | None]
 
 
 @dataclass(slots=True)

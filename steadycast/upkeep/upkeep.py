@@ -198,14 +198,14 @@ class Upkeep:
     def _took(self, sampled: Sampled) -> None:
         events, said = self._books.take(sampled, self._board.workers())
         self._notes = sampled.notes
-        self._books.write(self._board.saved())
+        self._books.write(self._board.saved)
         if (events or said) and self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: the host ended
                 self._loop.call_soon_threadsafe(self._heard, events, said)
 
     def _end(self) -> None:
         self._sampler.stop()
-        self._books.write(self._board.saved(), at_once=True)
+        self._books.write(self._board.saved, at_once=True)
         self._books.history.close()
 
 

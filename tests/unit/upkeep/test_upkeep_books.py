@@ -50,7 +50,7 @@ def test_a_finding_of_a_deleted_lobby_is_over(books: Books) -> None:
 def test_what_was_learned_outlives_the_process(books: Books, tmp_path: Path) -> None:
     for n in range(7):
         look(books, "lobby:a", n * 60.0, 10.0 + n, n)
-    books.write({}, at_once=True)
+    books.write(dict, at_once=True)
     books.history.close()
     later = Books(TrackingSettings(), FindingSettings(), tmp_path, tmp_path, tmp_path / "history.db")
     changes = [change for n in range(7, 12) for change in look(later, "lobby:a", n * 60.0, 10.0 + n, n)]
