@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from steadycast.cli.findings import Finding, apt_line, worst
-from steadycast.cli.findings_encoders import EncoderRow
 from steadycast.cli.output import FAILED, AsJson, failing, print_json, quiet
-from steadycast.cli.probes import probe
-from steadycast.config.load import load
+
+if TYPE_CHECKING:
+    from steadycast.cli.findings_encoders import EncoderRow
 
 _COLUMN = 20  # characters at most that the names of things take
 _SIGNS = {"good": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]bad [/]"}
@@ -31,6 +31,9 @@ def doctor(
     ] = True,
 ) -> None:
     """Say whether a host can run here, which encoders it uses and why, and what to do. Exit code 1 if that is bad."""
+    from steadycast.cli.probes import probe
+    from steadycast.config.load import load
+
     quiet()
     with failing():
         found = probe(port, rtsp_port, load(config, os.environ), trials)

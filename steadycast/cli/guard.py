@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +12,7 @@ from typer.core import TyperGroup
 
 from steadycast.cli.client import Client
 from steadycast.cli.output import FAILED, AsJson, Token, ago, failing, print_json
-from steadycast.config.settings import Settings
 from steadycast.errors import ConfigError
-from steadycast.serve.logs import set_up_logs
 
 _RUN = "run"
 PolicyFile = Annotated[Path, typer.Argument(metavar="POLICY", help="The policy: a TOML file, see docs/guard.md.")]
@@ -45,6 +42,10 @@ def run(
     log_format: Annotated[str, typer.Option(help="text or json.")] = "text",
 ) -> None:
     """Guard a server until told to end (SIGTERM, Ctrl-C). Exit codes: 0 done, 1 refused or failed, 2 a bad policy."""
+    import asyncio
+
+    from steadycast.config.settings import Settings
+    from steadycast.serve.logs import set_up_logs
     from steadycast.watching.guard.assemble import keep
     from steadycast.watching.guard.load import load_policy
     from steadycast.watching.guard.words import explain

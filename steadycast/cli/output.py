@@ -10,11 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from steadycast.cli.client import Client
 from steadycast.errors import ConfigError, SteadycastError
@@ -67,6 +65,8 @@ def failing() -> Iterator[None]:
 
 def quiet() -> None:
     """What rooms log is not what a command prints: only errors are told, on standard error."""
+    import structlog  # loads asyncio, which most commands do without
+
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
@@ -93,6 +93,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
     if not rows:
         console.print(empty)
         return
+    from rich.table import Table
+
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column != columns[-1])  # an id is copied as it stands

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from steadycast.cli.output import FAILED, USAGE, complain
-from steadycast.config.load import CONFIG, load
 from steadycast.errors import ConfigError, SteadycastError
 
 
@@ -32,6 +31,7 @@ def serve(
     SIGHUP reads the config file again, as `steadycast reload` does.
     """
     from steadycast.cli.dry_run import show_plan  # heavy: HTTP server and API
+    from steadycast.config.load import CONFIG, load
     from steadycast.serve.reload import ConfigFile
     from steadycast.serve.run import run
 

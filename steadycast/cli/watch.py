@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,6 +75,8 @@ def watch(  # noqa: PLR0913 - one parameter an option
 
 
 def _run(wanted: Wanted, *, as_json: bool) -> Watched:
+    import asyncio
+
     from steadycast.watching.watch.display import Paper, display_for, mute
     from steadycast.watching.watch.run import watch as run
     from steadycast.watching.watch.summary import summary
