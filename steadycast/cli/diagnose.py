@@ -7,18 +7,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steadycast.cli.diagnose_facts import ProcessFacts
+from steadycast.cli.diagnose_given import given, merged
 from steadycast.cli.diagnose_report import Report, as_json
 from steadycast.cli.diagnose_watch import follow_files, follow_journal
 from steadycast.cli.log_files import Journal, Piece, blocks
 from steadycast.cli.output import USAGE, complain, print_json
 from steadycast.errors import SteadycastError
-from steadycast.tracking.signatures import Diagnosis, Incidents, Matcher, Table, load_table
+from steadycast.tracking.signatures import Diagnosis, Facts, Incidents, Match, Matcher, Table, load_table
 from steadycast.tracking.signatures.unknown import LastLines
+
+if TYPE_CHECKING:
+    from steadycast.cli.diagnose_facts import ProcessFacts
 
 FOUND = 1
 
@@ -29,7 +32,16 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
     since: Annotated[str | None, typer.Option(help="With --unit: from then on, as journalctl takes it.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
     wait: Annotated[float, typer.Option(help="With --follow: seconds to wait for a file that is not there.")] = 60.0,
-    pid: Annotated[int | None, typer.Option(help="The running process: its limits and memory are weighed.")] = None,
+    pid: Annotated[
+        int | None, typer.Option(help="The running process: its limits and memory are weighed. --unit finds its own.")
+    ] = None,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What was true then: descriptors=1020/1024, sessions=8/8, vram=200MiB/8GiB, new=yes.",
+        ),
+    ] = None,
     signatures: Annotated[list[Path] | None, typer.Option(help="A TOML file of your own signatures.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first, not the worst.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON object; with --follow one a line.")] = False,
@@ -43,8 +55,9 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
             raise typer.BadParameter("name logs (- is standard input), or a unit with --unit")
         if follow and files and "-" in files:
             raise typer.BadParameter("standard input is followed anyway: leave --follow away")
-        facts = ProcessFacts(pid) if pid is not None else None
-        reading = Reading(load_table(signatures or ()), facts, as_json=json_)
+        reading = Reading(
+            load_table(signatures or ()), _process(pid, unit, live=follow), given(fact or ()), as_json=json_
+        )
         if follow:
             if unit is not None:
                 follow_journal(
@@ -62,10 +75,11 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
 class Reading:
     """What was read so far, and how it is told."""
 
-    def __init__(self, table: Table, facts: ProcessFacts | None, *, as_json: bool) -> None:
-        self.incidents = Incidents(None if facts is None else facts.of)
+    def __init__(self, table: Table, process: ProcessFacts | None, said: Facts, *, as_json: bool) -> None:
+        self.incidents = Incidents(self._look)
         self._table = table
-        self._facts = facts
+        self._process = process
+        self._said = said
         self._as_json = as_json
         self._matchers: dict[str, Matcher] = {}
         self._last = LastLines()
@@ -113,9 +127,9 @@ class Reading:
             return
         self._report.summary(lines, shown, self.incidents.forgotten)
         for one in shown:
-            self._report.diagnosis(one, None if self._facts is None else self._facts.facts.pid)
-        if self._facts is not None and self._facts.left_out:
-            began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._facts.began))
+            self._report.diagnosis(one, None if self._process is None else self._process.pid)
+        if self._process is not None and self._process.left_out:
+            began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._process.began))
             self._report.note(f"Lines from before {began}, when the process began, were weighed without its facts.")
 
     def tell(self, one: Diagnosis | str) -> None:
@@ -128,12 +142,29 @@ class Reading:
         if self._as_json:
             print(json.dumps(as_json(one)), flush=True)
         else:
-            self._report.diagnosis(one, None if self._facts is None else self._facts.facts.pid)
+            self._report.diagnosis(one, None if self._process is None else self._process.pid)
+
+    def _look(self, match: Match) -> Facts:
+        read = None if self._process is None else self._process.of(match)
+        return self._said if read is None else merged(self._said, read)
 
     def _take(self, matcher: Matcher, data: bytes) -> None:
         """The next piece of a log; an empty one ends it."""
         for match in matcher.feed(data) if data else matcher.finish():
             self.incidents.add(match)
+
+
+def _process(pid: int | None, unit: str | None, *, live: bool) -> ProcessFacts | None:
+    if pid is None and unit is None:
+        return None
+    from steadycast.cli.diagnose_facts import ProcessFacts, main_pid  # reads drivers, too: not without need
+
+    if pid is None and unit is not None:
+        pid = main_pid(unit)
+        if pid is None or not Path(f"/proc/{pid}").exists():
+            return None
+    assert pid is not None
+    return ProcessFacts(pid, live=live)
 
 
 def _pieces(files: Sequence[str]) -> Iterator[Piece]:

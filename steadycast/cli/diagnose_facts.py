@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 
@@ -16,29 +18,53 @@ from steadycast.tracking.signatures import Facts, Match
 from steadycast.vendors.nvidia import NvidiaVendor
 from steadycast.vendors.protocol import Device, DeviceUse, VendorError, VendorLook
 
+AGAIN_S = 2.0  # facts of a log that is followed are read again for an incident, but not more often than that
+SYSTEMD_S = 5.0
 DRIVER_S = 5.0  # a driver whose GPU hangs does not answer
 FRESH_S, OLD_S = 60.0, 600.0  # younger is new, older had worked before; between them nobody knows
 
 
 class ProcessFacts:
-    """Read once. Lines that another life of the server wrote get none of them."""
+    """Of one process: read once, or (`live`) for each incident. Lines that another life of the server wrote get none;
+    what was read last of a process that is gone stays."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, live: bool = False) -> None:
         started = proc.start_time(pid)
         if started is None:
             raise CallerError(
                 "diagnose.no_process", f"There is no process {pid}.", hint="Without --pid, causes are ranked unread."
             )
+        self._started = started
+        self._live = live
         self.began = time.time() - proc.age(started)
         self.facts = read_facts(pid, proc.age(started))
+        self.pid = pid
         self.left_out = 0  # lines from before it began
+        self._read = time.monotonic()
 
     def of(self, match: Match) -> Facts | None:
         """For `Incidents`."""
         if match.line.zoned and match.line.at is not None and match.line.at < self.began:
             self.left_out += 1
             return None
+        if self._live and time.monotonic() - self._read >= AGAIN_S and proc.is_same(self.pid, self._started):
+            self.facts = read_facts(self.pid, proc.age(self._started))
+            self._read = time.monotonic()
         return self.facts
+
+
+def main_pid(unit: str) -> int | None:
+    """Of a systemd unit that runs; None where it does not, or nobody can tell."""
+    program = shutil.which("systemctl")
+    if program is None:
+        return None
+    words = [program, "show", "--property=MainPID", "--value", "--", unit]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=SYSTEMD_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = done.stdout.strip()
+    return int(said) if said.isascii() and said.isdigit() and said != "0" else None
 
 
 def read_facts(pid: int, age: float) -> Facts:

@@ -74,7 +74,7 @@ class Report:
         if one.known:
             self._block("known", "; ".join(one.known))
         if one.unknown and one.sure < 0.9:
-            told = "" if pid is not None else " (--pid PID reads that of a running process)"
+            told = " (--fact tells it)" if pid is not None else " (--pid PID reads it where it runs, --fact tells it)"
             self._block("not known", f"{'; '.join(one.unknown)}{told}")
         for at, command in enumerate(one.decide):
             self._block("to be sure" if at == 0 else "", _with_pid(command, pid or one.pid))

@@ -61,6 +61,33 @@ def test_lines_from_before_the_process_get_no_facts(tmp_path: Path) -> None:
     assert "were weighed without its facts" in " ".join(result.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("facts", "why", "remedy"),
+    [
+        (("descriptors=1020/1024",), "out of file descriptors", "recycle"),
+        (("vram=100MiB/8GiB", "descriptors=90/1024"), "no memory left", "deny"),
+        (("sessions=8/8", "vram=6.5G/8G"), "cap on encoder sessions", "fallback"),
+    ],
+)
+def test_the_same_line_is_three_things_by_what_a_person_knows(
+    tmp_path: Path, facts: tuple[str, ...], why: str, remedy: str
+) -> None:
+    words = [word for fact in facts for word in ("--fact", fact)]
+    (one,) = json.loads(run("--json", *words, log(tmp_path)).stdout)["diagnoses"]
+    assert why in one["why"]
+    assert one["remedy"] == remedy
+    assert one["sure"] > 0.8
+
+
+@pytest.mark.parametrize(
+    "word", ["speed=1/2", "vram=1G", "vram=x/8G", "sessions=1M/8", "new=perhaps", "descriptors=1/"]
+)
+def test_what_a_person_says_must_be_clear(tmp_path: Path, word: str) -> None:
+    result = run("--fact", word, log(tmp_path))
+    assert result.exit_code == 2
+    assert "descriptors=1020/1024" in result.stderr
+
+
 def test_where_nothing_is_known_the_likely_lines_are_shown(tmp_path: Path) -> None:
     text = "all is well\n" * 500 + "[mod] ERROR: the flux is gone, user=rtsp://a:secret@b\n" + "all is well\n" * 50
     result = run(log(tmp_path, text))
@@ -117,6 +144,16 @@ def test_a_journal_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     failed = run("--unit", "other")
     assert failed.exit_code == 2
     assert "no such unit" in failed.stderr
+
+
+def test_the_process_of_a_unit_is_found_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = json.dumps({"MESSAGE": LINE[21:].strip()})
+    for name, said in (("journalctl", entry), ("systemctl", str(os.getpid()))):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (one,) = json.loads(run("--json", "--unit", "wolf").stdout)["diagnoses"]
+    assert any("descriptors are open" in text for text in one["known"])
 
 
 def diagnoses(text: str) -> list[Diagnosis]:
