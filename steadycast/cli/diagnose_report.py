@@ -15,7 +15,7 @@ from steadycast.tracking.signatures import Diagnosis
 
 WIDEST, NARROWEST = 110, 50
 EVIDENCE = 4  # lines shown to a person
-LINE = 160  # characters of one
+LINE = 240  # characters of one
 _LABEL = 13
 _ADVICE = {
     Remedy.RETRY: "wait and try again",

@@ -96,6 +96,9 @@ class _Incident:
     number: int
     first: Match
     last: Match
+    root: Signature
+    pid: int | None
+    process: str | None
     of_kind: dict[str, Match] = field(default_factory=dict)  # the first line of each signature
     counts: dict[str, int] = field(default_factory=dict)
     occurrences: int = 1
@@ -108,23 +111,15 @@ class _Incident:
         self.last = match
         self.lines += match.times
         name = match.signature.id
-        if name in self.of_kind or len(self.of_kind) < KINDS or match.signature.root > self.root.root:
-            self.of_kind.setdefault(name, match)
-            self.counts[name] = self.counts.get(name, 0) + match.times
-
-    @property
-    def root(self) -> Signature:
-        return max(
-            (one.signature for one in self.of_kind.values()), key=lambda one: one.root
-        )  # of equal ones the first
-
-    @property
-    def pid(self) -> int | None:
-        return next((m.line.pid for m in self.of_kind.values() if m.line.pid is not None), None)
-
-    @property
-    def process(self) -> str | None:
-        return next((m.line.process for m in self.of_kind.values() if m.line.process is not None), None)
+        if name not in self.of_kind:
+            if len(self.of_kind) >= KINDS and match.signature.root <= self.root.root:
+                return
+            self.of_kind[name] = match
+            if match.signature.root > self.root.root:  # of equal ones the first stays
+                self.root = match.signature
+            self.pid = match.line.pid if self.pid is None else self.pid
+            self.process = match.line.process if self.process is None else self.process
+        self.counts[name] = self.counts.get(name, 0) + match.times
 
 
 class Incidents:
@@ -184,7 +179,8 @@ class Incidents:
         if len(self._all) == INCIDENTS:
             self.forgotten += 1
         self._number += 1
-        incident = _Incident(self._number, match, match, {match.signature.id: match})
+        line, signature = match.line, match.signature
+        incident = _Incident(self._number, match, match, signature, line.pid, line.process, {signature.id: match})
         self._all.append(incident)
         return incident
 

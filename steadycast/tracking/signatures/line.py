@@ -94,7 +94,8 @@ def parsed(text: str, year: int, depth: int = 0) -> Line:
         rest = parsed(text[cri.end() :], year, depth + 1) if text[cri.end() :].startswith("{") else None
         text = rest.text if rest else text[cri.end() :]
     process, pid = _who(text)
-    kernel = bool(_KERNEL.search(text))
+    may_be = text[:1] in "<[" or "kernel: " in text or "NVRM: " in text
+    kernel = may_be and bool(_KERNEL.search(text))
     return Line(text, at, stamp, dated, zoned, process, pid, kernel)
 
 
@@ -152,16 +153,16 @@ def _time(text: str, year: int) -> tuple[float | None, str | None, bool, bool]:
     if found := _ISO.search(head):
         at = _moment(f"{found[1]} {found[2]}", found[3], found[4])
         return at, found[0].strip(), at is not None, bool(found[4])
-    if found := _SLASHED.search(head):
+    if "/" in head and (found := _SLASHED.search(head)):
         at = _moment(f"{found[1]}-{found[2]}-{found[3]} {found[4]}", found[5], None)
         return at, found[0], at is not None, False
-    if found := _SYSLOG.search(head):
+    if any(name in head for name in _NAMES) and (found := _SYSLOG.search(head)):
         day = f"{int(found[5] or year):04d}-{_MONTHS[found[1]]:02d}-{int(found[2]):02d}"
         at = _moment(f"{day} {found[3]}", found[4], None)
         return at, found[0].strip("<>[] "), at is not None, False
     if found := _DMESG.match(head):
         return float(found[1]), found[0], False, False
-    if (found := _GLIB.search(head)) and found[3]:
+    if " **: " in head and (found := _GLIB.search(head)) and found[3]:
         return _time(f"{found[3]} ", year)
     if found := _SINCE_START.match(head) or _DAYTIME.match(head):
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) + float(f"0.{found[4] or 0}")
@@ -185,16 +186,17 @@ def _who(text: str) -> tuple[str | None, int | None]:
         number = found["pid1"] or found["pid2"] or found["pid3"]
         name = found["name1"] or found["name2"] or found["name3"] or found["name4"]
         return name, int(number) if number else None
-    if found := _RFC5424.match(head):
+    # What a line must hold for each of these is looked for first: that is ten times as fast as not to find it.
+    if head[:1] == "<" and (found := _RFC5424.match(head)):
         return found[1], int(found[2]) if found[2].isdigit() else None
-    if found := _WHO.search(head):
+    if "]:" in head and (found := _WHO.search(head)):
         return found[1].rpartition("/")[2], int(found[2])
-    if found := _GLIB.search(head):
+    if " **: " in head and (found := _GLIB.search(head)):
         return found[1], int(found[2])
-    if found := _GST_PID.match(head):
+    if " 0x" in head and (found := _GST_PID.match(head)):
         return None, int(found[1])
-    if (found := _COMPOSE.match(head)) and found[1].lower() not in _LEVELS:
+    if " | " in head and (found := _COMPOSE.match(head)) and found[1].lower() not in _LEVELS:
         return found[1], None
-    if found := _PID.search(text):
+    if "pid" in text and (found := _PID.search(text)):
         return None, int(found[1])
     return None, None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from steadycast.tracking.signatures.line import JSON_CHARACTERS, Line, clean, parsed
 from steadycast.tracking.signatures.masking import masked
-from steadycast.tracking.signatures.table import Signature, Table
+from steadycast.tracking.signatures.table import Candidate, Signature, Table
+from steadycast.tracking.signatures.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from steadycast.tracking.signatures.sieve import Sieve
@@ -24,8 +25,8 @@ LINE_BYTES = 1 << 16  # a line longer than this is looked at in pieces
 BEFORE, AFTER = 1500, 2500  # bytes around a literal that make its line, at most
 JOINED = 3  # lines that a wrapped one may have, on either side
 SIEVE_FROM = 1 << 18  # bytes
-STORM = 48  # lines of one kind in a large block, from which on only some are looked at
-SAMPLE_FIRST, SAMPLE_REST = 16, 12
+STORM = 24  # lines of one kind in a large block, from which on only some are looked at
+SAMPLE_FIRST, SAMPLE_REST = 8, 8
 
 # journald exports a message with colours in it as a list of numbers, where no literal can be seen.
 _ARRAYS = ('"message":[', '"message": [')
@@ -71,10 +72,11 @@ class Matcher:
         self.lines = 0
         self.bytes = 0
         self._table = table
-        self._owners = [*table.by_literal.values(), *(tuple(table.signatures.values()) for _ in _ARRAYS)]
+        self._owners = [*table.by_literal.values(), *(table.candidates for _ in _ARRAYS)]
         self._literals = [*table.by_literal, *_ARRAYS]
         self._encoded = [literal.encode("ascii") for literal in self._literals]
         self._sieve: Sieve | None = None
+        self._verdicts = Verdicts()
         self._year = year
         self._source = source
         self._tail = b""  # looked at already: what a line may be the rest of
@@ -124,31 +126,54 @@ class Matcher:
     def _of_kind(self, block: bytes, numbers: Iterable[int], places: list[int]) -> list[_Found]:
         """Matches of lines that hold the same literals."""
         among = tuple(dict.fromkeys(one for number in numbers for one in self._owners[number]))
+        kind = tuple(sorted(numbers))
         if len(places) <= STORM or len(block) < SIEVE_FROM:
-            return self._inspected(block, places, among)
+            return self._inspected(block, places, kind, among)
         step = max(1, (len(places) - SAMPLE_FIRST) // SAMPLE_REST)
         sample = places[:SAMPLE_FIRST] + places[SAMPLE_FIRST:-1:step] + places[-1:]
-        found = self._inspected(block, sample, among)
+        found = self._inspected(block, sample, kind, among)
         if len(found) < len(sample) or len({one.signature.id for one in found}) > 1:
-            return self._inspected(block, places, among)
+            return self._inspected(block, places, kind, among)
         found[-1] = found[-1]._replace(times=1 + len(places) - len(sample))
         return found
 
-    def _inspected(self, block: bytes, places: list[int], among: tuple[Signature, ...]) -> list[_Found]:
+    def _inspected(
+        self, block: bytes, places: list[int], kind: tuple[int, ...], among: tuple[Candidate, ...]
+    ) -> list[_Found]:
         found = []
         for place in places:
             begin, end = _line(block, place)
             raw = block[begin:end]
             if b"\n" in raw:
                 raw = _WRAP.sub(b" ", raw)
-            text = clean(raw.decode("utf-8", "replace"))
-            if not text.startswith("{") and self._table.best(text, among) is None:
-                continue  # most lines that only hold a literal end here, before they are taken apart
-            line = parsed(text, self._year)
-            hit = self._table.best(line.text, among)
-            if hit:
-                found.append(_Found(place, end, hit[0], line, hit[1].span(), 1))
+            hit = self._judged(raw, kind, among)
+            if hit is not None:
+                found.append(_Found(place, end, *hit, 1))
         return found
+
+    def _judged(
+        self, raw: bytes, kind: tuple[int, ...], among: tuple[Candidate, ...]
+    ) -> tuple[Signature, Line, tuple[int, int]] | None:
+        verdicts = self._verdicts
+        shape = verdicts.shape(kind, raw, among)
+        if is_known := verdicts.knows(shape):
+            verdict = verdicts[shape]
+            if verdict is None:
+                return None
+            among = tuple(one for one in among if one[0] is verdict)
+        text = clean(raw.decode("utf-8", "replace"))
+        hit, is_wrapped = None, text[:1] == "{"
+        if not is_wrapped:
+            hit = self._table.best(text, among)
+            if hit is None:
+                verdicts.keep(shape, None)
+                return None  # most lines that only hold a literal end here, before they are taken apart
+        line = parsed(text, self._year)
+        if is_wrapped or line.text != text:
+            hit = self._table.best(line.text, among)
+        if not is_known:
+            verdicts.keep(shape, hit[0] if hit else None)
+        return (hit[0], line, hit[1].span()) if hit else None
 
     def _numbered(self, block: bytes, seen: int, found: list[_Found]) -> Iterator[Match]:
         """With the numbers of their lines, and without lines that another has joined to itself."""

@@ -67,6 +67,32 @@ def literals(pattern: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def reads_digits(pattern: str) -> bool:
+    """Whether it matters to the pattern which digits stand somewhere, not only that some do."""
+    return _reads_digits(_parser.parse(pattern, re.IGNORECASE | re.ASCII))
+
+
+def _reads_digits(tree: Iterable[Any]) -> bool:
+    for name, argument in tree:
+        kind = str(name)
+        if kind in ("LITERAL", "NOT_LITERAL"):
+            found = chr(argument).isdigit()
+        elif kind == "RANGE":
+            low, high = (chr(side) for side in argument)
+            found = not (low <= "0" and high >= "9") and low <= "9" and high >= "0"
+        elif kind == "IN":
+            found = _reads_digits(argument)
+        elif kind in _NAMES:
+            found = _reads_digits(argument[2])
+        elif kind == "BRANCH":
+            found = any(_reads_digits(one) for one in argument[1])
+        else:
+            found = kind == "SUBPATTERN" and _reads_digits(argument[-1])
+        if found:
+            return True
+    return False
+
+
 def _tries(tree: Iterable[Any], *, inside: bool) -> int:
     """In how many ways the repeats can be placed at most."""
     product = 1

@@ -90,18 +90,18 @@ def _signature(name: str, system: str, row: Any, sets: Sets) -> Signature:
     if wanted is not None and wanted not in sets:
         raise _wrong(name, whose, f"causes: no set {wanted!r}; there are {', '.join(sorted(sets))}")
     patterns: list[re.Pattern[str]] = []
-    needed: list[str] = []
+    needed: list[tuple[str, ...]] = []
     for text in _strings(name, whose, row, "patterns"):
         try:
             patterns.append(compiled(text))
-            needed += literals(text)
+            needed.append(literals(text))
         except PatternError as error:
             raise _wrong(name, whose, f"pattern {text!r} {error}") from None
     made = Signature(
         **texts,
         system=system,
         patterns=tuple(patterns),
-        literals=tuple(dict.fromkeys(needed)),
+        literals=tuple(needed),
         examples=_strings(name, whose, row, "examples"),
         remedy=_remedy(name, whose, row),
         mistaken_for=None if "mistaken_for" not in row else _typed(name, whose, row, "mistaken_for", str),

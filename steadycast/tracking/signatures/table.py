@@ -60,7 +60,7 @@ class Signature:
     system: str
     name: str
     patterns: tuple[re.Pattern[str], ...]
-    literals: tuple[str, ...]
+    literals: tuple[tuple[str, ...], ...]
     examples: tuple[str, ...]
     meaning: str
     cause: str
@@ -85,6 +85,9 @@ class Signature:
         return tuple(dict.fromkeys(one.told for one in self.causes if one.told and one.told is not Told.BY_LINES))
 
 
+Candidate = tuple[Signature, re.Pattern[str]]
+
+
 @dataclass(frozen=True)
 class Table:
     """All signatures that are known, by id."""
@@ -92,29 +95,39 @@ class Table:
     signatures: Mapping[str, Signature]
 
     @cached_property
-    def by_literal(self) -> Mapping[str, tuple[Signature, ...]]:
-        """Literals in lower case, and whose they are."""
-        found: dict[str, list[Signature]] = {}
+    def by_literal(self) -> Mapping[str, tuple[Candidate, ...]]:
+        """Literals in lower case, and the patterns of which every match holds it or one of their others."""
+        found: dict[str, list[Candidate]] = {}
         for one in self.signatures.values():
-            for literal in one.literals:
-                found.setdefault(literal, []).append(one)
+            for pattern, needed in zip(one.patterns, one.literals, strict=True):
+                for literal in needed:
+                    found.setdefault(literal, []).append((one, pattern))
         return {literal: tuple(some) for literal, some in found.items()}
 
-    def best(self, text: str, among: tuple[Signature, ...]) -> tuple[Signature, re.Match[str]] | None:
+    @cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All patterns."""
+        return tuple((one, pattern) for one in self.signatures.values() for pattern in one.patterns)
+
+    def best(self, text: str, among: tuple[Candidate, ...]) -> tuple[Signature, re.Match[str]] | None:
         """Of those that match: one that beats the others, else the one that explains most, else the longest match."""
-        hits: list[tuple[Signature, re.Match[str]]] = []
-        for one in among:
-            found = [match for pattern in one.patterns if (match := pattern.search(text))]
-            if found:
-                hits.append((one, max(found, key=lambda match: match.end() - match.start())))
-        if not hits:
-            return None
-        beaten = {general for one, _ in hits for general in one.beats}
-        left = [hit for hit in hits if hit[0].id not in beaten] or hits
-        return max(left, key=lambda hit: (hit[0].root, hit[1].end() - hit[1].start(), hit[0].id))
+        hits: dict[str, tuple[Signature, re.Match[str]]] = {}
+        for one, pattern in among:
+            match = pattern.search(text)
+            if match is not None and (one.id not in hits or _length(match) > _length(hits[one.id][1])):
+                hits[one.id] = one, match
+        if len(hits) < 2:
+            return next(iter(hits.values()), None)
+        beaten = {general for one, _ in hits.values() for general in one.beats}
+        left = [hit for hit in hits.values() if hit[0].id not in beaten] or list(hits.values())
+        return max(left, key=lambda hit: (hit[0].root, _length(hit[1]), hit[0].id))
 
     def match(self, text: str) -> tuple[Signature, re.Match[str]] | None:
         """Of one line."""
         low = text.lower()
         some = [one for literal, owners in self.by_literal.items() if literal in low for one in owners]
-        return self.best(text, tuple(dict.fromkeys(some))) if some else None
+        return self.best(text, tuple(some)) if some else None
+
+
+def _length(match: re.Match[str]) -> int:
+    return match.end() - match.start()

@@ -10,6 +10,7 @@ import pytest
 
 from steadycast.errors import ConfigError
 from steadycast.tracking.signatures import load_table
+from steadycast.tracking.signatures.patterns import rarity
 
 TABLE = load_table()
 SYSTEMS = sorted({one.system for one in TABLE.signatures.values()})
@@ -50,6 +51,11 @@ def test_an_example_is_known_as_what_it_is_an_example_of(system: str) -> None:
             found = TABLE.match(line)
             assert found is not None, line
             assert found[0].id == one.id, line
+
+
+def test_no_literal_is_in_what_any_log_is_full_of() -> None:
+    assert [literal for literal in TABLE.by_literal if rarity(literal) < 1] == [], "every other line would be searched"
+    assert [literal for literal in TABLE.by_literal if rarity(literal) < 3 and len(literal) < 11] == []
 
 
 def test_causes_are_shares_and_name_signatures_that_exist() -> None:
