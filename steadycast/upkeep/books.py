@@ -43,7 +43,7 @@ class Books:
         self._lock = threading.Lock()
         self._detection = _restored(policy, self.before)
         self._newest: dict[str, Sample] = {}
-        self._logs = Logs(logs, load_table(), self._facts)
+        self._logs = Logs(logs, load_table(), self._facts, state / "logs.json")
         self._flushed = self._stored = time.monotonic()
 
     def take(self, sampled: Sampled, workers: Mapping[str, str]) -> tuple[list[FindingEvent], list[Said]]:
@@ -58,7 +58,7 @@ class Books:
                 events += self._detection.observe(sample.look, sample.bounds)
         for role, _ in sampled.ended:
             self._newest.pop(role, None)
-        said = list(self._logs.read(workers))
+        said = self._logs.read(workers)
         with self._lock:
             for one in said:
                 self._detection.note_signature(one.role, one.diagnosis.signature, one.diagnosis.what)
@@ -70,6 +70,8 @@ class Books:
         if at_once or now - self._flushed >= FLUSH_S:
             self._flushed = now
             self.history.flush(now)
+        if at_once:
+            self._logs.store()
         if at_once or now - self._stored >= SAVE_S:
             self._stored = now
             with self._lock:

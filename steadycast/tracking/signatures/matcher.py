@@ -98,6 +98,11 @@ class Matcher:
             self.lines += 1
         return self._looked(data)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of a line whose end was not fed yet."""
+        return len(self._pending)
+
     def _looked(self, fresh: bytes) -> list[Match]:
         if not fresh:
             return []
