@@ -16,7 +16,7 @@ from steadycast.cli.diagnose_report import Report, as_json
 from steadycast.cli.diagnose_watch import follow_files, follow_journal
 from steadycast.cli.log_files import Journal, Piece, blocks
 from steadycast.cli.output import USAGE, complain, print_json
-from steadycast.errors import SteadycastError
+from steadycast.errors import CallerError, SteadycastError
 from steadycast.tracking.signatures import Diagnosis, Facts, Incidents, Match, Matcher, Table, load_table
 from steadycast.tracking.signatures.unknown import LastLines
 
@@ -174,12 +174,18 @@ def _pieces(files: Sequence[str]) -> Iterator[Piece]:
 
 
 def _journal(unit: str, since: str | None) -> Iterator[Piece]:
-    journal = Journal(unit, since, follow=False)
+    journal, is_empty = Journal(unit, since, follow=False), True
     try:
         while (data := journal.read(60.0)) is not None:
+            is_empty = is_empty and not data
             yield unit, data
     finally:
         journal.close()
+    if is_empty:
+        raise CallerError(
+            "diagnose.no_lines", f"The journal has no line of {unit}{' since then' if since else ''}.",
+            hint="Is its name right (systemctl list-units), and may you read it (group systemd-journal, or root)?",
+        )  # fmt: skip
 
 
 @contextmanager

@@ -88,6 +88,9 @@ class Report:
 
     def nothing(self, lines: int, sources: int, errors: Sequence[str]) -> None:
         """No line was recognised: what comes nearest to an error, so that somebody can look."""
+        if not lines:
+            self._console.print("There is not one line to read.")
+            return
         where = "" if sources == 1 else f" of {sources} logs"
         self._console.print(f"Nothing is known in the {_lines(lines)}{where} that were read.")
         if errors:

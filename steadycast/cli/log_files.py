@@ -1,9 +1,8 @@
-"""Logs to read: files (also gzip), standard input, a unit's journal, and files that go on growing, are rotated or not
-there yet."""
+"""Logs to read: files (also packed ones), pipes, standard input, a unit's journal, and files that go on growing, are
+rotated or not there yet."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import selectors
@@ -11,12 +10,12 @@ import shutil
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, cast
 
+from steadycast.cli.unpacking import HEAD, unpacked
 from steadycast.errors import CallerError
 
 BLOCK = 1 << 22
@@ -26,34 +25,30 @@ Piece = tuple[str, bytes]
 
 
 def blocks(path: str) -> Iterator[bytes]:
-    """What is in a file now, or all of standard input (`-`). What is written meanwhile is left out, so that it ends."""
+    """What is in a file now, or all of a pipe or of standard input (`-`). What is written meanwhile to a file is left
+    out, so that it ends."""
     if path == "-":
+        if sys.stdin is None:
+            raise CallerError("diagnose.no_input", "Standard input is closed.", hint="Name a file, or send a log in.")
         stdin = cast(io.BufferedReader, sys.stdin.buffer)
         yield from iter(lambda: stdin.read1(BLOCK), b"")
         return
     try:
         with Path(path).open("rb") as file:
             left = os.fstat(file.fileno()).st_size
-            if file.read(2) == b"\x1f\x8b":
-                file.seek(0)
-                yield from _unzipped(file)
+            if not file.seekable() or not left:  # a pipe, a device, a file of /proc: has no size
+                yield from iter(lambda: file.read1(BLOCK), b"")
                 return
-            if not file.seekable():  # a pipe has no size
-                raise CallerError("diagnose.no_file", f"{path} is no file.", hint="Send it in: ... | diagnose -")
+            head = file.read(HEAD)
             file.seek(0)
+            if (inner := unpacked(path, head, file, BLOCK)) is not None:
+                yield from inner
+                return
             while left > 0 and (data := file.read(min(BLOCK, left))):
                 left -= len(data)
                 yield data
     except OSError as error:
         raise unreadable(path, error) from None
-
-
-def _unzipped(file: IO[bytes]) -> Iterator[bytes]:
-    try:
-        with gzip.open(file) as inner:
-            yield from iter(lambda: inner.read(BLOCK), b"")
-    except (EOFError, zlib.error) as error:
-        raise CallerError("diagnose.bad_gzip", f"The compressed log ends in the middle: {error}") from None
 
 
 def unreadable(path: str, error: OSError) -> CallerError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from typer.testing import CliRunner, Result
 
 from steadycast.cli.commands import app
 from steadycast.cli.diagnose_watch import LONGEST_S, QUIET_S, Announcing
+from steadycast.cli.log_files import blocks
+from steadycast.errors import CallerError
 from steadycast.tracking.signatures import Diagnosis, Incidents, Matcher, load_table
 
 LINE = "2026-03-01T10:00:00Z [h264_nvenc @ 0x55d0] OpenEncodeSessionEx failed: out of memory (10): (no details)\n"
@@ -101,15 +106,37 @@ def test_where_nothing_is_known_the_likely_lines_are_shown(tmp_path: Path) -> No
 def test_whatever_it_is_given(data: bytes) -> None:
     result = run("-", data=data)
     assert result.exit_code == 0, result.exception
-    assert "Nothing is known in" in result.stdout
+    assert ("Nothing is known in" if data else "not one line") in result.stdout
 
 
 def test_compressed_logs_and_several(tmp_path: Path) -> None:
     (tmp_path / "old.log.gz").write_bytes(gzip.compress(LINE.encode() * 3))
     told = json.loads(run("--json", str(tmp_path / "old.log.gz"), log(tmp_path)).stdout)
     assert told["lines"] == 4
+    for packed in (lzma.compress(LINE.encode()), bz2.compress(LINE.encode()), LINE.encode("utf-16")):
+        (tmp_path / "old.log").write_bytes(packed)
+        assert json.loads(run("--json", str(tmp_path / "old.log")).stdout)["lines"] == 1
+    for other in (b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\x7fELF"):
+        (tmp_path / "other").write_bytes(other + LINE.encode())
+        assert run(str(tmp_path / "other")).exit_code == 2, "nothing would be found in it"
     (tmp_path / "cut.gz").write_bytes(gzip.compress(LINE.encode() * 300)[:-10])
     assert run(str(tmp_path / "cut.gz")).exit_code == 2
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, LINE.encode())
+    os.close(writing)
+    try:
+        assert run(f"/dev/fd/{reading}").exit_code == 1
+    finally:
+        os.close(reading)
+
+
+def test_without_standard_input_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(CallerError, match="closed"):
+        list(blocks("-"))
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
