@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +13,8 @@ import typer
 
 from steadycast.cli.diagnose_given import given, merged
 from steadycast.cli.diagnose_report import Report, as_json
-from steadycast.cli.diagnose_watch import follow_files, follow_journal
-from steadycast.cli.log_files import Journal, Piece, blocks
+from steadycast.cli.diagnose_watch import follow_coming, follow_files
+from steadycast.cli.log_files import Journal, Piece, Piped, blocks
 from steadycast.cli.output import USAGE, complain, print_json
 from steadycast.errors import CallerError, SteadycastError
 from steadycast.tracking.signatures import Diagnosis, Facts, Incidents, Match, Matcher, Table, load_table
@@ -53,19 +53,19 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
     with _failing():
         if (unit is None) == (not files):
             raise typer.BadParameter("name logs (- is standard input), or a unit with --unit")
-        if follow and files and "-" in files:
-            raise typer.BadParameter("standard input is followed anyway: leave --follow away")
+        if follow and files and "-" in files and len(files) > 1:
+            raise typer.BadParameter("standard input is followed alone")
         reading = Reading(
             load_table(signatures or ()), _process(pid, unit, live=follow), given(fact or ()), as_json=json_
         )
         if follow:
             if unit is not None:
-                follow_journal(
-                    reading.matcher(unit), reading.incidents, reading.tell, Journal(unit, since, follow=True)
-                )
+                coming: Journal | Piped = Journal(unit, since, follow=True)
+                follow_coming(reading.matcher(unit), reading.incidents, reading.tell, coming)
+            elif files == ["-"]:
+                follow_coming(reading.matcher("-"), reading.incidents, reading.tell, Piped())
             else:
-                assert files is not None
-                follow_files(files, reading.matcher, reading.incidents, reading.tell, wait)
+                follow_files(files or (), reading.matcher, reading.incidents, reading.tell, wait)
         else:
             reading.read(_journal(unit, since) if unit is not None else _pieces(files or ()))
             reading.say(newest=newest)
@@ -97,14 +97,15 @@ class Reading:
         return self._matchers[source]
 
     def read(self, pieces: Iterator[Piece]) -> None:
-        """To the end."""
+        """To the end, or until it is interrupted."""
         before = None
-        for source, data in pieces:
-            if before not in (None, source):
-                self._take(self.matcher(str(before)), b"")
-            before = source
-            self._last.feed(data)
-            self._take(self.matcher(source), data)
+        with suppress(KeyboardInterrupt):
+            for source, data in pieces:
+                if before not in (None, source):
+                    self._take(self.matcher(str(before)), b"")
+                before = source
+                self._last.feed(data)
+                self._take(self.matcher(source), data)
         if before is not None:
             self._take(self.matcher(before), b"")
 

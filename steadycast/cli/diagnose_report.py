@@ -126,7 +126,8 @@ class Report:
 
 
 def _when(one: Diagnosis) -> str:
-    parts = [part for part in (one.source, one.process and _process(one)) if part]
+    source = "standard input" if one.source == "-" else one.source
+    parts = [part for part in (source, one.process and _process(one)) if part]
     if one.first:
         parts.append(one.first if one.first == one.last or not one.last else f"{one.first} to {one.last}")
     parts.append(_lines(one.lines) if one.occurrences == 1 else f"{one.occurrences:,} times, {_lines(one.lines)}")

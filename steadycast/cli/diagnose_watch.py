@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from steadycast.cli.log_files import FollowedFiles, Journal, pause, unreadable
+from steadycast.cli.log_files import FollowedFiles, Journal, Piped, pause, unreadable
 from steadycast.tracking.signatures import Diagnosis, Incidents, Match, Matcher
 
 QUIET_S = 1.5  # after the last line of an incident, before it is told
@@ -68,8 +68,8 @@ def follow_files(
     _flush(announcing, tell)
 
 
-def follow_journal(matcher: Matcher, incidents: Incidents, tell: Tell, journal: Journal) -> None:
-    """Until it is interrupted or journalctl ends."""
+def follow_coming(matcher: Matcher, incidents: Incidents, tell: Tell, journal: Journal | Piped) -> None:
+    """A journal or standard input, until it is interrupted or ends."""
     announcing = Announcing()
     with contextlib.suppress(KeyboardInterrupt):
         try:
@@ -77,6 +77,7 @@ def follow_journal(matcher: Matcher, incidents: Incidents, tell: Tell, journal: 
                 _take(matcher.feed(data), incidents, announcing)
                 for one in announcing.due(time.monotonic()):
                     tell(one)
+            _take(matcher.finish(), incidents, announcing)
         finally:
             journal.close()
     _flush(announcing, tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import selectors
 import shutil
 import subprocess
@@ -60,6 +61,24 @@ def unreadable(path: str, error: OSError) -> CallerError:
     }
     why = error.strerror or str(error)
     return CallerError("diagnose.no_file", f"{path} cannot be read: {why}.", hint=hints.get(type(error)))
+
+
+class Piped:
+    """Standard input while it comes."""
+
+    def __init__(self) -> None:
+        if sys.stdin is None:
+            raise CallerError("diagnose.no_input", "Standard input is closed.", hint="Name a file, or send a log in.")
+        self._number = sys.stdin.fileno()
+
+    def read(self, wait: float) -> bytes | None:
+        """What is new within `wait` seconds; None at the end."""
+        if not select.select([self._number], [], [], wait)[0]:
+            return b""
+        return os.read(self._number, BLOCK) or None
+
+    def close(self) -> None:
+        """It is not ours."""
 
 
 class FollowedFiles:

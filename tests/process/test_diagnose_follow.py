@@ -55,3 +55,15 @@ def test_a_log_is_followed_over_its_rotation(tmp_path: Path) -> None:
         assert code == 1
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_standard_input_is_told_while_it_comes() -> None:
+    words = [sys.executable, "-m", "steadycast", "diagnose", "--follow", "--json", "-"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("accept: Too many open files\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["signature"] == "system.too-many-files", "before its end"
+        process.stdin.close()
+        assert process.wait(DEADLINE_S) == 1
