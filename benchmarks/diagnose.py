@@ -1,7 +1,8 @@
 """How fast logs are read: `python -m benchmarks.diagnose [--mb 1000]`.
 
 Generated logs: a healthy server's; one full of warnings that mean nothing known; a storm of a dozen kinds of lines, all
-known; and lines of every signature in turn, which no server writes. Each is read by `steadycast diagnose` in a process
+known; a debug log each of whose lines comes near some signature and is none; and lines of every signature in turn,
+which no server writes. Each is read by `steadycast diagnose` in a process
 of its own, beside `grep -F` for one word and for all literals of the table. Megabytes a second are by CPU time, so that
 other programs on the machine do not count.
 """
@@ -52,6 +53,15 @@ _STORM = (
     "ERROR accept: Too many open files (os error 24)",
 )
 
+_NEAR = (
+    "eglInitialize: version 1.5",
+    "vaInitialize returned",
+    "OpenEncodeSessionEx took its turn",
+    "cuvidCreateDecoder done",
+    "zwp_linux_dmabuf_v1 was bound",
+    "inotify_add_watch returned",
+)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -78,6 +88,10 @@ def healthy(rng: random.Random) -> str:
 
 def warning(rng: random.Random) -> str:
     return stamped(rng, f"WARN  server::session: {rng.choice(_WARNED)} {rng.randrange(99)}: {rng.choice(_WARNED)}")
+
+
+def near(rng: random.Random) -> str:
+    return stamped(rng, f"DEBUG server::encoder: {rng.choice(_NEAR)} after {rng.randrange(10**5)} us")
 
 
 def storm(rng: random.Random) -> str:
@@ -114,13 +128,13 @@ def run(words: Sequence[str]) -> Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mb", type=int, default=1000, help="size of each log; the last one gets a twentieth")
+    parser.add_argument("--mb", type=int, default=1000, help="of each log; near misses: a fifth, the last: a twentieth")
     size = parser.parse_args().mb
     table = load_table()
     examples = [line for one in table.signatures.values() for line in one.examples]
     logs = (
         ("healthy", healthy, size), ("warnings", warning, size), ("storm", storm, size),
-        ("every signature", every(examples), max(1, size // 20)),
+        ("near misses", near, max(1, size // 5)), ("every signature", every(examples), max(1, size // 20)),
     )  # fmt: skip
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from steadycast.tracking.signatures.line import JSON_CHARACTERS, Line, clean, parsed
@@ -146,11 +147,16 @@ class Matcher:
         self, block: bytes, places: list[int], kind: tuple[int, ...], among: tuple[Candidate, ...]
     ) -> list[_Found]:
         found = []
-        for place in places:
-            begin, end = _line(block, place)
-            raw = block[begin:end]
-            if b"\n" in raw:
-                raw = _WRAP.sub(b" ", raw)
+        is_large = self._sieve is not None and len(places) > STORM and len(block) >= SIEVE_FROM
+        spans = self._sieve.spans(block, places) if self._sieve is not None and is_large else repeat((0, 0))
+        for place, (begin, end) in zip(places, spans, strict=False):
+            if end:
+                raw = block[begin:end]
+            else:
+                begin, end = _line(block, place)
+                raw = block[begin:end]
+                if b"\n" in raw:
+                    raw = _WRAP.sub(b" ", raw)
             hit = self._judged(raw, kind, among)
             if hit is not None:
                 found.append(_Found(place, end, *hit, 1))
@@ -161,10 +167,10 @@ class Matcher:
     ) -> tuple[Signature, Line, tuple[int, int]] | None:
         verdicts = self._verdicts
         shape = verdicts.shape(kind, raw, among)
-        if is_known := verdicts.knows(shape):
-            verdict = verdicts[shape]
-            if verdict is None:
-                return None
+        verdict = verdicts.of(shape)
+        if verdict is None:
+            return None
+        if verdict:
             among = tuple(one for one in among if one[0] is verdict)
         text = clean(raw.decode("utf-8", "replace"))
         hit, is_wrapped = None, text[:1] == "{"
@@ -176,7 +182,7 @@ class Matcher:
         line = parsed(text, self._year)
         if is_wrapped or line.text != text:
             hit = self._table.best(line.text, among)
-        if not is_known:
+        if not verdict:
             verdicts.keep(shape, hit[0] if hit else None)
         return (hit[0], line, hit[1].span()) if hit else None
 

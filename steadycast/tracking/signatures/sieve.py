@@ -9,7 +9,7 @@ are read, as numpy takes its time to load.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ _FACTOR, _OTHER = 0x9E3779B1, 0x85EBCA6B  # multiplicative hashing: Knuth's, and
 _SHIFT = 32 - 18  # 2^18 bytes of table stay in the cache of a core
 _CHUNK = 1 << 15  # words at once: what is computed of them stays in the cache too
 _PAIR = LITERAL + GRAM  # characters that hold two whole words in a row
+_PLAIN = 1000  # bytes of a line
+_JOINS = np.frombuffer(b" \t{", np.uint8)  # how a line begins that is the rest of another, or JSON
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 Kinds = list[tuple[tuple[int, ...], list[int]]]
@@ -53,6 +55,7 @@ class Sieve:
         self._pairs = np.zeros(1 << (32 - _SHIFT), np.bool_)
         firsts, seconds = (np.array([pair[side] for pair in pairs], np.uint32) for side in (0, 1))
         self._pairs[_hashed_pair(firsts, seconds)] = True
+        self._ends = np.empty(0, np.int64)
         self._marks = np.random.default_rng(0).integers(1, 1 << 62, len(literals), np.int64)
 
     def find(self, block: bytes) -> tuple[Positions, Positions]:
@@ -85,7 +88,7 @@ class Sieve:
         where, who = where[new], who[new]
         if not where.size:
             return []
-        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
+        ends = self._ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
         line = np.searchsorted(ends, where)
         begins = np.where(line > 0, ends[np.maximum(line, 1) - 1] + 1 if ends.size else 0, 0)
         key = (line << 24) + (where - begins) // long
@@ -101,6 +104,17 @@ class Sieve:
         order = np.argsort(kind, kind="stable")
         groups = np.split(places[order], np.cumsum(np.bincount(kind))[:-1])
         return [(holder, group.tolist()) for holder, group in zip(holders, groups, strict=True)]
+
+    def spans(self, block: bytes, places: Sequence[int]) -> Iterable[tuple[int, int]]:
+        """Where lines of the block that `kinds` saw last begin and end; (0, 0) for those to look at closer: long ones,
+        JSON, and what may have been wrapped."""
+        letters, at = np.frombuffer(block, np.uint8), np.array(places)
+        line = np.searchsorted(self._ends, at)
+        begins = np.where(line > 0, self._ends[line - 1] + 1, 0)
+        ends = np.r_[self._ends, len(block)][line]
+        first, following = letters[begins], letters[np.minimum(ends + 1, len(block) - 1)]
+        plain = (ends - begins <= _PLAIN) & ~np.isin(first, _JOINS) & ~np.isin(following, _JOINS[:2])
+        return zip(np.where(plain, begins, 0).tolist(), np.where(plain, ends, 0).tolist(), strict=True)
 
     def _compared(
         self, block: npt.NDArray[np.uint8], at: Positions, which: Positions, following: Words

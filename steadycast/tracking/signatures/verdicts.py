@@ -7,6 +7,7 @@ digits taken as one. So two lines of one shape are the same thing to every patte
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from steadycast.tracking.signatures.patterns import reads_digits
 from steadycast.tracking.signatures.table import Candidate, Signature
@@ -39,12 +40,9 @@ class Verdicts:
             return kind, raw[stamp.end() :] if stamp else raw
         return kind, raw.translate(_DIGITS)
 
-    def knows(self, shape: _Shape | None) -> bool:
-        return shape in self._known
-
-    def __getitem__(self, shape: _Shape | None) -> Signature | None:
-        """Of a shape that is known."""
-        return None if shape is None else self._known[shape]
+    def of(self, shape: _Shape | None) -> Signature | Literal[False] | None:
+        """False: it is not known."""
+        return False if shape is None else self._known.get(shape, False)
 
     def keep(self, shape: _Shape | None, verdict: Signature | None) -> None:
         if shape is None:
