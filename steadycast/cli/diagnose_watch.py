@@ -25,6 +25,8 @@ class Announcing:
 
     def news(self, one: Diagnosis, now: float) -> None:
         """An incident that began, changed or came again."""
+        if one.absorbed is not None:
+            self._waiting.pop(one.absorbed, None)
         first = self._waiting.get(one.id, (now,))[0]
         self._waiting[one.id] = (first, now, one)
 

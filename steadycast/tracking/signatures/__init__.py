@@ -7,8 +7,9 @@ diagnoses out. It never opens a log and never acts.
         diagnosis = incidents.add(match)  # where it is news
 """
 
+from steadycast.tracking.signatures.diagnosis import Diagnosis, Evidence
 from steadycast.tracking.signatures.facts import Facts
-from steadycast.tracking.signatures.incidents import Diagnosis, Evidence, Incidents
+from steadycast.tracking.signatures.incidents import Incidents
 from steadycast.tracking.signatures.line import Line
 from steadycast.tracking.signatures.matcher import Match, Matcher
 from steadycast.tracking.signatures.schema import load_table

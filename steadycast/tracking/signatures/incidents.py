@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from steadycast.model.findings import Remedy
+from steadycast.tracking.signatures.diagnosis import Diagnosis, Evidence
 from steadycast.tracking.signatures.facts import Facts
 from steadycast.tracking.signatures.matcher import Match
 from steadycast.tracking.signatures.table import ROOT_FIRST, Signature
-from steadycast.tracking.signatures.weighing import Likely, Weighed, in_words, weigh
+from steadycast.tracking.signatures.weighing import Likely, Weighed, weigh
 
 SECONDS = 5.0  # between two lines of one incident
 LINES = 40  # the same, where there are no times
@@ -22,73 +23,6 @@ KINDS = 16  # signatures of one incident that are kept
 EVIDENCE = 8
 RECENT = 16  # incidents that a line may still belong to
 INCIDENTS = 256
-_WORST = (
-    Remedy.GPU, Remedy.LIMIT, Remedy.RECYCLE, Remedy.DENY, Remedy.CONFIG, Remedy.FALLBACK, Remedy.BUG, Remedy.RETRY,
-    Remedy.NONE,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A line of the log, masked and cut, and the signature that knows it. `times` counts lines of this kind."""
-
-    signature: str
-    name: str
-    text: str
-    number: int
-    stamp: str | None
-    follows: bool
-    times: int
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What happened, why, how sure that is (0 to 1), and what to do.
-
-    `id` stays the same while an incident grows and comes again; `signature` may change with what is learnt.
-    `occurrences` counts incidents of this kind, `lines` all their lines. `first` and `last` are time stamps as they
-    were written, `at` and `last_at` in Unix seconds where the log told a date. `known` are facts that were weighed,
-    `unknown` those that would have helped; `decide` says what to run or look at to be sure. `remedy` is the one that
-    most of the possible causes ask for (by their weight: `remedy_sure`), `why` the likeliest single cause.
-    """
-
-    id: int
-    signature: str
-    system: str
-    what: str
-    meaning: str
-    why: str
-    sure: float
-    remedy: Remedy
-    remedy_sure: float
-    do: str
-    evidence: tuple[Evidence, ...]
-    first: str | None
-    last: str | None
-    at: float | None
-    last_at: float | None
-    occurrences: int
-    lines: int
-    source: str
-    process: str | None
-    pid: int | None
-    alternatives: tuple[Likely, ...]
-    known: tuple[str, ...]
-    unknown: tuple[str, ...]
-    decide: tuple[str, ...]
-    mistaken_for: str | None
-    reference: str
-    only_follow_ups: bool
-
-    @property
-    def words(self) -> str:
-        """How sure, as a word."""
-        return in_words(self.sure)
-
-    @property
-    def badness(self) -> int:
-        """The less, the worse: to sort by."""
-        return _WORST.index(self.remedy)
 
 
 @dataclass(slots=True)
@@ -121,6 +55,16 @@ class _Incident:
             self.process = match.line.process if self.process is None else self.process
         self.counts[name] = self.counts.get(name, 0) + match.times
 
+    def absorb(self, other: _Incident) -> None:
+        """One that began with another line and has the same root: it was this once more."""
+        self.occurrences += other.occurrences
+        self.lines += other.lines
+        self.last = other.last
+        for name, match in other.of_kind.items():
+            if name in self.of_kind or len(self.of_kind) < KINDS:
+                self.of_kind.setdefault(name, match)
+                self.counts[name] = self.counts.get(name, 0) + other.counts.get(name, 0)
+
 
 class Incidents:
     """All incidents of some logs, at most `INCIDENTS` kinds of them: the oldest are forgotten.
@@ -140,7 +84,14 @@ class Incidents:
         if match.signature.normal:
             return None
         incident = self._near(match) or self._again(match) or self._begun(match)
+        root, absorbed = incident.root, None
         incident.take(match)
+        if incident.root is not root and (older := self._same(incident)) is not None:
+            older.absorb(incident)
+            absorbed = incident.number
+            self._drop(incident)
+            self._renew(older)
+            incident = older
         if facts is not None:
             incident.facts = facts
         elif incident.facts is None and self._look is not None:
@@ -153,11 +104,11 @@ class Incidents:
         if told == incident.told:
             return None
         incident.told = told
-        return _diagnosis(incident, weighed)
+        return _diagnosis(incident, weighed, absorbed)
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         """All there are, by their first line."""
-        return tuple(_diagnosis(one, _weighed(one)) for one in self._all)
+        return tuple(_diagnosis(one, _weighed(one)) for one in sorted(self._all, key=lambda one: one.number))
 
     def _near(self, match: Match) -> _Incident | None:
         """The incident this line is part of: the newest first."""
@@ -172,8 +123,26 @@ class Incidents:
             )
             if is_known and one.first.source == match.source and _same_name(one, match):
                 one.occurrences += 1
+                self._renew(one)
                 return one
         return None
+
+    def _same(self, incident: _Incident) -> _Incident | None:
+        """An older one of the same root."""
+        for one in self._all:
+            if one is incident or one.root is not incident.root or one.first.source != incident.first.source:
+                continue
+            if None in (one.process, incident.process) or one.process == incident.process:
+                return one
+        return None
+
+    def _renew(self, incident: _Incident) -> None:
+        """It is among the recent ones again."""
+        self._drop(incident)
+        self._all.append(incident)
+
+    def _drop(self, incident: _Incident) -> None:
+        del self._all[next(at for at, one in enumerate(self._all) if one is incident)]
 
     def _begun(self, match: Match) -> _Incident:
         if len(self._all) == INCIDENTS:
@@ -225,7 +194,7 @@ def _weighed(incident: _Incident) -> Weighed:
     return weigh(root.signature, others, incident.facts, root.line.at if root.line.zoned else None)
 
 
-def _diagnosis(incident: _Incident, weighed: Weighed) -> Diagnosis:
+def _diagnosis(incident: _Incident, weighed: Weighed, absorbed: int | None = None) -> Diagnosis:
     root = incident.root
     best, advised = weighed.ranked[0], _advised(weighed)
     agreed = sum(one.sure for one in weighed.ranked if one.remedy is advised.remedy)
@@ -241,7 +210,7 @@ def _diagnosis(incident: _Incident, weighed: Weighed) -> Diagnosis:
         occurrences=incident.occurrences, lines=incident.lines, source=incident.first.source,
         process=incident.process, pid=incident.pid, alternatives=weighed.ranked[1:], known=weighed.used,
         unknown=weighed.unknown, decide=_decide(weighed), mistaken_for=root.mistaken_for, reference=root.source,
-        only_follow_ups=root.is_follow_up,
+        only_follow_ups=root.is_follow_up, absorbed=absorbed,
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from steadycast.model import Remedy
+from steadycast.tracking.signatures import Diagnosis, Incidents
 from steadycast.tracking.signatures.facts import Facts
-from steadycast.tracking.signatures.incidents import Diagnosis, Incidents
 from steadycast.tracking.signatures.masking import masked
 from steadycast.tracking.signatures.matcher import Match, Matcher
 from steadycast.tracking.signatures.schema import load_table

@@ -148,6 +148,27 @@ def test_the_kernel_speaks_about_others() -> None:
     assert one.remedy is Remedy.GPU
 
 
+def test_an_incident_that_begins_with_another_line_is_the_same_once_more() -> None:
+    root = "ERROR gles: [GL] GL_OUT_OF_MEMORY error generated."
+    follows = ("Failed to create `EGLImage` from the buffer", "eglCreateImageKHR: could not bind to DMA buffer")
+    log = f"2026-03-01T10:00:00Z {root}\n"
+    for hour, line in enumerate(follows * 3, 11):
+        log += f"2026-03-01T{hour}:00:00Z {line}\n2026-03-01T{hour}:00:01Z {root}\n"
+    one = only(log)
+    assert (one.signature, one.occurrences, one.lines) == ("gl.out-of-memory", 7, 13)
+    incidents = Incidents()
+    told = [made for match in read(log) if (made := incidents.add(match)) is not None]
+    assert {made.absorbed for made in told if made.id == 1} > {None}, "who was told of the other learns that it is this"
+    assert told[-1].id == 1
+
+
+def test_many_kinds_at_once_are_not_counted_anew_with_each_line() -> None:
+    kinds = [one.examples[0] for one in TABLE.signatures.values() if one.id.startswith(("xid.", "cuda."))]
+    assert len(kinds) > 16
+    turn = "".join(f"{line}\n" * 5 + "filler\n" * 50 for line in kinds)
+    assert max(one.occurrences for one in all_of(turn * 3)) <= 3
+
+
 def test_only_news_are_answered() -> None:
     incidents = Incidents()
     told = [incidents.add(one) for one in read(COMPOSITOR + "accept: Too many open files\n" * 3)]
