@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from steadycast.tracking import proc
+from steadycast.watching.guard.decide import Do
 from steadycast.watching.guard.facts import Cause, Presence
 from tests.support.guarding import BUDGET, PROGRAM, PYTHON, SERVER, end, end_all, guarding, lives, toml
 
@@ -183,3 +184,34 @@ async def test_guard_keeps_nothing_of_the_lives_that_it_ended(tmp_path: Path) ->
             counts.append(kinds.get("anon_inode:[pidfd]", 0) + kinds.get("file", 0))
         assert max(counts[-3:]) <= max(counts[:3]) + 1, counts
         assert len(list((tmp_path / "state" / "evidence").iterdir())) == 12
+
+
+async def test_one_that_was_given_is_started_only_where_it_is_known_that_none_runs(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    start = toml([PYTHON, "-S", str(SERVER), f"daemon={pid}", "stay"])
+    text = f"[target]\npid_file = '{pid}'\nprogram = '{PROGRAM}'\nstart = {start}\n{BUDGET}"
+    async with guarding(tmp_path, text) as kept:
+        await kept.until(lambda: lives(kept.pid), "a process")
+        first = kept.pid
+        pid.write_text("")  # it may begin anew by itself, and write its pid next
+        end(first)
+        await kept.until(lambda: kept.keeper.server.presence is Presence.UNKNOWN, "a look that cannot tell")
+        await kept.until(lambda: kept.keeper.decision.do is Do.NOTHING, "no decision")
+        assert kept.keeper.memory.restarts == ()
+        pid.unlink()
+        await kept.until(lambda: kept.pid not in (None, first) and lives(kept.pid), "another process")
+        last = kept.pid
+    end(last)
+
+
+async def test_one_that_was_replaced_while_evidence_was_kept_is_left_alone(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    start = [PYTHON, "-S", str(SERVER), f"daemon={pid}", "stay"]
+    evidence = toml(["sh", "-c", f"kill -9 $0; exec {' '.join(start)}", "{pid}"])
+    health = '[[health]]\nname = "ill"\nkind = "command"\ncommand = ["false"]\nevery_s = 0.1\nfailures = 1\n'
+    text = f"[target]\npid_file = '{pid}'\nprogram = '{PROGRAM}'\nstart = {toml(start)}\non_end = 'leave'\n"
+    ready = f"[start]\nready_s = 0.5\n[evidence]\ncommand = {evidence}\n{health}"
+    async with guarding(tmp_path, text + ready + BUDGET) as kept:
+        await kept.until_said("it looks again: something changed while evidence was kept")
+        assert kept.keeper.memory.restarts == ()
+        assert not any("ended: SIGTERM" in one for one in kept.said)

@@ -1,12 +1,18 @@
-"""What a restart did: whether what it was for went away, for how long, and what came back. Pure."""
+"""What a restart did: whether what it was for went away, for how long, and what came back. What judges is pure."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from steadycast.watching.guard.facts import Act, Cause, Facts, Presence
+from steadycast.watching.guard.journal import Journal, Kind
+from steadycast.watching.guard.leaks import LeakWatch
 from steadycast.watching.guard.reasons import Reason
+
+KEPT = 50
 
 
 class Came(StrEnum):
@@ -95,3 +101,44 @@ def _is_well(facts: Facts) -> bool:
     return facts.server.presence is Presence.RUNNING and all(
         one.ok is True for one in facts.health if one.act is Act.RESTART
     )
+
+
+class Effects:
+    """Those of the newest restarts, told as they come, and linked to the findings that set them off."""
+
+    def __init__(self, journal: Journal, leaks: LeakWatch | None) -> None:
+        self._journal = journal
+        self._leaks = leaks
+        self._kept: deque[Effect] = deque(maxlen=KEPT)
+
+    def __iter__(self) -> Iterator[Effect]:
+        return iter(self._kept)
+
+    def begin(self, effect: Effect) -> None:
+        """A restart is made."""
+        self._kept.append(effect)
+        self._link(effect.finding, None)
+
+    def overtake(self, clock: float) -> None:
+        """As `overtaken`, of the newest."""
+        if self._kept:
+            self._kept[-1] = overtaken(self._kept[-1], clock)
+
+    def judge(self, facts: Facts, clock: float, born: int | None, settled_s: float) -> None:
+        """What is known by now of each. `born`: start time of the process that runs."""
+        newest = {(one.cause, one.key): number for number, one in enumerate(self._kept)}
+        for number in newest.values():  # those before were followed by the same again, which is told by now
+            effect = self._kept[number]
+            judged = judge(effect, facts, self.level(effect.finding, born), clock, settled_s)
+            if judged.came is not effect.came and judged.came is not Came.MEASURING:
+                self._journal.say(Kind.EFFECT, judged.words())
+                self._link(judged.finding, judged.words())
+            self._kept[number] = judged
+
+    def level(self, finding: str | None, born: int | None) -> float | None:
+        """The newest value of a finding's series in that life."""
+        return None if self._leaks is None else self._leaks.level(finding, born)
+
+    def _link(self, finding: str | None, effect: str | None) -> None:
+        if self._leaks is not None:
+            self._leaks.acted(finding, "the server was restarted", "it runs anew", effect)

@@ -43,17 +43,20 @@ class GivenTarget:
         if self._process is not None and not self._process.exited.done():
             assert self.life is not None
             return Server(Presence.RUNNING, since=self.life.since, adopted=not self._started_by_us)
-        was_there = self._process is not None
-        if was_there:
+        if self._process is not None:
             self._ended = self._ended or Ended(clock())
         found = await self._ask()
         if isinstance(found, Named) and found.identity is not None:
             return self._take(found.identity)
-        if isinstance(found, Unclear) and not was_there:  # else the one that we followed is known to be gone
+        if isinstance(found, Unclear) and not self._is_stale(found):
             return Server(Presence.UNKNOWN, found.why)
         if self._ended is not None:
             return Server(Presence.ENDED, found.why, ended=self._ended)
         return Server(Presence.ABSENT, found.why)
+
+    def _is_stale(self, found: Unclear) -> bool:
+        """Whether it names the number of the process that was followed to its end, which another program has by now."""
+        return self._process is not None and found.pid == self._process.identity.pid
 
     async def _ask(self) -> Named | Unclear:
         target = self._policy.target
@@ -75,11 +78,17 @@ class GivenTarget:
         return Server(Presence.RUNNING, since=since, adopted=not started_by_us)
 
     async def start(self, life: Life) -> Outcome:
-        """Run the start command, and wait until the pid file or command names a process."""
+        """Run the start command, and wait until the pid file or command names a process. Where it names one already,
+        somebody else was quicker."""
         target = self._policy.target
         assert target.start is not None
         self.close()
-        self._ended, self._started_by_us = None, True
+        self._ended, self._started_by_us = None, False
+        there = await self._ask()
+        if isinstance(there, Named) and there.identity is not None:
+            self._take(there.identity)
+            return Outcome(True, f"somebody started process {there.identity.pid} meanwhile")
+        self._started_by_us = True
         ran = await run(target.start, self._policy.start.ready_s, target.environment, target.folder)
         if not ran.ok:
             self._ended = Ended(clock())

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from steadycast.tracking import proc
 from steadycast.watching.guard import record as records
 from steadycast.watching.guard.command import CommandTarget, recall
 from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
-from steadycast.watching.guard.effects import Came, Effect, begun, judge, overtaken
+from steadycast.watching.guard.effects import Effects, begun
 from steadycast.watching.guard.evidence import Case, EvidenceFolder
 from steadycast.watching.guard.facts import Facts, Memory, Moment, Presence, Server
 from steadycast.watching.guard.journal import Journal, Kind
@@ -30,7 +30,6 @@ from steadycast.watching.guard.telling import tell
 from steadycast.watching.guard.views import known_of, status_of
 from steadycast.watching.guard.watchers import Watchers
 
-EFFECTS = 50
 WRITE_EVERY_S = 5.0  # the state file, where nothing happens
 
 
@@ -46,7 +45,7 @@ class Keeper:
         self.memory = Memory()
         self.server = Server(Presence.UNKNOWN, "not looked at yet")
         self.decision = Decision(Do.NOTHING, "not decided yet")
-        self.effects: deque[Effect] = deque(maxlen=EFFECTS)
+        self.effects = Effects(journal, watchers.leaks)
         self.counts: Counter[tuple[str, str]] = Counter()  # what was done, and its cause
         self.busy: str | None = None
         self._folder = folder
@@ -138,19 +137,19 @@ class Keeper:
         now = Moment(clock(), time.time(), datetime.now().astimezone())
         facts = self.watchers.facts(self.server, self._asked, now.unix)
         self.memory = settle(facts, self.policy, self.memory, now)
-        self._judge(facts, now)
+        self.effects.judge(facts, now.clock, self._born, self.policy.budget.settled_s)
         decision = decide(facts, self.policy, self.memory, now)
         tell(self.journal, self.decision, decision, self.server, dry=self.dry)
         self.decision = decision
         if self.dry:
             return Do.NOTHING
-        self.memory = after(decision, self.memory, now)
-        if self.effects and decision.do in (Do.START, Do.RESTART, Do.LATCH):
-            self.effects[-1] = overtaken(self.effects[-1], now.clock)
         if decision.do in (Do.START, Do.RESTART):
-            self._asked = None
-            await self._act(decision, facts)
-        elif decision.do is Do.LATCH or clock() - self._written > WRITE_EVERY_S:
+            await self._act(decision, facts, now)
+        elif decision.do is Do.LATCH:
+            self.memory = after(decision, self.memory, now)
+            self.effects.overtake(now.clock)
+            self._write()
+        elif clock() - self._written > WRITE_EVERY_S:
             self._write()
         return decision.do
 
@@ -179,23 +178,38 @@ class Keeper:
 
     # --- acting
 
-    async def _act(self, decision: Decision, facts: Facts) -> None:
+    async def _act(self, decision: Decision, facts: Facts, now: Moment) -> None:
         assert decision.reason is not None
-        cause = decision.reason.cause
+        cause, evidence = decision.reason.cause, None
         self.busy = f"{decision.do}: {decision.why}"
+        if self._target.life is not None:
+            evidence = await self._keep_evidence(decision, facts)
+            if not await self._is_as_decided():
+                self.journal.say(Kind.DECISION, "it looks again: something changed while evidence was kept")
+                self.busy = None
+                return
+        self._asked = None
+        self.memory = after(decision, self.memory, now)
+        self.effects.overtake(now.clock)
         self._write()  # before anything is done: the budget counts it whatever becomes of guard
-        evidence = await self._keep_evidence(decision, facts) if self._target.life is not None else None
-        level = self._level(decision.reason.finding)
-        outcome = await self._end(cause.value) if self._target.life is not None else Outcome(True, "")
+        level = self.effects.level(decision.reason.finding, self._born)
+        outcome = await self._end() if self._target.life is not None else Outcome(True, "")
         if not outcome.stuck:
             await self._begin(decision)
             if cause.value != "first":
-                self.effects.append(begun(decision.reason, time.time(), clock(), level, evidence))
-                self._link(decision.reason.finding, None)
+                self.effects.begin(begun(decision.reason, time.time(), clock(), level, evidence))
         self.busy = None
         self._write()
 
-    async def _end(self, cause: str) -> Outcome:
+    async def _is_as_decided(self) -> bool:
+        """Whether it is still that life, and runs, or does not run, as when it was decided; and nobody held it up."""
+        life = self._target.life
+        if self._stop.is_set() or (self.memory.paused and self._asked is None):
+            return False
+        found = await self._target.look()
+        return found.presence is self.server.presence and self._target.life == life
+
+    async def _end(self) -> Outcome:
         self.watchers.end()
         self._life = None
         outcome = await self._target.stop()
@@ -241,23 +255,9 @@ class Keeper:
             self.journal.say(Kind.EVIDENCE, "kept what is known of it", file=self._folder / "evidence" / name)
         return name
 
-    def _level(self, finding: str | None) -> float | None:
-        life, leaks = self._target.life, self.watchers.leaks
-        return None if leaks is None or life is None else leaks.level(finding, life.start_time)
-
-    def _judge(self, facts: Facts, now: Moment) -> None:
-        newest = {(one.cause, one.key): number for number, one in enumerate(self.effects)}
-        for number in newest.values():  # those before were followed by the same again, which is told by now
-            effect = self.effects[number]
-            judged = judge(effect, facts, self._level(effect.finding), now.clock, self.policy.budget.settled_s)
-            if judged.came is not effect.came and judged.came is not Came.MEASURING:
-                self.journal.say(Kind.EFFECT, judged.words())
-                self._link(judged.finding, judged.words())
-            self.effects[number] = judged
-
-    def _link(self, finding: str | None, effect: str | None) -> None:
-        if self.watchers.leaks is not None:
-            self.watchers.leaks.acted(finding, "the server was restarted", "it runs anew", effect)
+    @property
+    def _born(self) -> int | None:
+        return None if self._target.life is None else self._target.life.start_time
 
     async def _leave(self) -> None:
         """Guard was told to end: the server too, where the policy says so."""
@@ -269,7 +269,7 @@ class Keeper:
             return
         self.journal.say(Kind.GUARD, "guard ends, and the server with it")
         if self._target.life is not None:
-            outcome = await self._end("end")
+            outcome = await self._end()
             if outcome.stuck:
                 self._write()
                 return

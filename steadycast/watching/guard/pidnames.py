@@ -25,9 +25,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """It cannot be told."""
+    """It cannot be told. `pid`: what was named, where it was a number."""
 
     why: str
+    pid: int | None = None
 
 
 def pid_from_file(path: Path, program: str | None) -> Named | Unclear:
@@ -60,10 +61,10 @@ def _named(text: str, source: str, program: str | None) -> Named | Unclear:
     if one is None or one.state == "Z":
         return Named(None, f"{source} names process {pid}, which is gone")
     if (why := is_forbidden(pid)) is not None:
-        return Unclear(f"{source} names process {pid}: {why}")
+        return Unclear(f"{source} names process {pid}: {why}", pid)
     if program is not None and program not in (names := _names(pid, one.name)):
         known = " or ".join(repr(name) for name in sorted(names))
-        return Unclear(f"{source} names process {pid}, which is {known} and not {program!r}: it is left alone")
+        return Unclear(f"{source} names process {pid}, which is {known} and not {program!r}: it is left alone", pid)
     return Named(Identity(pid, one.start_time))
 
 

@@ -20,7 +20,8 @@ def tell(journal: Journal, before: Decision, decision: Decision, server: Server,
     """Note a decision that differs from the one before."""
     same = before.do is decision.do and (before.reason or before.why) == (decision.reason or decision.why)
     idle = decision.do is Do.NOTHING and server.presence is Presence.RUNNING
-    if same or (idle and before.do is Do.NOTHING):
+    latched = before.do is Do.LATCH and decision.do is Do.NOTHING  # told by then
+    if same or latched or (idle and before.do is Do.NOTHING):
         return
     if decision.do is Do.LATCH:
         hint = "look at it, then reset: steadycast guard reset POLICY"
