@@ -49,7 +49,8 @@ class Carrier:
         try:
             await self.ensure(feed, egress)
         except SteadycastError as error:
-            return Failed(feed.track, egress, error) if egress.works else None  # else its viewers are gone anyway
+            if egress.works and not feed.closed:  # else its viewers are gone anyway
+                return Failed(feed.track, egress, error)
         return None
 
     async def ensure(self, feed: Feed, egress: Egress) -> TrackInfo:
@@ -83,6 +84,8 @@ class Carrier:
         stage = self.stage
         if stage is None:
             raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
+        if feed.closed:  # all left while this waited: what it opened now nobody would close
+            raise WorkerError("track.closed", f"{feed.track} was closed meanwhile.", retry_after=1)
         if feed.instance is not None and feed.instance.stage is stage:
             return
         opening = feed.opening
@@ -99,7 +102,7 @@ class Carrier:
         me = asyncio.current_task()
         try:
             instance = await self._opener.open(feed, stage)
-            if feed.opening is not me or self.stage is not stage:
+            if feed.opening is not me or self.stage is not stage or feed.closed:
                 self._instances.close(instance)
                 raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
         finally:
@@ -110,6 +113,8 @@ class Carrier:
             self._instances.close(instance)
             return there
         feed.instance = instance
+        if there is not None:  # nobody watched it when the lobby went to this stage, and that may yet go back
+            self._instances.close(there)
         return instance
 
     async def lay(self, feed: Feed, instance: Instance, egress: Egress, name: str) -> Bus:

@@ -26,6 +26,7 @@ from steadycast.lobbies.swap import TAKEN_S, Swapper
 
 log = structlog.get_logger("lobby")
 
+RENEW_S = 5.0  # for tracks that wait for an encoder: the worker before lives until this is over
 CLOSE_S = 5.0  # for the old encoders to close; their worker ends then whether they did or not
 
 
@@ -172,10 +173,11 @@ class Crossing:
                 self._leave(feed, new)
             told = [failed for way in ways for failed in way.told()]
             lost = {failed.track for failed in told}
-            told += await self._carrier.renew_all(feed for feed in self._shelf if feed.track not in lost)
+            rest = [feed for feed in self._shelf if feed.track not in lost]
+            told += await self._mender.renew(rest, RENEW_S, old.lost)  # lost, it ends when this is over
             await self._instances.settle(CLOSE_S)
         finally:
-            self._instances.stage_lost(old)
+            self._leave_all(old, new)
         return Crossed(True, None, tuple(way.feed.track for way in ways if way.waits), tuple(told))
 
     def _leave(self, feed: Feed, new: Stage, *, waits: bool = False) -> None:
@@ -188,6 +190,13 @@ class Crossing:
             self._shelf.close_soon(feed)
         elif waits and feed.encode is not None:
             feed.inherit(self._instances.pass_on(instance, self._opener.request(feed, feed.encode, new)))
+
+    def _leave_all(self, old: Stage, new: Stage) -> None:
+        for feed in self._shelf:
+            if feed.instance is not None and feed.instance.stage is old:  # it was opened there meanwhile
+                self._leave(feed, new)
+                self._mender.recover_soon(feed)
+        self._instances.stage_lost(old)
 
     async def _return(self, ways: list[_Way], old: Stage, new: Stage, decided: asyncio.Future[bool]) -> None:
         """All as it was, as far as the old stage lives."""
@@ -211,6 +220,7 @@ class Crossing:
             await asyncio.wait(tasks)
 
     def _gone(self, way: _Way) -> None:
+        way.begun.set()  # where it was cut off before it began
         if way.feed.moving is way.task:
             way.feed.moving = None
         self._shelf.moved(way.feed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steadycast.errors import NotFoundError
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.viewers import Viewers
-from steadycast.model import About, Measures, WorkerKind
+from steadycast.model import About, Measures, Receipt, WorkerKind
 from steadycast.workers.allocator import allocated
 from steadycast.workers.messages import Settle
 from steadycast.workers.worker import Worker
@@ -70,6 +70,25 @@ class Holding:
     async def measure(self, pid: int) -> Measures | None:
         """What a process of this host holds; None where it cannot be told."""
         return await self._parts.staging.supervisor.gauge.measure(pid)
+
+    def hear_residue(self, hear: Callable[[str, tuple[str, ...]], None]) -> None:
+        """`hear` gets the role of a process and what stayed there, whenever a receipt shows that something did."""
+
+        def stayed(receipt: Receipt) -> None:
+            role = self._role_of(receipt)
+            if role is not None:
+                of = receipt.subject.value if receipt.name is None else f"{receipt.subject.value} {receipt.name}"
+                left = (f"{text} ({check.name})" for check in receipt.checks for text in check.residue or ())
+                hear(role, tuple(f"{one}, of {of}, by receipt {receipt.id}" for one in left))
+
+        self._parts.receipts.on_stayed = stayed
+
+    def _role_of(self, receipt: Receipt) -> str | None:
+        workers = self._parts.staging.supervisor.workers
+        worker = next((one for one in workers if one.id == receipt.worker), None)
+        if worker is not None:
+            return self._role(worker)
+        return f"{receipt.kind.value}:{receipt.lobby}" if receipt.lobby else None
 
     def _own(self) -> Held:
         viewers = len(self._viewers.of())

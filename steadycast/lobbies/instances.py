@@ -115,7 +115,12 @@ class Instances:
             legacy.come(None)
             return legacy
         renewing = self._ending(seat, lambda: legacy.come(self._encoding.renew(seat, request)))
-        self._spawn(self._close_first(instance.stage, instance.name, renewing))
+
+        def kept() -> Callable[[], None]:
+            legacy.come(None)
+            return self._giving_back(seat)
+
+        self._spawn(self._close_first(instance.stage, instance.name, renewing, kept))
         return legacy
 
     def stage_lost(self, stage: Stage) -> None:
@@ -124,6 +129,10 @@ class Instances:
             if instance.stage is stage:
                 del self._open[seat]
                 self._at_end(stage, self._giving_back(seat))
+
+    def has(self, instance: Instance) -> bool:
+        """Whether it is open, and its worker not given up."""
+        return instance.seat is None or self._open.get(instance.seat) is instance
 
     async def until_ended(self, seat: Seat) -> None:
         """Wait until a seat that came here is ended: its instance is closed, or its worker gone."""
@@ -205,15 +214,19 @@ class Instances:
             return
         await self._close_first(instance.stage, instance.name, self._giving_back(seat))
 
-    async def _close_first(self, stage: Stage, name: str, then: Callable[[], None]) -> None:
+    async def _close_first(
+        self, stage: Stage, name: str, then: Callable[[], None], kept: Callable[[], Callable[[], None]] | None = None
+    ) -> None:
+        """`then` when it is closed, or its worker gone. Where it takes its worker's end, `kept` hears that at once, and
+        says what is done then instead: that end may be long in coming."""
         if not stage.works:
-            self._at_end(stage, then)
+            self._at_end(stage, then if kept is None else kept())
             return
         try:
             await stage.close(name)
         except SteadycastError as error:
             log.warning("an instance cannot be closed", instance=name, code=error.code, what=error.what)
-            self._lose(stage, error, then)
+            self._lose(stage, error, then if kept is None else kept())
         else:
             then()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from steadycast.errors import EncoderError, WorkerError
 from steadycast.lobbies.carrying import Carrier, quietly
@@ -52,6 +54,22 @@ class Mender:
         """Bring a track to all who need it, beside: for what came and went while it moved."""
         if feed.holds and self._carrier.stage is not None:
             self._carrier.spawn(self._recover(feed))
+
+    async def renew(self, feeds: Iterable[Feed], seconds: float, unless: asyncio.Future[Any]) -> tuple[Failed, ...]:
+        """Bring tracks to all who need them. Answers with what cannot be had, as far as that is known in time, or when
+        `unless` is done; what becomes of the rest is told when it is known."""
+        renewing = self._carrier.spawn(self._carrier.renew_all(feeds))
+        await asyncio.wait({renewing, unless}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if renewing.done():
+            failed: tuple[Failed, ...] = renewing.result()
+            return failed
+        renewing.add_done_callback(self._renewed)
+        return ()
+
+    def _renewed(self, renewing: asyncio.Task[tuple[Failed, ...]]) -> None:
+        stage = self._carrier.stage
+        if not renewing.cancelled() and renewing.exception() is None and stage is not None and stage.works:
+            self._failed(renewing.result())
 
     def _broke(self, feed: Feed, error: EncoderError) -> None:
         """What made a track failed; a move that is under way takes over, else it is opened again."""

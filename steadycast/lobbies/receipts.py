@@ -54,7 +54,7 @@ class ReceiptBook:
     tried again, so that a disk that was full loses none. `on_settled` hears each that is written, or dropped for good.
 
     `living` is there after `watch`: it makes the receipts of renditions and viewers. `on_residue` hears the id of a
-    worker that lives on and holds what one of them left.
+    worker that lives on and holds what one of them left; `on_stayed` hears each receipt of something that left anything.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class ReceiptBook:
         self.counts = ReceiptCounts()
         self.living: Living | None = None
         self.on_residue: Callable[[str], None] | None = None
+        self.on_stayed: Callable[[Receipt], None] | None = None
         self._store = store
         self._events = events
         self._unwritten: deque[Receipt] = deque()
@@ -88,6 +89,8 @@ class ReceiptBook:
         # There may be a thousand viewers: those that left nothing are in the list, and not among what happened.
         if receipt.subject is Subject.WORKER or stayed:
             self._publish(receipt)
+        if stayed and self.on_stayed is not None:
+            self.on_stayed(receipt)
         if len(self._unwritten) >= UNWRITTEN:
             self._drop("the disk does not keep up")
         self._unwritten.append(receipt)

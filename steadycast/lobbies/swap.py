@@ -55,7 +55,9 @@ class Swapper:
             why = await self.switch(feed, swap, TAKEN_S)
             if feed.ends:
                 return "it was closed meanwhile"
-            if why is None or (feed.instance is None and not new.dead):  # else nothing would be left
+            if not self._instances.has(new):  # the lobby went to another stage, or back, while this one was opened
+                why = "its worker is not the lobby's any more"
+            elif why is None or feed.instance is None:  # else nothing would be left
                 self.take_over(feed, swap)
                 return None
             await self.go_back(feed, swap)
