@@ -11,7 +11,8 @@ from pathlib import Path
 import structlog
 
 from steadycast.config.settings import FindingSettings, TrackingSettings
-from steadycast.model import ActionTaken, Finding, FindingEvent, Measured, ProbeOutcome, Resource
+from steadycast.lobbies.device_views import DeviceView
+from steadycast.model import ActionTaken, Finding, FindingEvent, ProbeOutcome
 from steadycast.tracking.history.history import History
 from steadycast.tracking.history.room import Room
 from steadycast.tracking.leaks.detection import Detection, DetectionPolicy, Statistics
@@ -20,6 +21,7 @@ from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.tracking.signatures import Facts, load_table
 from steadycast.upkeep.logs import Logs, Said
 from steadycast.upkeep.saved import Saved, load, store
+from steadycast.upkeep.worker_facts import facts_of
 
 log = structlog.get_logger("upkeep")
 
@@ -43,6 +45,7 @@ class Books:
         self._lock = threading.Lock()
         self._detection = _restored(policy, self.before)
         self._newest: dict[str, Sample] = {}
+        self._devices: tuple[DeviceView, ...] = ()
         self._logs = Logs(logs, load_table(), self._facts, state / "logs.json")
         self._flushed = self._stored = time.monotonic()
 
@@ -112,6 +115,10 @@ class Books:
         with self._lock:
             return self._detection.findings()
 
+    def note_devices(self, devices: tuple[DeviceView, ...]) -> None:
+        """As they are now: their sessions and caps tell causes apart."""
+        self._devices = devices
+
     def statistics(self) -> Statistics:
         """Of the judgement."""
         with self._lock:
@@ -119,25 +126,7 @@ class Books:
 
     def _facts(self, role: str) -> Facts | None:
         sample = self._newest.get(role)
-        return None if sample is None else facts_of(sample)
-
-
-def facts_of(sample: Sample) -> Facts:
-    """What is true of a process, for who weighs what its log says."""
-    values = sample.look.values
-    bounds = {bound.measured.resource: bound for bound in sample.bounds}
-    vram, files, memory = (bounds.get(one) for one in (Resource.VRAM, Resource.DESCRIPTORS, Resource.CGROUP))
-    descriptors = values.get(Measured(Resource.DESCRIPTORS))
-    return Facts(
-        at=sample.look.at,
-        pid=sample.look.owner.pid,
-        descriptors=None if descriptors is None else int(descriptors),
-        descriptor_limit=None if files is None else int(files.limit),
-        vram_free=None if vram is None else int(vram.limit - vram.used),
-        vram_total=None if vram is None else int(vram.limit),
-        memory_free=None if memory is None else int(memory.limit - memory.used),
-        memory_total=None if memory is None else int(memory.limit),
-    )
+        return None if sample is None else facts_of(sample, self._devices)
 
 
 def _restored(policy: DetectionPolicy, saved: Saved) -> Detection:

@@ -130,6 +130,7 @@ class Upkeep:
                 self._prober.probe(finding, self._probed)
 
     def _tell_board(self) -> None:
+        self._books.note_devices(self._lobbies.devices())
         targets, gone = self._board.put(self._lobbies.held())
         for role in gone:
             self._sampler.forget(role)
