@@ -68,15 +68,22 @@ def has_socket(number: int) -> bool:
     return Path(f"/tmp/.X11-unix/X{number}").exists()
 
 
-def stale_files(number: int) -> list[str]:
-    """What display `number` has in /tmp though no server answers; another server may have taken the number by now."""
-    path = Path(f"/tmp/.X11-unix/X{number}")
+def answers(number: int) -> bool:
+    """Whether an X server serves display `number`."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(str(path))
+            probe.connect(f"/tmp/.X11-unix/X{number}")
         except OSError:
-            return [str(one) for one in (path, Path(f"/tmp/.X{number}-lock")) if one.exists()]
-    return []
+            return False
+    return True
+
+
+def stale_files(number: int) -> list[str]:
+    """What display `number` has in /tmp though no server answers; another server may have taken the number by now."""
+    if answers(number):
+        return []
+    files = (Path(f"/tmp/.X11-unix/X{number}"), Path(f"/tmp/.X{number}-lock"))
+    return [str(one) for one in files if one.exists()]
 
 
 async def until(condition: Callable[[], object], seconds: float = GENEROUS_S) -> None:
