@@ -56,6 +56,15 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert one["alternatives"][0].keys() >= {"what", "sure", "sure_words", "remedy", "do", "ask"}
 
 
+def test_the_page_names_every_key_of_the_json(tmp_path: Path) -> None:
+    told = json.loads(run("--json", log(tmp_path)).stdout)
+    (one,) = told["diagnoses"]
+    page = (Path(__file__).resolve().parents[3] / "docs" / "diagnose.md").read_text()
+    named = page[page.index("## As JSON") : page.index("## Signatures of your own")]
+    keys = {*told, *one, *one["evidence"][0], *one["alternatives"][0]}
+    assert [key for key in sorted(keys) if key not in named] == []
+
+
 def test_facts_of_a_process_that_runs_are_weighed(tmp_path: Path) -> None:
     told = json.loads(run("--json", "--pid", str(os.getpid()), log(tmp_path, LINE[21:])).stdout)
     assert any("descriptors are open" in text for text in told["diagnoses"][0]["known"])
