@@ -9,7 +9,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,8 @@ async def _leave_a_display(runtime: Path) -> tuple[int | None, tuple[str, ...]]:
         number = killed.told[2]
         killed.kill()
         for pid in marked_by(runtime):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # some end with their parents
+                os.kill(pid, signal.SIGKILL)
         await outside.until(lambda: not marked_by(runtime))
         was_there = outside.stale_files(number) == [f"/tmp/.X11-unix/X{number}"]
         async with adopted(runtime) as adoption:
