@@ -169,5 +169,7 @@ def _show(found: dict[str, Any]) -> None:
     rows += [("sign", f"{one['text']} ({one['act']})") for one in found["signs"]]
     if found["watching"]["count"] is not None:
         rows.append(("watching", str(found["watching"]["count"])))
+    leaks = found["leaks"] or {}
+    rows += [("suspect", f"{one['headline']}; decided by {leaks['decided_by']}") for one in leaks.get("suspects", ())]
     for name, text in rows:
         console.print(f"[dim]{escape(name):<10}[/] {escape(text)}")

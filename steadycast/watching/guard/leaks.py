@@ -29,6 +29,7 @@ from steadycast.tracking.probes.targets import Target, Told
 from steadycast.watching.guard.facts import Act, Cause, Sign
 from steadycast.watching.guard.learned import Learned
 from steadycast.watching.guard.policy import FindingsPolicy
+from steadycast.watching.guard.quiet_probe import QuietProbe
 
 EVENTS = 1000  # that wait to be taken
 FINDINGS = 200
@@ -47,6 +48,7 @@ class LeakWatch:
         self._name = name
         self._policy = policy
         self._learned = Learned(folder)
+        self._quiet = QuietProbe()
         self._detection = self._learned.restored()
         self._load = load
         self._bounds: Mapping[Resource, Bound] = {}
@@ -76,6 +78,8 @@ class LeakWatch:
         """The server does not run."""
         self._acting.clear()
         self._sampler.forget(self._name)
+        with self._lock:
+            self._quiet.forget()
 
     def _told(self) -> Told:
         watching = self._load()
@@ -83,10 +87,13 @@ class LeakWatch:
 
     def take(self, sampled: Sampled) -> None:
         """One round of looks, on the sampler's thread."""
+        watching = self._load()
         with self._lock:
             for sample in sampled.samples:
                 self._observe(sample)
                 self._note_levels(sample)
+                self._quiet.look(sample.look, watching)
+            self._probe(max((one.look.monotonic for one in sampled.samples), default=0.0))
             self.looks += len(sampled.samples)
             self._learned.keep(self._detection)
         self.missing = next(iter(sampled.missing.values()), None)
@@ -98,6 +105,23 @@ class LeakWatch:
         except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
             log.exception("leak detection failed and begins anew")
             self._detection = self._learned.fresh()
+
+    def _probe(self, monotonic: float) -> None:
+        wanted = self._detection.probes_wanted()
+        if not wanted:
+            return
+        found = {one.id: one for one in self._detection.findings()}
+        for one in wanted:
+            outcome = self._quiet.answer(one, found[one.finding], monotonic)
+            if outcome is not None:
+                self._events.extend(self._detection.probed(one.finding, outcome))
+
+    @property
+    def suspects(self) -> tuple[Finding, ...]:
+        """Those that wait for a probe."""
+        with self._lock:
+            wanted = {one.finding for one in self._detection.probes_wanted()}
+            return tuple(one for one in self._detection.findings() if one.id in wanted)
 
     def note_signature(self, sign: Sign) -> None:
         """What the log said, as evidence for findings."""

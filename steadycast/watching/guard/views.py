@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from steadycast.tracking.leaks.words import duration
 from steadycast.tracking.signatures.masking import masked
 from steadycast.watching.guard.budget import counted
 from steadycast.watching.guard.facts import Facts, Presence
+from steadycast.watching.guard.policy import Policy
+from steadycast.watching.guard.quiet_probe import SETTLE_S
 from steadycast.watching.guard.record import clock
 from steadycast.workers.codec import to_plain
 
@@ -55,7 +58,25 @@ def status_of(keeper: Keeper) -> dict[str, Any]:
 def leaks_of(keeper: Keeper) -> dict[str, Any] | None:
     """How the search for leaks goes; None where there is none."""
     leaks = keeper.watchers.leaks
-    return None if leaks is None else {"looks": leaks.looks, "missing": leaks.missing, "findings": len(leaks.findings)}
+    if leaks is None:
+        return None
+    suspects = [{"finding": one.id, "headline": one.headline} for one in leaks.suspects]
+    return {
+        "looks": leaks.looks,
+        "missing": leaks.missing,
+        "findings": len(leaks.findings),
+        "suspects": suspects,
+        "decided_by": decided_by(keeper.policy),
+    }
+
+
+def decided_by(policy: Policy) -> str:
+    """What decides about a suspect, in words. Pure."""
+    if policy.quiet is None or policy.quiet.watching is None:
+        return (
+            "time alone: the policy does not say who watches (quiet.watching), and nothing can be asked of the server"
+        )
+    return f"what is left of it when nobody watches for {duration(SETTLE_S)}, else time"
 
 
 def restarts_of(keeper: Keeper) -> list[dict[str, Any]]:
