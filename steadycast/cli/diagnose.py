@@ -65,7 +65,7 @@ def diagnose(  # noqa: PLR0913 - one parameter an option
             elif files == ["-"]:
                 follow_coming(reading.matcher("-"), reading.incidents, reading.tell, Piped())
             else:
-                follow_files(files or (), reading.matcher, reading.incidents, reading.tell, wait)
+                follow_files(files or (), reading.matcher, reading.incidents, reading.tell, wait, reading.caught_up)
         else:
             reading.read(_journal(unit, since) if unit is not None else _pieces(files or ()))
             reading.say(newest=newest)
@@ -144,6 +144,11 @@ class Reading:
             print(json.dumps(as_json(one)), flush=True)
         else:
             self._report.diagnosis(one, None if self._process is None else self._process.pid)
+
+    def caught_up(self) -> None:
+        """What is read from now on is written now."""
+        if self._process is not None:
+            self._process.is_now = True
 
     def _look(self, match: Match) -> Facts:
         read = None if self._process is None else self._process.of(match)

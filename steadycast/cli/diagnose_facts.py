@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
+from dataclasses import replace
 
 from steadycast.errors import CallerError
 from steadycast.model import Resource
@@ -39,6 +40,7 @@ class ProcessFacts:
         self.began = time.time() - proc.age(started)
         self.facts = read_facts(pid, proc.age(started))
         self.pid = pid
+        self.is_now = False  # lines without a time are of this moment
         self.left_out = 0  # lines from before it began
         self._read = time.monotonic()
 
@@ -50,7 +52,7 @@ class ProcessFacts:
         if self._live and time.monotonic() - self._read >= AGAIN_S and proc.is_same(self.pid, self._started):
             self.facts = read_facts(self.pid, proc.age(self._started))
             self._read = time.monotonic()
-        return self.facts
+        return replace(self.facts, at=None) if self.is_now and not match.line.zoned else self.facts
 
 
 def main_pid(unit: str) -> int | None:

@@ -53,14 +53,21 @@ class Announcing:
 
 
 def follow_files(
-    paths: Sequence[str], matcher: Callable[[str], Matcher], incidents: Incidents, tell: Tell, wait: float
+    paths: Sequence[str],
+    matcher: Callable[[str], Matcher],
+    incidents: Incidents,
+    tell: Tell,
+    wait: float,
+    caught_up: Callable[[], None],
 ) -> None:
-    """Until it is interrupted, or no file came within `wait` seconds. Raises CallerError then."""
+    """Until it is interrupted, or no file came within `wait` seconds: raises CallerError then. `caught_up` is called
+    when all is read that was there before."""
     announcing, until = Announcing(), time.monotonic() + wait
     tell(f"Following {', '.join(paths)}; Ctrl-C ends it.")
     with FollowedFiles(paths) as files, contextlib.suppress(KeyboardInterrupt):
         if missing := _look(files, matcher, incidents, announcing, tell):
             tell(f"{', '.join(missing)} is not there yet: waiting {wait:g} s for it.")
+        caught_up()
         while True:
             if missing and time.monotonic() >= until:
                 raise unreadable(missing[0], FileNotFoundError(2, f"it did not come within {wait:g} s"))
