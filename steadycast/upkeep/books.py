@@ -12,7 +12,7 @@ import structlog
 
 from steadycast.config.settings import FindingSettings, TrackingSettings
 from steadycast.lobbies.device_views import DeviceView
-from steadycast.model import ActionTaken, Finding, FindingEvent, ProbeOutcome
+from steadycast.model import ActionTaken, Finding, FindingChange, FindingEvent, ProbeOutcome
 from steadycast.tracking.history.history import History
 from steadycast.tracking.history.room import Room
 from steadycast.tracking.leaks.detection import Detection, DetectionPolicy, Statistics
@@ -27,7 +27,8 @@ log = structlog.get_logger("upkeep")
 
 FLUSH_S = 5.0  # between writes of what was measured: so much a kill may lose
 SAVE_S = 300.0  # between writes of what was learned
-ROLES = 4096  # of which the newest look is kept
+ROLES = 4096  # of which the newest look is kept, and what receipts showed
+LEFT = 4  # things that stayed, of each
 
 
 class Books:
@@ -46,6 +47,7 @@ class Books:
         self._detection = _restored(policy, self.before)
         self._newest: dict[str, Sample] = {}
         self._devices: tuple[DeviceView, ...] = ()
+        self._left: dict[str, list[str]] = {}  # by role: what receipts showed last
         self._logs = Logs(logs, load_table(), self._facts, state / "logs.json")
         self._flushed = self._stored = time.monotonic()
 
@@ -58,7 +60,7 @@ class Books:
             if role in self._newest or len(self._newest) < ROLES:
                 self._newest[role] = sample
             with self._lock:
-                events += self._detection.observe(sample.look, sample.bounds)
+                events += self._judge(sample)
         for role, _ in sampled.ended:
             self._newest.pop(role, None)
         said = self._logs.read(workers)
@@ -98,6 +100,14 @@ class Books:
         with self._lock:
             self._detection.acted(finding, ActionTaken(time.time(), what, result))
 
+    def stayed(self, role: str, left: tuple[str, ...]) -> None:
+        """A receipt shows what stayed of something in this process: evidence for what is found, now or next."""
+        with self._lock:
+            self._left[role] = [*self._left.pop(role, []), *left][-LEFT:]
+            while len(self._left) > ROLES:
+                del self._left[next(iter(self._left))]
+            self._detection.note_receipt(role, left)
+
     def forget(self, role: str) -> tuple[FindingEvent, ...]:
         """There will be nobody of this role any more, nor below it (`role/name`). Its history stays."""
         events: list[FindingEvent] = []
@@ -107,6 +117,7 @@ class Books:
                 *(other for other in self._detection.roles() if other.startswith((f"{role}/", f"{role}#"))),
             ):
                 self._newest.pop(one, None)
+                self._left.pop(one, None)
                 events += self._detection.forget(one)
         return tuple(events)
 
@@ -123,6 +134,13 @@ class Books:
         """Of the judgement."""
         with self._lock:
             return self._detection.statistics()
+
+    def _judge(self, sample: Sample) -> tuple[FindingEvent, ...]:
+        events = self._detection.observe(sample.look, sample.bounds)
+        role = sample.look.owner.role
+        if role in self._left and any(event.change is FindingChange.OPENED for event in events):
+            self._detection.note_receipt(role, self._left[role])
+        return events
 
     def _facts(self, role: str) -> Facts | None:
         sample = self._newest.get(role)

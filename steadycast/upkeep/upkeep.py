@@ -79,6 +79,7 @@ class Upkeep:
     def start(self) -> None:
         """Look from now on."""
         self._loop = asyncio.get_running_loop()
+        self._lobbies.hear_residue(self._books.stayed)
         self._tell_board()
         self._telling = self._loop.create_task(self._tell_on(), name="upkeep")
         self._telling.add_done_callback(_ended)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from steadycast.errors import SteadycastError, WorkerError
-from steadycast.model import Codec, EncoderReport, Measures, Receipt, TrackInfo, TrackKind, WorkerKind
+from steadycast.model import Check, Codec, EncoderReport, Measures, Receipt, TrackInfo, TrackKind, WorkerKind
 from steadycast.tracking.gauge import Gauge
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
@@ -32,6 +32,7 @@ from steadycast.workers.supervisor import Supervisor, SupervisorStatistics
 from steadycast.workers.worker import DIED
 
 SOUND = TrackInfo("audio", TrackKind.AUDIO, Codec.OPUS, 48000, channels=2)
+STAYED = Check("socket", ("/tmp/left.sock",))  # where it is not clean
 _numbers = itertools.count(1)
 Answer = Callable[["StandIn", Any], dict[str, Any] | None]
 
@@ -156,7 +157,7 @@ class StandIn:
             now = time.time()
             receipt = Receipt(
                 f"r{self.number}", self.id, self.kind, self.pid, self.lobby, cause, self.started, now, exit_code,
-                signal, (), (), self.clean,
+                signal, (), () if self.clean else (STAYED,), self.clean,
             )  # fmt: skip
             self._gone.set_result(receipt)
             self.on_gone(self)

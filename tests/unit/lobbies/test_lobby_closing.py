@@ -52,3 +52,15 @@ async def test_a_worker_that_tells_nobody_holds_nothing_up(room: Room, monkeypat
     monkeypatch.setattr(egress, "kick", never)
     await room.lobbies.delete("k")
     assert not room.lobbies.list_viewers().items and not room.lobbies._viewers.places.all()
+
+
+async def test_what_stayed_is_told_with_whose_process_it_is(room: Room) -> None:
+    heard: list[tuple[str, tuple[str, ...]]] = []
+    room.lobbies.hear_residue(lambda role, left: heard.append((role, left)))
+    lobby = (await room.create(key="k")).id
+    await room.state("k", "STREAMING")
+    room.workers()[-1].clean = False
+    await room.lobbies.delete("k")
+    await room.until(lambda: heard)
+    ((role, (left,)),) = heard
+    assert role == f"lobby:{lobby}" and "of worker" in left and "by receipt" in left

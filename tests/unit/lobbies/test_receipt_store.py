@@ -109,8 +109,8 @@ async def test_receipts_are_found_by_what_is_asked(tmp_path: Path) -> None:
 
 async def test_the_book_tells_what_stays(tmp_path: Path) -> None:
     store, events = await opened(tmp_path), EventLog()
-    book, residue = ReceiptBook(store, events), list[str]()
-    book.on_residue = residue.append
+    book, residue, stayed = ReceiptBook(store, events), list[str](), list[str]()
+    book.on_residue, book.on_stayed = residue.append, lambda one: stayed.append(one.id)
     book.add(receipt(0, clean=False))  # of a worker: nobody is left to be recycled
     book.add(receipt(1, Subject.VIEWER))
     assert (residue, events.total) == ([], 1)
@@ -118,7 +118,7 @@ async def test_the_book_tells_what_stays(tmp_path: Path) -> None:
     book.add(receipt(3, Subject.RENDITION))
     unknown = receipt(4, Subject.RENDITION, clean=False, checks=(Check("comparison", None, "first"),))
     book.add(unknown)
-    assert residue == ["egress-1"] and events.total == 2
+    assert residue == ["egress-1"] and stayed == ["r0", "r2"] and events.total == 2
     assert dict(book.totals) == {"clean": 0, "unclean": 1}
     assert await book.get("r4") == unknown
     with pytest.raises(NotFoundError):

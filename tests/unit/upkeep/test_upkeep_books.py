@@ -70,3 +70,12 @@ def test_roles_know_their_lobby() -> None:
         True, True, False, False,
     ]  # fmt: skip
     assert [lobby_of(role) for role in ("lobby:a", "display:a/Xvfb", "display:a#2")] == ["a", "a", "a"]
+
+
+def test_what_receipts_showed_before_is_evidence_of_what_is_found_then(books: Books) -> None:
+    for n in range(12):
+        look(books, "lobby:a", n * 60.0, 10.0 + n, n)
+        if n == 2:
+            books.stayed("lobby:a", ("1 socket, of viewer v2",))
+    (found,) = books.findings()
+    assert any("1 socket, of viewer v2" in line for one in found.sources for line in one.evidence)
