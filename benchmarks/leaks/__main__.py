@@ -15,6 +15,7 @@ from benchmarks.leaks.traces import by_minute, traces
 
 TITLES = {
     "tuned": "Families that thresholds were tuned on",
+    "practice": "Programs in general, of any size and length; searched for better thresholds; none were taken",
     "mixtures": "Mixed at random from parts of any length and size; thresholds were tuned on them too",
     "held": "Families that nothing was tuned on",
     "strangers": "Families written after a first freeze; one gate was added after looking at them, no threshold tuned",

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.leaks.families import HELD, TUNED, Family
 from benchmarks.leaks.leaking import KINDS, leaking
 from benchmarks.leaks.mixtures import MIXTURES
+from benchmarks.leaks.practice import PRACTICE
 from benchmarks.leaks.rivals import RIVALS
 from benchmarks.leaks.series import MINUTES, Made
 from benchmarks.leaks.strangers import LATER, STRANGERS
@@ -21,7 +22,7 @@ OURS_LOAD = "Steadycast, load known"
 GATED_LOAD = "gated valleys, load known"
 RATES = (0.05, 0.2, 1.0)
 SETS: dict[str, tuple[Family, ...]] = {
-    "tuned": TUNED, "mixtures": MIXTURES, "held": HELD, "strangers": STRANGERS, "later": LATER,
+    "tuned": TUNED, "practice": PRACTICE, "mixtures": MIXTURES, "held": HELD, "strangers": STRANGERS, "later": LATER,
 }  # fmt: skip
 BY_NAME = {family.__name__: family for families in SETS.values() for family in families}
 

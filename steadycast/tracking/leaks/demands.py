@@ -29,6 +29,7 @@ class TrendPolicy:
     that two neighbouring eighths may carry. `newest`: the least growth of the newest quarter against its share.
     `plateau`: how far above the height at which earlier lives stopped. `short`: no growth is shorter, hours. `rhythm`:
     how large a rhythm of the day may be, share of the level.
+    `alone`: how much larger a growth must be where others of its owner contradict.
     `quiet`: the noise that there is at least, share of the level. `plain`: the share of the level (over 24, 36, 48, 72,
     96 hours) that is enough without any odds, if the slope is surely that large; it has gates of its own.
     """
@@ -56,6 +57,7 @@ class TrendPolicy:
     rhythm: float = 0.163
     short: float = 0.78
     quiet: float = 0.0003
+    alone: float = 1.5
     certain: float = 0.01  # no chance is told to be smaller: the world has more shapes than ours
 
     @property
@@ -71,8 +73,11 @@ class TrendPolicy:
         """Whether a growth of days is so large that nothing need be known of its shape."""
         return surely >= float(np.interp(math.log(hours), PLAIN_AT, self.plain)) * level
 
-    def content(self, hours: float, surely: float, level: float, odds: float, steady: float) -> bool:
-        """Whether a growth that is `surely` at least so large is large, sure and steady enough for its length."""
+    def content(self, hours: float, surely: float, level: float, odds: float, steady: float, ease: float = 0.0) -> bool:
+        """Whether a growth that is `surely` at least so large is large, sure and steady enough for its length. `ease`:
+        1 where other series of its owner say the same, so it is no noise (but a cache would be as large), -1 where they
+        contradict."""
+        odds, steady, surely = odds + ease, steady + ease, surely * self.alone ** min(0.0, ease)
         if hours < self.short or odds < self.odds_least or steady < self.steady_least:
             return False
         if surely < self.least(hours, level):

@@ -14,12 +14,15 @@ from steadycast.tracking.leaks.cycles import Cycles, policy_of
 from steadycast.tracking.leaks.foreign import Foreign
 from steadycast.tracking.leaks.pace import Pace
 from steadycast.tracking.leaks.ratchet import Ratchet
+from steadycast.tracking.leaks.together import ease
+from steadycast.tracking.leaks.trend import Trend
 from steadycast.tracking.leaks.verdicts import OverTime, Verdict
 
 Trends = Callable[[Unit], OverTime | None]
 
 IN_USE, RETAINED = Measured(Resource.IN_USE), Measured(Resource.RETAINED)
 SERIES = 256  # of one life
+TOGETHER_S = 600.0
 # Things are lost whole: a context, a frame, a mapping. So the bytes of these are counted in pieces, exactly.
 _PIECES = {Resource.VRAM: 2.0**20, Resource.DMABUF: 2.0**12, Resource.MEMFD: 2.0**12}
 _OUTSIDE = frozenset({Resource.PRIVATE, Resource.PSS, Resource.USS, Resource.RSS})
@@ -79,6 +82,7 @@ class Life:
 
     __slots__ = (
         "_due",
+        "_eased",
         "_kept",
         "_none",
         "_ratchet",
@@ -99,6 +103,7 @@ class Life:
         self.pace = Pace()
         self.refused = 0  # series that are not followed, in the last look
         self._kept = 0.0  # by the allocator, of all memory seen from outside
+        self._eased = monotonic  # when series of bytes were last held against each other
         self._none: set[Measured] = set()  # kinds of which there are none, as was said once
         self._due: set[Measured] = set()  # what the last reading did not show: not everything is read at each look
         self._ratchet = Ratchet()
@@ -151,6 +156,9 @@ class Life:
             verdict = series.sample(look, value - kept)
             if verdict is not None:
                 yield measured, verdict
+        if look.monotonic - self._eased >= TOGETHER_S:
+            self._eased = look.monotonic
+            ease({measured: one.trend for measured, one in self._series.items() if isinstance(one.trend, Trend)})
         if IN_USE in values and RETAINED in values:
             note = self._ratchet.update(look.monotonic, values[IN_USE], values[RETAINED])
             if note is not None:

@@ -50,13 +50,15 @@ class Bank:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """ln of the odds of a line against what has ended or never was (`odds`) and against growth that slows (`steady`);
-    the line itself: growth over the window from its hinge on, standard error, share of the window before the hinge."""
+    the line itself: growth from its hinge on, standard error, share of the window before the hinge, and share of the
+    window in which it grew (from the hinge or the first point on)."""
 
     odds: float
     steady: float
     grown: float
     error: float
     hinge: float
+    span: float
 
 
 def unit(z: Array) -> Array:
@@ -144,16 +146,21 @@ def bank(n: int, hours: float, before: float) -> Bank:
 
 
 FLAT = float(np.log(0.3))
+TINY = float(np.finfo(np.float64).tiny)
+LEAST = 1e-6  # noise that there is at least, against the size of what moves: numbers are not exact
 
 
 def weigh(b: Bank, y: Array, floor: float) -> Evidence:
     """`y` (n,), evenly spaced, no NaN. `floor` is noise that there is at least (what cannot be seen in these data)."""
     n = len(y)
     centred = y - y.mean()
-    white = b.white @ centred  # (K, n)
-    whole = (white**2).sum(axis=1) + n * floor**2  # (K,)
+    scale = float(np.abs(centred).max())
+    if scale < TINY:
+        return Evidence(-np.inf, -np.inf, 0.0, 0.0, 0.0, 1.0)  # it does not move at all
+    white = b.white @ (centred / scale)  # (K, n)
+    whole = (white**2).sum(axis=1) + n * max(floor / scale, LEAST) ** 2  # (K,)
     along = np.einsum("kmi,ki->km", b.whitened, white)
-    rest = whole[:, None] - GROWTH**2 * along**2 / b.gain
+    rest = np.maximum(whole[:, None] - GROWTH**2 * along**2 / b.gain, n * LEAST**2)
     fit = b.base[:, None] + b.weight[None, :] - 0.5 * np.log(b.gain) - 0.5 * (n - 1) * np.log(rest)
     flat = b.base + FLAT - 0.5 * (n - 1) * np.log(whole)
     up = along > 0
@@ -165,12 +172,13 @@ def weigh(b: Bank, y: Array, floor: float) -> Evidence:
     share = np.exp(line - top)
     total = float(share.sum())
     if total <= 0:
-        return Evidence(-np.inf, -np.inf, 0.0, 0.0, 0.0)
+        return Evidence(-np.inf, -np.inf, 0.0, 0.0, 0.0, 1.0)
     share /= total
     size = GROWTH**2 * along[:, : b.lines] / b.gain[:, : b.lines]
     spread = rest[:, : b.lines] / (n - 1) * GROWTH**2 / b.gain[:, : b.lines]
     grown = float((share * size).sum())
     error = float(np.sqrt((share * (spread + (size - grown) ** 2)).sum()))
-    tiny = np.finfo(np.float64).tiny
-    odds, steady = (float(np.log(total) - np.log(max(against, tiny))) for against in (float(over), float(slower)))
-    return Evidence(odds, steady, grown, error, float((share.sum(axis=0) * b.hinges).sum()))
+    odds, steady = (float(np.log(total) - np.log(max(against, TINY))) for against in (float(over), float(slower)))
+    by_hinge = share.sum(axis=0)
+    span = float((by_hinge * (1 - np.maximum(b.hinges, 1 / n))).sum())
+    return Evidence(odds, steady, grown * scale, error * scale, float((by_hinge * b.hinges).sum()), span)

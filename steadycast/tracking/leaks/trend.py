@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from steadycast.model.findings import Rate, Shape
 from steadycast.model.series import Unit
 from steadycast.tracking.leaks import load as loads
 from steadycast.tracking.leaks.bins import RATIO, Bins
-from steadycast.tracking.leaks.cause import cause, odds_of
+from steadycast.tracking.leaks.cause import cause
+from steadycast.tracking.leaks.company import AGREE, Leaning
 from steadycast.tracking.leaks.demands import TrendPolicy, usual
+from steadycast.tracking.leaks.growths import Growth, told
 from steadycast.tracking.leaks.shapes import DAY, RHYTHM_FROM, bank, nearest_age, weigh
 from steadycast.tracking.leaks.verdicts import SLOW, TREND, Verdict
 from steadycast.tracking.leaks.windows import (
@@ -40,33 +42,9 @@ PLAIN_FROM = 23.9  # hours
 SLOW_FROM = 96.0  # hours: longer windows are the slow tier
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """What one window says: growth since the hinge, its standard error, hours since the hinge, and the level now."""
-
-    window: int
-    grown: float
-    error: float
-    hours: float
-    level: float
-    odds: float = math.log(20)
-    steady: float = math.log(20)
-    plain: bool = False  # so large over days that its shape was not asked for
-
-
 def middle(values: Array) -> float:
     """The median; NaN, which is no growth, where something is missing in the middle of it."""
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
-
-
-def told(growth: Growth) -> tuple[str, ...]:
-    if growth.plain:
-        share = growth.grown / growth.level if growth.level else 0.0
-        return (f"grew by {share:.0%} of its level in {growth.hours:.3g} h, in all parts of that time",)
-    return (
-        f"grows for {growth.hours:.3g} h, odds against a step, a plateau or a rhythm {odds_of(growth.odds)}",
-        f"odds against growth that slows down {odds_of(growth.steady)}",
-    )
 
 
 class Trend:
@@ -76,6 +54,7 @@ class Trend:
         self.unit = unit
         self.policy = policy or TrendPolicy()
         self.judged = 0  # windows weighed so far
+        self.ease = 0.0  # how much less is asked, since other series of the owner say the same (company.py)
         self._bins: Bins | None = None
         self._names: tuple[str, ...] = ()
         self._cost: loads.Cost | None = None
@@ -108,6 +87,23 @@ class Trend:
         self._agreed = 0
         self._verdict = self._raised = None
 
+    @property
+    def leaning(self) -> Leaning | None:
+        """The longest growth that would be enough beside others that say the same."""
+        growing = [growth for growth in self._growth if growth is not None]
+        longest = max(growing, key=lambda growth: growth.hours, default=None)
+        return None if longest is None else Leaning(longest.grown, longest.hours)
+
+    def rise(self, hours: float) -> float | None:
+        """How much the valleys have risen in so many hours; None where that is not known."""
+        if self._bins is None:
+            return None
+        back = max(1, int(hours * HOUR / self.policy.step))
+        low = self._without_load(self._bins, self._bins.fine.rows[-back - 3 :])[:, 0]
+        if len(low) < back + 3 or np.isnan(low[:3]).all() or np.isnan(low[-3:]).all():
+            return None
+        return float(np.nanmin(low[-3:]) - np.nanmin(low[:3]))
+
     # What is judged
 
     def _judge(self, bins: Bins, closed: int) -> None:
@@ -126,12 +122,12 @@ class Trend:
 
     def _decide(self, bins: Bins, closed: int) -> None:
         """A suspect where windows have agreed for long enough, one after the other."""
-        growing = [growth for growth in self._growth if growth is not None]
+        growing = [growth for growth in self._growth if growth is not None and (growth.enough or self.ease > 0)]
         if not growing:
             self._agreed = 0
             self._look_after(bins)
             return
-        self._agreed += closed
+        self._agreed += closed * (2 if self.ease > 0 else 1)  # two views that agree are two looks
         best = max(growing, key=lambda growth: growth.odds)
         shortest = min(growth.hours for growth in growing)
         needed = max(self.policy.times - 1, self.policy.agree * shortest * HOUR / self.policy.step)
@@ -183,7 +179,10 @@ class Trend:
         if points is None:
             return None
         self.judged += 1
-        return self._shaped(index, window, rows, points, before) or self._plain(index, window, rows, points)
+        shaped = self._shaped(index, window, rows, points, before)
+        if shaped is not None and shaped.enough:
+            return shaped
+        return self._plain(index, window, rows, points) or shaped
 
     def _shaped(self, index: int, window: Window, rows: Array, points: Array, before: float) -> Growth | None:
         hours = window.fine * window.points * self.policy.step / HOUR
@@ -191,12 +190,16 @@ class Trend:
         evidence = weigh(bank(window.points, round(hours, 3), nearest_age(before)), values, self.policy.quiet * level)
         length = hours * (1 - evidence.hinge)
         error = float(np.hypot(evidence.error, self._doubt(points)))
-        growth = Growth(index, evidence.grown, error, length, level, evidence.odds, evidence.steady)
-        if not self.policy.content(length, growth.grown - 1.64 * error, level, growth.odds, growth.steady):
+        share = evidence.span / (1 - evidence.hinge)
+        growth = Growth(index, evidence.grown, error, length, level, evidence.odds, evidence.steady, span=share)
+        asked = length, growth.grown - 1.64 * error, level, growth.odds, growth.steady
+        if not self.policy.content(*asked, max(self.ease, AGREE)):
             return None
         if length < RHYTHM_FROM and growth.grown / length * DAY < 2 * np.pi * self.policy.rhythm * level:
             return None  # a rhythm of the day might climb as fast, and so short a window cannot tell
-        return growth if self._stands(growth, window, values[int(evidence.hinge * len(values)) :], rows) else None
+        if not self._stands(growth, window, values[int(evidence.hinge * len(values)) :], rows):
+            return None
+        return growth if self.policy.content(*asked, self.ease) else replace(growth, enough=False)
 
     def _plain(self, index: int, window: Window, rows: Array, points: Array) -> Growth | None:
         """Over days: large, spread over all of it, and not given back, whatever its shape."""
@@ -245,7 +248,7 @@ class Trend:
     # What is told
 
     def _suspect(self, bins: Bins, growth: Growth) -> None:
-        hour, error = growth.grown / growth.hours, growth.error / growth.hours
+        hour, error = (one / (growth.hours * growth.span) for one in (growth.grown, growth.error))
         low = float(np.nanmin(self._without_load(bins, bins.fine.rows[-12:])[:, 0], initial=np.inf))
         self._raised = (bins.last, low, growth.hours)
         self._verdict = Verdict(
