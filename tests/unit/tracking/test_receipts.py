@@ -15,11 +15,12 @@ from steadycast.tracking import proc, receipts
 from steadycast.tracking.families import Identity, family, near
 from steadycast.tracking.receipts import Held, Outcome, Remains
 
+MARKED = ("MARK", f"lobby-1 of {os.getpid()}")  # other runs of these tests have their own
 GONE = Identity(2**22 + 1, 1)  # above the kernel's largest pid
 
 
 def held(folder: Path, identity: Identity = GONE, **more: object) -> Held:
-    return Held("lobby-1", WorkerKind.LOBBY, None, identity, ("MARK", "lobby-1"), 1.0, folder, **more)  # type: ignore[arg-type]
+    return Held("lobby-1", WorkerKind.LOBBY, None, identity, MARKED, 1.0, folder, **more)  # type: ignore[arg-type]
 
 
 RESIDUE = st.none() | st.lists(st.text(min_size=1), max_size=2).map(tuple)
@@ -55,7 +56,7 @@ def test_files_of_this_worker_alone(tmp_path: Path) -> None:
 
 
 def test_a_process_that_stays_and_one_that_forked_away(tmp_path: Path) -> None:
-    own = {"PATH": os.environ["PATH"], "MARK": "lobby-1"}
+    own = {"PATH": os.environ["PATH"], "MARK": MARKED[1]}
     script = "setsid sleep 600 & echo $!; exec sleep 600"
     with subprocess.Popen(["sh", "-c", script], env=own, stdout=subprocess.PIPE, start_new_session=True) as head:
         assert head.stdout is not None
@@ -71,7 +72,7 @@ def test_a_process_that_stays_and_one_that_forked_away(tmp_path: Path) -> None:
         assert after.process is False
         assert [f"pid {away}" in text for text in after.descendants or ()] == [True]
         # Its mark alone finds it, and nothing else is found by a session that may be another's.
-        assert [one.pid for one in family(identity, ("MARK", "lobby-1"), by_session=False)] == [away]
+        assert [one.pid for one in family(identity, MARKED, by_session=False)] == [away]
         assert family(identity, ("MARK", "other"), by_session=False) == ()
         os.kill(away, 9)
 
