@@ -54,7 +54,7 @@ class ReceiptBook:
     tried again, so that a disk that was full loses none. `on_settled` hears each that is written, or dropped for good.
 
     `living` is there after `watch`: it makes the receipts of renditions and viewers. `on_residue` hears the id of a
-    worker that lives on and holds what one of them left; `on_stayed` hears each receipt of something that left anything.
+    worker that lives on and holds what one of them left; `on_stayed` hears each receipt of what left anything.
     """
 
     def __init__(
