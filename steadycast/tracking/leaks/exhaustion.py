@@ -20,8 +20,9 @@ BLOCKS = 96
 class LimitPolicy:
     """`near` of a limit and rising is told, `full` and rising pages; `safe` is where it ends.
 
-    A rise pages where the limit is met within `soon` seconds, as long as no more than `ahead` times what was seen of
-    the rise is foretold from it, and at least `share` of the limit is used.
+    A rise is told where the limit is met within `soon` seconds, as long as no more than `ahead` times what was seen of
+    the rise is foretold from it, and at least `share` of the limit is used. It pages once it was seen for `settled`
+    seconds (what starts up fills a good part of what it needs evenly and quickly), or where the limit is `full`.
     """
 
     near: float = 0.8
@@ -30,7 +31,8 @@ class LimitPolicy:
     soon: float = DAY
     ahead: float = 2.0
     share: float = 0.4
-    block: float = 60.0  # seconds; grows up to `longest`
+    settled: float = 480.0
+    block: float = 7.5  # seconds; grows up to `longest`
     longest: float = 900.0
     rise: float = 0.005  # of the limit: less is no rise
 
@@ -85,7 +87,8 @@ class Limit:
             return
         pairs = zip(self._blocks[::2], self._blocks[1::2], strict=False)
         self._blocks = [(a[0], min(a[1], b[1]), max(a[2], b[2])) for a, b in pairs]
-        self._step *= 2
+        wide = (self._blocks[-1][0] - self._blocks[0][0]) / (len(self._blocks) - 1)
+        self._step = max(2 * self._step, wide)  # looks may be further apart: blocks must be alike
 
     def _judge(self, monotonic: float, used: float, limit: float) -> Verdict | None:
         policy = self._policy
@@ -100,7 +103,9 @@ class Limit:
         elif share < policy.safe and not soon:
             self._told = None
             return self._tell(used, limit, rate, 1.0, False)
-        pages = soon or (share >= policy.full and (rising or self._pages()))
+        long_seen = self._blocks[-1][0] - self._blocks[0][0] >= policy.settled
+        settled = soon and (long_seen or used >= policy.full * limit)
+        pages = settled or (share >= policy.full and (rising or self._pages()))
         return self._tell(used, limit, rate, 1e-6 if pages else 0.02, True)
 
     def _pages(self) -> bool:
@@ -108,10 +113,11 @@ class Limit:
 
     def _rising(self, limit: float) -> bool:
         """The newest lowest value is above all that were before the last few."""
-        if len(self._blocks) < 8:
+        newest, recent = self._blocks[-1], max(4 * self._step, self._policy.settled / 2)
+        if newest[0] - self._blocks[0][0] < 2 * recent - self._step:
             return False
-        lows = [low for _, low, _ in self._blocks]
-        return lows[-1] > max(lows[:-4]) + self._policy.rise * limit
+        before = [low for at, low, _ in self._blocks if newest[0] - at >= recent]
+        return newest[1] > max(before) + self._policy.rise * limit
 
     def _rate(self) -> Rate | None:
         """An hour, from the newest two thirds; None while it does not rise steadily."""
