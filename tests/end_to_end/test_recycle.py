@@ -174,7 +174,7 @@ def test_the_old_one_is_killed_meanwhile(host: Host) -> None:
             try:
                 assert running.result(60)["new_worker"]
             except Answer as answer:
-                assert answer.status == 503, answer
+                assert answer.status in (409, 503), answer  # 409: it was dead before it was asked for
             host.wait_state(lobby, "STREAMING")
             viewer.frames_more(20)
         viewer.check()
