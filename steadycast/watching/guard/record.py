@@ -3,6 +3,7 @@ one. One JSON file, replaced in one step."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from steadycast.workers.codec import CodecError, from_plain, to_plain
 
 MARK = "STEADYCAST_GUARD"  # environment variable of everything that descends from a guarded command
 FILE = "state.json"
+ROOM = 16384  # bytes: the file has whole ones of these, so that it can be written over on a full disk
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,26 @@ def born(identity: Identity) -> float:
 
 
 def write(folder: Path, record: Record) -> None:
-    """Raises OSError (a full disk, say)."""
+    """Replaces the file; where the disk is full, writes over the one that is there: that needs no room, and what was
+    done must not be forgotten, else a guard that is started again and again restarts without end. Raises OSError."""
     path = folder / FILE
     partial = path.with_name(f"{FILE}.new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(to_plain(record), file)
-    partial.replace(path)
+    text = json.dumps(to_plain(record)).encode()
+    text += b" " * (-len(text) % ROOM)
+    try:
+        _write_whole(partial, os.O_CREAT | os.O_TRUNC, text)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno not in FULL or not path.exists() or path.stat().st_size < len(text):
+            raise
+        _write_whole(path, 0, text + b" " * (path.stat().st_size - len(text)))
+
+
+def _write_whole(path: Path, flags: int, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
 
 
 def read(folder: Path, target: str) -> Record | None:
