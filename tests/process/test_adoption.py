@@ -373,5 +373,5 @@ async def test_rounds_of_leaving_and_adopting_leave_nothing(tmp_path: Path) -> N
     await last.begin()
     await last.supervisor.close()
     assert [receipt.clean for receipt in last.receipts] == [True, True]
-    assert outside.look() == start
+    await outside.until(lambda: outside.look() == start)
     await outside.until(lambda: not outside.pool_threads("looks_"))  # they end after the pool did

@@ -280,7 +280,7 @@ async def test_forty_rounds_leave_nothing(tmp_path: Path) -> None:
         after = outside.look()
         assert (after.descriptors, after.children) == (before.descriptors, before.children)
         assert [outside.stale_files(number) for number in numbers] == [[] for _ in numbers]
-    assert outside.look() == start
+    await outside.until(lambda: outside.look() == start)
 
 
 def _sleeps(pid: int) -> bool:

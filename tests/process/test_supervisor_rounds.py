@@ -70,11 +70,11 @@ async def test_rounds_leave_nothing(tmp_path: Path, turn: Any) -> None:
         await asyncio.gather(*(turn(supervisor, number) for number in range(first, first + 4)))
     # A start that fails answers when its worker is gone; a receipt may still be on its way to us.
     await outside.until(lambda: len(receipts) == ROUNDS + 4)
-    assert outside.look() == before
+    await outside.until(lambda: outside.look() == before)
     assert [receipt for receipt in receipts if not receipt.clean] == []
     assert list((tmp_path / "workers").iterdir()) == []
     await supervisor.close()
-    assert outside.look() == start
+    await outside.until(lambda: outside.look() == start)
     await outside.until(lambda: not outside.pool_threads("looks_"))  # they end after the pool did
 
 
@@ -138,4 +138,4 @@ async def test_closing_while_spares_start(tmp_path: Path) -> None:
     await outside.until(lambda: supervisor.workers)
     await supervisor.close()
     assert all(receipt.clean for receipt in receipts)
-    assert outside.look() == start
+    await outside.until(lambda: outside.look() == start)
