@@ -20,6 +20,7 @@ from steadycast.tracking.families import Identity
 from steadycast.workers.process import kill
 
 KILL_S = 5.0  # from SIGKILL until reaped
+LOOK_S = 0.02  # between looks whether what was killed is gone
 OUTPUT_BYTES = 65_536  # of each of its streams; a list of element descriptions is the longest answer
 
 
@@ -120,11 +121,18 @@ async def _end(child: asyncio.subprocess.Process, started: int, silent: bool) ->
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), KILL_S)
-    elif not silent:
-        for one in proc.processes().values():
-            if one.session == child.pid and one.start_time >= started:
-                kill(Identity(one.pid, one.start_time), signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), KILL_S)  # until its pipes are closed, too
+    elif silent:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KILL_S):
+            await child.wait()  # until its pipes are closed, too
+            while left := _session(child.pid, started):  # what is killed dies a moment later
+                for one in left:
+                    kill(one, signal.SIGKILL)
+                await asyncio.sleep(LOOK_S)
+
+
+def _session(leader: int, started: int) -> list[Identity]:
+    """Who still runs in the session of the child with pid `leader`, which began at `started`."""
+    living = (one for one in proc.processes().values() if one.state != "Z")
+    return [Identity(one.pid, one.start_time) for one in living if one.session == leader and one.start_time >= started]
