@@ -55,6 +55,8 @@ class StandIn:
         self.holds_back = False
         self.hang: Hang | None = None  # what it was ended for
         self.turns: Callable[[], int] = lambda: 1  # of the loop, until an answer comes
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.fds: list[int] = []
         self._heard = heard
         self._asked = asked
@@ -104,6 +106,7 @@ class StandIn:
             self.asked.append(message)
             for _ in range(self.turns()):
                 await asyncio.sleep(0)
+            await self.may_answer.wait()
             if self._gone.done():
                 raise WorkerError("worker.gone", f"{self.id} is gone")
             answer = self.script(self, message)

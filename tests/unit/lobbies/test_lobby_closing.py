@@ -21,7 +21,7 @@ async def watched(room: Room) -> str:
 
 async def test_nothing_new_is_begun_while_it_ends(room: Room) -> None:
     viewer = await watched(room)
-    room.egress.turns = lambda: 200  # until it answers
+    room.egress.may_answer.clear()
     closing = asyncio.create_task(room.lobbies.close())
     await room.until(lambda: room.egress.told(KickViewer))
     for asked in (
@@ -34,6 +34,7 @@ async def test_nothing_new_is_begun_while_it_ends(room: Room) -> None:
             await asked
         assert refused.value.code in ("host.closing", "egress.none")
     assert room.lobbies.get("k").state in ("DRAINING", "ENDING"), "callers may look until the end"
+    room.egress.may_answer.set()
     await closing
     names = [event.name for event in room.events._ring]
     assert names.index("host.closing") < names.index("viewer.gone")
