@@ -30,6 +30,7 @@ from steadycast.workers.messages import (
 )
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
+from tests.support import outside
 
 GENEROUS_S = 60.0
 HALF = 1 << 31
@@ -136,7 +137,6 @@ class Lobby:
         self.ready: list[SourceReady] = []
         self.failed: SourceFailed | None = None
         self.encoders: list[RenditionFailed | EncoderReported] = []
-        self._news = asyncio.Event()
 
     def heard(self, message: Any, _fds: Descriptors) -> None:
         if isinstance(message, SourceReady):
@@ -145,16 +145,12 @@ class Lobby:
             self.failed = message
         elif isinstance(message, RenditionFailed | EncoderReported):
             self.encoders.append(message)
-        self._news.set()
 
     async def show(self, source: Source, **more: Any) -> None:
         await self.worker.request(ShowSource("lobby", source, **more))
 
     async def until(self, condition: Callable[[], object], seconds: float = GENEROUS_S) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await self._news.wait()
-                self._news.clear()
+        await outside.until(condition, seconds)
 
     async def shows(self) -> SourceReady:
         await self.until(lambda: self.ready or self.failed)
