@@ -7,8 +7,10 @@ sampling rate moves it, and the load at that same slot, so that load can be take
 
 from __future__ import annotations
 
+from base64 import b85decode, b85encode
 from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +67,18 @@ class Ring:
         if row is not None:
             self._rows[need - 1] = row
         self._used = need
+
+    def state(self, columns: int) -> str:
+        """The first `columns` of all rows, as text, to seven digits."""
+        return b85encode(self.rows[:, :columns].astype("<f4").tobytes()).decode()
+
+    def restore(self, columns: int, state: str) -> None:
+        """What `state` gave. Raises ValueError where that is no such thing."""
+        self._used = 0
+        for row in np.frombuffer(b85decode(state), "<f4").reshape(-1, columns)[-self.most :]:
+            whole = np.full(ROW, np.nan)
+            whole[:columns] = row
+            self.add(whole)
 
 
 class Bins:
@@ -165,3 +179,33 @@ class Bins:
         for i, name in enumerate(self.names):
             row[1 + i] = load.get(name, np.nan)
         return row
+
+    def state(self) -> dict[str, Any]:
+        """As JSON: all but what is under way of the bin of now."""
+        columns = 1 + len(self.names)
+        rings = self.fine.state(columns), self.coarse.state(columns)
+        begun = [row[:columns].tolist() for row in self._bins]
+        return {
+            "start": self.start,
+            "step": self.step,
+            "names": list(self.names),
+            "at": [self._bin, self.closed],
+            "last": self.last,
+            "rings": rings,
+            "begun": begun,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Bins:
+        """What `state` gave; the time until now was not measured."""
+        names = tuple(str(one) for one in state["names"][:LOADS])
+        bins = cls(float(state["start"]), float(state["step"]), names)
+        bins._bin, bins.closed = (int(one) for one in state["at"])
+        bins._slot, bins.last = bins._bin * SLOTS, float(state["last"])
+        for ring, one in zip((bins.fine, bins.coarse), state["rings"], strict=True):
+            ring.restore(1 + len(names), one)
+        for values in state["begun"][:RATIO]:
+            row = np.full(ROW, np.nan)
+            row[: len(values)] = values
+            bins._bins.append(row)
+        return bins

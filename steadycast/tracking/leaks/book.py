@@ -62,7 +62,7 @@ class Book:
         self.count = 0
         self._by_role: dict[str, list[Case]] = {}
         self._bucket = Probes()
-        self._muted: dict[tuple[str, Measured], float] = {}  # proven to be no loss, and how much it was
+        self.muted: dict[tuple[str, Measured], float] = {}  # proven to be no loss, and how much it was
 
     def of(self, role: str) -> list[Case]:
         return self._by_role.get(role, [])
@@ -70,7 +70,7 @@ class Book:
     def say(self, scene: Scene, measured: Measured, verdict: Verdict) -> Events:
         """One verdict of one series."""
         owner, now = scene.owner, scene.now
-        if self._muted and self._is_muted(owner.role, measured, verdict):
+        if self.muted and self._is_muted(owner.role, measured, verdict):
             return
         case = self._case(owner, measured, verdict, now)
         if not verdict.holds:
@@ -160,8 +160,8 @@ class Book:
         case.probe, case.probed, case.updated = outcome, now.monotonic, now.at
         case.tries += 1
         if outcome.confirmed is False:
-            if len(self._muted) < MUTED:
-                self._muted.update({(case.owner.role, one): v.grown for one, v in case.members.items()})
+            if len(self.muted) < MUTED:
+                self.muted.update({(case.owner.role, one): v.grown for one, v in case.members.items()})
             yield from self._over(case, f"retention, not a loss: {outcome.why}", now, healed=False)
         else:
             yield from self.weigh(case, now)
@@ -201,16 +201,16 @@ class Book:
 
     def _is_muted(self, role: str, measured: Measured, verdict: Verdict) -> bool:
         """A growth that was proven to be kept and not lost says nothing until it is over, or as much again."""
-        grown = self._muted.get((role, measured))
+        grown = self.muted.get((role, measured))
         if grown is None:
             return False
         if verdict.holds and verdict.grown < _WORSE * grown:
             return True
-        del self._muted[role, measured]
+        del self.muted[role, measured]
         return not verdict.holds
 
     def _unmute(self, role: str) -> None:
-        self._muted = {key: grown for key, grown in self._muted.items() if key[0] != role}
+        self.muted = {key: grown for key, grown in self.muted.items() if key[0] != role}
 
     def _case(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
         for case in self.of(owner.role):

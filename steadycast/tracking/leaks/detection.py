@@ -18,6 +18,7 @@ from steadycast.tracking.leaks.stored import book_of, book_state
 from steadycast.tracking.leaks.trend import Trend
 
 SWEEP_S = 60.0
+REMEMBERED = 1024  # series whose trends are saved: 36 KB each after three months
 EPOCHS = 4  # earlier lives of a role whose late looks are known as such
 
 
@@ -123,11 +124,16 @@ class Detection:
         )
 
     def saved(self) -> dict[str, Any]:
-        """As JSON, so that a control plane that starts again goes on. Trends learn anew."""
+        """As JSON, so that a control plane that starts again goes on. Beyond `REMEMBERED` series, trends learn anew."""
+        lives, series = [], 0
+        for life in self._lives.values():
+            series += len(life)
+            lives.append(life.state(remembers=series <= REMEMBERED))
         return {
             "version": 1,
             "now": [self._now.at, self._now.monotonic],
-            "lives": [life.state() for life in self._lives.values()],
+            "lives": lives,
+            "limits": [[role, name, one.state()] for (role, name), one in self._limits.items()],
             "book": book_state(self._book),
         }
 
@@ -143,6 +149,9 @@ class Detection:
             self._lives[key] = life
             self._epochs[key[0]] = (key[1],)
             self._series += len(life)
+        for role, name, state in saved.get("limits", ())[: self._policy.limits]:
+            limit = self._limits[str(role), str(name)] = Limit(self._policy.limit)
+            limit.restore(state)
 
     def _observe(self, life: Life, look: Look, bounds: tuple[Bound, ...], now: Now) -> Iterator[FindingEvent]:
         before, role = len(life), look.owner.role

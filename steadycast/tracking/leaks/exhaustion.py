@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from steadycast.model.findings import Exhaustion, Rate, Shape
 from steadycast.model.series import Bound
+from steadycast.tracking.leaks.plain import build, plain
 from steadycast.tracking.leaks.slopes import bend, slope
 from steadycast.tracking.leaks.verdicts import EXACT, Verdict
 
@@ -75,6 +78,16 @@ class Limit:
         else:
             self._low, self._busy = min(self._low, used), max(self._busy, load)
         return self._verdict
+
+    def state(self) -> dict[str, Any]:
+        """As JSON: what was seen, but for the block that is under way."""
+        return {"step": self._step, "blocks": self._blocks, "told": self._told, "verdict": plain(self._verdict)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave."""
+        self._step, self._told = float(state["step"]), state["told"]
+        self._blocks = [(float(start), float(low), float(busy)) for start, low, busy in state["blocks"][-BLOCKS:]]
+        self._verdict = build(Verdict, state["verdict"]) if state["verdict"] is not None else None
 
     def _close(self, monotonic: float, used: float, load: float) -> None:
         assert self._start is not None

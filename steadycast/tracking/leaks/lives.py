@@ -193,8 +193,8 @@ class Life:
         timed = not measured.detail or unit_of(measured.resource) is Unit.BYTES or not look.finished
         return Series(measured, self._trends(unit_of(measured.resource)) if timed else None)
 
-    def state(self) -> dict[str, Any]:
-        """As JSON."""
+    def state(self, remembers: bool = True) -> dict[str, Any]:
+        """As JSON; what was seen over time only where it is wanted, as it is large."""
         return {
             "role": self.owner.role,
             "epoch": self.owner.epoch,
@@ -208,7 +208,7 @@ class Life:
                     measured.detail,
                     None if one.counts is None else one.counts.state(),
                     None if one.cycles is None else one.cycles.state(),
-                    one.trend is not None,
+                    one.trend.state() if remembers and isinstance(one.trend, Trend) else one.trend is not None,
                 ]
                 for measured, one in self._series.items()
             ],
@@ -226,6 +226,8 @@ class Life:
                 one.counts.restore(counts)
             if one.cycles is not None and cycles is not None:
                 one.cycles.restore(cycles)
+            if isinstance(one.trend, Trend) and isinstance(timed, Mapping):
+                one.trend.restore(timed)
             life._series[measured] = one
         return life
 

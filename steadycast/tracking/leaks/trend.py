@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from steadycast.tracking.leaks.cause import cause
 from steadycast.tracking.leaks.company import AGREE, Leaning
 from steadycast.tracking.leaks.demands import TrendPolicy, usual
 from steadycast.tracking.leaks.growths import Growth, told
+from steadycast.tracking.leaks.plain import build, plain
 from steadycast.tracking.leaks.shapes import DAY, RHYTHM_FROM, bank, nearest_age, weigh
 from steadycast.tracking.leaks.verdicts import SLOW, TREND, Verdict
 from steadycast.tracking.leaks.windows import (
@@ -103,6 +105,22 @@ class Trend:
         if len(low) < back + 3 or np.isnan(low[:3]).all() or np.isnan(low[-3:]).all():
             return None
         return float(np.nanmin(low[-3:]) - np.nanmin(low[:3]))
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, so that a control plane that starts again goes on."""
+        cost = self._cost and [self._cost.each.tolist(), self._cost.error.tolist()]
+        told = self._agreed, self._plateau, self._raised, plain(self._verdict)
+        return {"bins": self._bins and self._bins.state(), "names": list(self._names), "cost": cost, "told": told}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What `state` gave."""
+        cost = state["cost"]
+        self._bins = state["bins"] and Bins.restored(state["bins"])
+        self._names = tuple(state["names"])
+        self._cost = cost and loads.Cost(np.array(cost[0], float), np.array(cost[1], float))
+        self._agreed, self._plateau, raised, verdict = state["told"]
+        self._raised = raised and tuple(raised)
+        self._verdict = verdict and build(Verdict, verdict)
 
     # What is judged
 

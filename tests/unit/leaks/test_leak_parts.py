@@ -28,7 +28,7 @@ from steadycast.tracking.leaks.meanings import MEANINGS
 from steadycast.tracking.leaks.pace import Pace
 from steadycast.tracking.leaks.ratchet import Ratchet
 from steadycast.tracking.leaks.sources import Facts, sources
-from steadycast.tracking.leaks.stored import build, plain
+from steadycast.tracking.leaks.plain import build, plain
 from steadycast.tracking.leaks.verdicts import Verdict
 from steadycast.tracking.leaks.words import amount, duration, noun, who
 
