@@ -26,9 +26,9 @@ from steadycast.tracking.leaks.foreign import Ledger
 from steadycast.tracking.leaks.levels import LEVELS, LoadLevels
 from steadycast.tracking.leaks.meanings import MEANINGS
 from steadycast.tracking.leaks.pace import Pace
+from steadycast.tracking.leaks.plain import build, plain
 from steadycast.tracking.leaks.ratchet import Ratchet
 from steadycast.tracking.leaks.sources import Facts, sources
-from steadycast.tracking.leaks.plain import build, plain
 from steadycast.tracking.leaks.verdicts import Verdict
 from steadycast.tracking.leaks.words import amount, duration, noun, who
 
