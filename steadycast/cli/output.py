@@ -20,6 +20,8 @@ from steadycast.errors import ConfigError, SteadycastError
 FAILED = 1  # the host or this machine said no
 USAGE = 2  # the command or the configuration must change
 
+UNBOUND = 10_000  # columns
+LAST = 12  # columns that the last column of a table wants at least
 DEFAULT_URL = "http://127.0.0.1:8800"
 Url = Annotated[str, typer.Option("--url", envvar="STEADYCAST_URL", help="Where the host is.")]
 Token = Annotated[
@@ -88,16 +90,21 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """For people; `empty` is said where there are no rows."""
+    """For people; `empty` is said where there are no rows. What does not fit is folded, and nothing is cut: into a
+    file or another program all of a row goes on one line."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = UNBOUND
     if not rows:
         console.print(empty)
         return
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column != columns[-1])  # an id is copied as it stands
+    widest = [max(len(str(cell)) for cell in cells) for cells in zip(columns, *rows, strict=True)]
+    fits = sum(widest[:-1]) + 2 * len(widest) + LAST <= console.width
+    for column in columns:  # an id is copied as it stands, where there is room
+        table.add_column(column, overflow="fold", no_wrap=fits and column != columns[-1])
     for row in rows:
         table.add_row(*(styled(cell) for cell in row))
     console.print(table)
