@@ -16,7 +16,7 @@ from tests.support.host import Host, running_host
 from tests.support.rtsp_viewer import RtspViewer
 
 SIZES = ((1280, 720, 30), (1920, 1080, 60), (3840, 2160, 30))
-# More than the machine may be able to do, so that all sizes are let in: frames that come late are seen in the last column.
+# More than the machine may be able to do, so that all sizes are let in: late frames are seen in the last column.
 CONFIG = "[workers]\nspares = 0\n[recycle]\nlook_s = 3600\n[encoders]\ncpu_pixels_per_s = 1e9\n"
 CONTROL_GOAL, CONTROL_SEED, WORKER_GOAL = 100, 150, 300  # MiB
 
