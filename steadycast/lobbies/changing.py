@@ -16,6 +16,7 @@ from steadycast.lobbies.asked import Asked
 from steadycast.lobbies.becoming import Becoming, Fate, becomes
 from steadycast.lobbies.feed import Failed, Feed
 from steadycast.lobbies.feeds import Feeds
+from steadycast.lobbies.reopening import Reopened
 from steadycast.model import Rendition
 
 log = structlog.get_logger("lobby")
@@ -74,24 +75,24 @@ class Changing:
 
     async def _reopen(self, changed: dict[Feed, Rendition | None]) -> list[str]:
         done: list[tuple[Feed, Rendition]] = []
-        lost: list[Failed] = []
+        made: list[Reopened] = []
         try:
             for feed, encode in changed.items():
                 if encode is None or feed.encode is None:
                     continue
                 old = feed.encode
-                lost += await self._feeds.reopen(feed, encode)
+                made.append(await self._feeds.reopen(feed, encode))
                 done.append((feed, old))
         except BaseException:
             for feed, old in done:
                 await self._take_back(feed, old)
             raise
-        self._failed(tuple(lost))
-        return [f"{feed.track} opened anew" for feed, _ in done]
+        self._failed(tuple(failed for one in made for failed in one.lost))
+        return [f"{feed.track} {one.how}" for (feed, _), one in zip(done, made, strict=True)]
 
     async def _take_back(self, feed: Feed, old: Rendition) -> None:
         try:
-            self._failed(await self._feeds.reopen(feed, old))
+            self._failed((await self._feeds.reopen(feed, old)).lost)
         except SteadycastError as error:
             log.warning("a change could not be taken back", track=feed.track, code=error.code, what=error.what)
 

@@ -87,7 +87,7 @@ class Feed:
     instance: Instance | None = None
     swap: Swap | None = None
     opening: asyncio.Task[Instance] | None = None
-    moving: asyncio.Task[bool] | None = None
+    moving: asyncio.Task[Any] | None = None
     legacy: Legacy | None = None
     parked: Seat | None = None  # that others may have: nobody watches it
     holds: dict[str, Egress] = field(default_factory=dict)

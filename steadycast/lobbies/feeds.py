@@ -24,7 +24,7 @@ from steadycast.lobbies.feed import Failed, Feed
 from steadycast.lobbies.instances import Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
-from steadycast.lobbies.reopening import Reopener
+from steadycast.lobbies.reopening import Reopened, Reopener
 from steadycast.lobbies.seats import Encoding, Place, Seat
 from steadycast.lobbies.shelf import Shelf
 from steadycast.lobbies.stage import Stage
@@ -167,7 +167,7 @@ class Feeds:
         """Those that are there."""
         return tuple(self._shelf)
 
-    async def reopen(self, feed: Feed, encode: Rendition) -> tuple[Failed, ...]:
+    async def reopen(self, feed: Feed, encode: Rendition) -> Reopened:
         """Make a track as another rendition of its codec, as `Reopener.reopen`."""
         return await self._reopener.reopen(feed, encode)
 

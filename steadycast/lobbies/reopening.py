@@ -1,20 +1,42 @@
-"""Opens a track anew on the stage that it is made on, as another rendition: its viewers stay."""
+"""Makes a track as another rendition on the stage that it is made on: its viewers stay. Its bitrate changes in place,
+where its encoder takes that while it plays; all else is opened anew."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from typing import Any
+
+import structlog
 
 from steadycast.errors import RefusedError, WorkerError
 from steadycast.lobbies.becoming import suits
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.feed import Failed, Feed, after
-from steadycast.lobbies.instances import Instances
+from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.mending import Mender
 from steadycast.lobbies.opening import Opener
 from steadycast.lobbies.shelf import Shelf
 from steadycast.lobbies.swap import Swapper
-from steadycast.model import Rendition
+from steadycast.model import Rendition, Retuned
+
+log = structlog.get_logger("lobby")
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A track is made as another rendition. `lost`: whom it cannot be brought to; `retuned`: it was not opened anew."""
+
+    lost: tuple[Failed, ...] = ()
+    retuned: Retuned | None = None
+
+    @property
+    def how(self) -> str:
+        """What was done, for a person."""
+        if self.retuned is None:
+            return "opened anew"
+        kbps = self.retuned.bitrate_kbps
+        return "changed in place" if kbps is None else f"changed in place: {kbps} kbit/s"
 
 
 class Reopener:
@@ -35,30 +57,33 @@ class Reopener:
         self._mender = mender
         self._swapper = Swapper(opener, instances, carrier.lay)
 
-    async def reopen(self, feed: Feed, encode: Rendition) -> tuple[Failed, ...]:
-        """Make the track as `encode` from now on; answers with whom it cannot be brought to. Raises SteadycastError:
-        it goes on as it was."""
+    async def reopen(self, feed: Feed, encode: Rendition) -> Reopened:
+        """Make the track as `encode` from now on. Raises SteadycastError: it goes on as it was."""
         if not feed.holds:  # nobody watches: whoever comes opens it like this
             feed.encode = encode
             await self._shelf.close(feed)
-            return ()
+            return Reopened()
         earlier: set[asyncio.Task[Any]] = {task for task in (feed.moving, feed.opening) if task is not None}
         task = feed.moving = self._carrier.spawn(self._reopen(feed, encode, earlier))
         task.add_done_callback(lambda _: self._done(feed, task))
         await asyncio.wait({task})
         if task.cancelled():  # nobody watches it any more, or its stage is lost: it is opened as it shall be
             feed.encode = encode
-            return ()
-        task.result()
-        return await self._carrier.renew_all((feed,)) if feed.holds and self._carrier.stage is not None else ()
+            return Reopened()
+        if (retuned := task.result()) is not None:
+            return Reopened(retuned=retuned)
+        lost = await self._carrier.renew_all((feed,)) if feed.holds and self._carrier.stage is not None else ()
+        return Reopened(lost)
 
-    async def _reopen(self, feed: Feed, encode: Rendition, earlier: set[asyncio.Task[Any]]) -> bool:
+    async def _reopen(self, feed: Feed, encode: Rendition, earlier: set[asyncio.Task[Any]]) -> Retuned | None:
         await after(earlier)
         stage, before, old = self._carrier.stage, feed.encode, feed.instance
         feed.encode = encode
         if stage is None or old is None or old.seat is None:
-            return True
+            return None
         try:
+            if (retuned := await self._in_place(old, before, encode)) is not None:
+                return retuned
             new = await self._opener.beside(feed, stage)
             if new is None and not suits(self._opener.policy, old.seat.device, old.seat.hardware):
                 what = f"No encoder is free for {feed.track} that the policy allows."
@@ -74,9 +99,22 @@ class Reopener:
         elif new is None and feed.instance is old:
             feed.instance = None
             feed.inherit(self._instances.pass_on(old, self._opener.request(feed, encode, stage)))
-        return True
+        return None
 
-    def _done(self, feed: Feed, task: asyncio.Task[bool]) -> None:
+    async def _in_place(self, old: Instance, before: Rendition | None, encode: Rendition) -> Retuned | None:
+        """None: it has to be opened anew. Raises SteadycastError where its worker does not do as it is told."""
+        if before is None or before == encode or replace(before, bitrate_kbps=encode.bitrate_kbps) != encode:
+            return None
+        seat, works = old.seat, old.stage.works and not old.dead
+        if seat is None or not works or not suits(self._opener.policy, seat.device, seat.hardware):
+            return None
+        retuned = await old.stage.retune(encode, old.name)
+        if retuned.why is not None:
+            log.debug("opened anew for another bitrate", instance=old.name, why=retuned.why)
+            return None
+        return retuned
+
+    def _done(self, feed: Feed, task: asyncio.Task[Retuned | None]) -> None:
         if feed.moving is task:
             feed.moving = None
         self._shelf.moved(feed)

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from steadycast.config.current import HostSettings
-from steadycast.errors import ConflictError, SteadycastError, WorkerError
+from steadycast.errors import ConflictError, DeadlineError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
 from steadycast.lobbies.ids import tag
 from steadycast.lobbies.retry import Loss
-from steadycast.model import EncoderOrder, EncoderReport, Receipt, Rendition, Source, TrackInfo, WorkerKind
+from steadycast.model import EncoderOrder, EncoderReport, Receipt, Rendition, Retuned, Source, TrackInfo, WorkerKind
 from steadycast.pipelines.plan import Picture
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import CodecError, from_plain
@@ -32,6 +32,7 @@ from steadycast.workers.messages import (
     ForceKeyframe,
     OpenRendition,
     RenditionFailed,
+    RetuneRendition,
     ShowDisplay,
     ShowSource,
     SourceFailed,
@@ -219,7 +220,21 @@ class Stage(Holder):
             report = body.get("report")
             return from_plain(TrackInfo, body["track"]), None if report is None else from_plain(EncoderReport, report)
         except (KeyError, CodecError) as error:
-            raise WorkerError("worker.nonsense", "the lobby worker answered nonsense", why=str(error)) from None
+            raise _nonsense(error) from None
+
+    async def retune(self, rendition: Rendition, instance: str, bitrate_kbps: int | None = None) -> Retuned:
+        """Bring an instance to this rendition, or to this bitrate of it, while it plays. Raises SteadycastError; a
+        worker that does not answer is lost then."""
+        message = RetuneRendition(instance, rendition, bitrate_kbps)
+        try:
+            body = await self.worker.request(message, deadline=self.settings.workers.request_s)
+        except DeadlineError as error:
+            self.lose(loss.of_order(error))
+            raise
+        try:
+            return from_plain(Retuned, body)
+        except CodecError as error:
+            raise _nonsense(error) from None
 
     async def close(self, name: str) -> None:
         """End an instance of a rendition. Raises SteadycastError."""
@@ -237,3 +252,7 @@ class Stage(Holder):
         """Ask for a keyframe. A worker that does not read is ended by its supervisor; nothing is done about it here."""
         with contextlib.suppress(SteadycastError):
             self.worker.post(ForceKeyframe(track))
+
+
+def _nonsense(error: Exception) -> WorkerError:
+    return WorkerError("worker.nonsense", "the lobby worker answered nonsense", why=str(error))

@@ -208,6 +208,15 @@ class EncoderReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Retuned:
+    """What came of another bitrate for an encoder that plays. `bitrate_kbps` is in force now, as the element tells it;
+    None where it tells none. `why` says why nothing was changed: it takes another encoder."""
+
+    bitrate_kbps: int | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrackInfo:
     """What a track of a lobby carries. Unknown is None.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from steadycast.errors import DeadlineError, EncoderError, WorkerError
-from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, Retuned
 from steadycast.pipelines import debug_log, simulated
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.describe import InstalledElements
@@ -20,6 +21,7 @@ from steadycast.pipelines.intake import Intake
 from steadycast.pipelines.parts import Chain, guard, packets
 from steadycast.pipelines.plan import RenditionPlan, plan_rendition
 from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
+from steadycast.pipelines.retune import Retuning, retuning
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import Disposer, in_thread
 from steadycast.pipelines.track import Face, Track
@@ -31,6 +33,7 @@ LOOK_S = 0.1  # between looks at an encoder that has made nothing yet
 STALL_S = 5.0  # that an open encoder of a device may take frames and make none
 SOFTWARE_STALL_S = 20.0  # the same for software, which may be slow where all cores are busy, and never hangs
 PROGRESS_S = 1.0  # how old the last look at an open encoder may be
+RETUNE_S = 2.0  # that an encoder has to take another bitrate
 FAULTS_KEPT = 8
 
 SIMULATED = "simulated"  # a row of the table
@@ -59,6 +62,7 @@ class Attempt:
         self.failed = False  # after it was open; said once
         self._progress: Progress | None = None  # once it is open
         self._hardware = is_hardware(order)
+        self._tuning = asyncio.Lock()
 
     # --- opening
 
@@ -197,6 +201,24 @@ class Attempt:
         """How long it may take frames and make none."""
         return STALL_S if self._hardware else SOFTWARE_STALL_S
 
+    async def retune(self, rendition: Rendition) -> Retuned:
+        """Make this rendition from now on, where nothing but its bitrate differs and the table lets it. Raises
+        EncoderError where the element does not come back from that: then the process must end."""
+        async with self._tuning:
+            plan = plan_rendition(rendition, self._stage.picture(), self._stage.limits, self.order, ELEMENTS)
+            asked = retuning(row(self.order.entry), self.plan, plan)
+            if isinstance(asked, str):
+                return Retuned(None, asked)
+            told: list[int | None] = []
+            encoder = self.branch.element("encoder")
+            work = partial(_set, encoder, asked, told)
+            try:
+                await in_thread("the encoder, until it took its bitrate,", RETUNE_S, work)
+            except DeadlineError as error:
+                raise refusal(self._element(), Evidence(hung=True, opened=True), error.what) from None
+            self.plan = plan
+            return Retuned(told[0])
+
     def note(self, message: Any) -> None:
         """An error of the bus that an element of this try posted."""
         if len(self._faults) < FAULTS_KEPT:
@@ -242,6 +264,13 @@ class Attempt:
         self._ready.dispose()
         self._disposer.dispose()
         debug_log.release(self.branch.bin.get_name())
+
+
+def _set(encoder: Any, asked: Retuning, told: list[int | None]) -> None:
+    """Set it, and tell what is in force then: kbit/s. In a thread: some elements ask their driver at once."""
+    for name, value in asked.properties:
+        Gst.util_set_object_arg(encoder, name, value)
+    told.append(None if asked.told is None else int(encoder.get_property(asked.told)) // asked.units)
 
 
 def _refuse_allocation(_pad: Any, info: Any) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steadycast.errors import ConflictError, DeadlineError, EncoderError, NotFoundError, SteadycastError
-from steadycast.model import EncoderOrder, EncoderReport, Rendition, TrackInfo
+from steadycast.model import EncoderOrder, EncoderReport, Rendition, Retuned, TrackInfo
 from steadycast.pipelines.bus import BusReader
 from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
 from steadycast.pipelines.faults import fault_of
@@ -118,6 +118,10 @@ class LobbyPipeline:
         except DeadlineError:
             self._fail(stuck())
             raise
+
+    async def retune(self, instance: str, rendition: Rendition, bitrate_kbps: int | None) -> Retuned:
+        """See `Renditions.retune`. Raises SteadycastError."""
+        return await self._renditions.retune(instance, rendition, bitrate_kbps)
 
     def attach(self, track: str, reader: str, fd: int) -> None:
         """Send a track's packets into this socket. Owns `fd`. Raises NotFoundError, ConflictError, CallerError."""

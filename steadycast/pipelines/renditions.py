@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
-from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, TrackInfo
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, Retuned, TrackInfo
 from steadycast.patience import wait_patiently
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
@@ -168,6 +168,25 @@ class Renditions:
             raise _ended(name)
         await self.close(instance)
         raise DeadlineError("source.stalled", f"the source sent nothing for {COPY_FIRST_PACKET_S:g} s", retry_after=2)
+
+    # --- while it is open
+
+    async def retune(self, instance: str, rendition: Rendition, bitrate_kbps: int | None) -> Retuned:
+        """Bring an open instance to another bitrate: the rendition's own, or this one. Raises ConflictError, and
+        EncoderError where it hangs: then the process must end."""
+        attempt = self._attempts.get(instance)
+        if attempt is None or not attempt.opened:
+            raise ConflictError("rendition.not_open", f"there is no encoding '{instance}' here")
+        made = rendition if bitrate_kbps is None else replace(rendition, bitrate_kbps=bitrate_kbps)
+        try:
+            retuned = await attempt.retune(made)
+        except EncoderError as error:
+            if is_hang(error):
+                self._on_stuck()
+            raise
+        if retuned.why is None and self._attempts.get(instance) is attempt:
+            self._wanted[instance] = rendition
+        return retuned
 
     # --- the end
 

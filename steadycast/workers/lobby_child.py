@@ -61,6 +61,9 @@ class LobbyBody:
                 return await self._open(message)
             case messages.CloseRendition():
                 return {"closed": await self._close(message.name)}
+            case messages.RetuneRendition():
+                retuned = await self._showing().retune(message.instance, message.rendition, message.bitrate_kbps)
+                return {"bitrate_kbps": retuned.bitrate_kbps, "why": retuned.why}
             case messages.AttachReader():
                 self._showing().attach(message.track, message.reader, fds.take())
                 return {}

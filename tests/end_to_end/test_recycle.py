@@ -232,7 +232,7 @@ def test_renditions_and_source_change_and_viewers_stay(host: Host) -> None:
         old = lobby_pid(host, lobby)
         assert change(name="Other")["lobby"]["name"] == "Other"
         both = [{"name": "main", "bitrate_kbps": 900}, {"name": "low", "height": 120}]
-        assert change(renditions=both)["done"] == ["main opened anew"]
+        assert change(renditions=both)["done"] == ["main changed in place: 900 kbit/s"]
         larger = [{"name": "main", "width": 640, "height": 480}, {"name": "low", "height": 120}]
         assert width(change(renditions=larger)) == 640
         viewer.frames_more(20)

@@ -21,6 +21,7 @@ from steadycast.workers.messages import (
     KickViewer,
     OpenBus,
     OpenRendition,
+    RetuneRendition,
     ShowDisplay,
     ShowSource,
     SourceReady,
@@ -129,6 +130,8 @@ class StandIn:
                 order = message.order
                 report = None if order is None else EncoderReport(order.device, order.elements[0])
                 return {"track": to_plain(info), "report": to_plain(report)}
+            case RetuneRendition():
+                return {"bitrate_kbps": None, "why": "it takes none while it plays"}
             case OpenBus():
                 self._take(message)
             case ConfigureEgress():

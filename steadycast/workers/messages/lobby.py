@@ -51,6 +51,19 @@ class CloseRendition:
 
 
 @dataclass(frozen=True, slots=True)
+class RetuneRendition:
+    """Bring an instance that is open to this rendition while it plays: nothing but the bitrate may differ.
+
+    `bitrate_kbps` is what is made of it for now in place of its own bitrate; None: its own. Answered with `Retuned`
+    (its `why`: nothing was changed), or with `Failed`.
+    """
+
+    instance: str
+    rendition: Rendition
+    bitrate_kbps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttachReader:
     """Send a track's packets into the Unix stream socket that comes with this message (one descriptor)."""
 
