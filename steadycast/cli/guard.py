@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,6 +148,13 @@ def _client(port: int, token: str | None) -> Client:
     return Client(f"http://127.0.0.1:{port}", token)
 
 
+def _suspect(one: dict[str, Any], by: str) -> str:
+    """By when it is decided, by what, and why it is not yet."""
+    at = time.strftime("%H:%M", time.localtime(one["decide_by"])) if one.get("decide_by") else "an hour"
+    yet = f" (not yet: {one['hindered']})" if one.get("hindered") else ""
+    return f"{one['headline']}; decided by {at} at the latest, by {by}{yet}"
+
+
 def _show(found: dict[str, Any]) -> None:
     """For people."""
     console = Console(highlight=False, soft_wrap=True)
@@ -170,6 +178,6 @@ def _show(found: dict[str, Any]) -> None:
     if found["watching"]["count"] is not None:
         rows.append(("watching", str(found["watching"]["count"])))
     leaks = found["leaks"] or {}
-    rows += [("suspect", f"{one['headline']}; decided by {leaks['decided_by']}") for one in leaks.get("suspects", ())]
+    rows += [("suspect", _suspect(one, leaks["decided_by"])) for one in leaks.get("suspects", ())]
     for name, text in rows:
         console.print(f"[dim]{escape(name):<10}[/] {escape(text)}")

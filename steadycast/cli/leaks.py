@@ -106,6 +106,11 @@ def facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _named("probe", [f"{_PROBED[probe['confirmed']]}: {probe['why']}", *probe["steps"]])
     yield from _named("log", one["signatures"])
     yield from _named("done", [_action(action) for action in one["actions"]])
+    if one["decide_by"] is not None:
+        yield (
+            "decided",
+            f"{_clock(one['decide_by'])} at the latest" + (f"; not yet: {why}" if (why := one["hindered"]) else ""),
+        )
     if one["closed"] is not None:
         yield "over", f"{_clock(one['closed'])}: {one['why_closed'] or one['state']}"
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from steadycast.model.series import Measured, Owner, Unit
 
+NOT_DECIDED = "not decided"  # how `why_closed` begins where nobody could tell
+
 
 class Shape(StrEnum):
     """How something grows. Each shape has its own detector."""
@@ -127,6 +129,13 @@ class Finding:
     actions: tuple[ActionTaken, ...] = ()
     closed: float | None = None
     why_closed: str | None = None
+    decide_by: float | None = None  # of a suspect: when it is confirmed or closed at the latest
+    hindered: str | None = None  # of a suspect: why a probe has not decided it yet
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it was closed because nobody could tell in time whether it is a leak."""
+        return self.state is FindingState.CLOSED and (self.why_closed or "").startswith(NOT_DECIDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class FindingView:
     actions: tuple[ActionTaken, ...]
     closed: float | None
     why_closed: str | None
+    decide_by: float | None
+    hindered: str | None
 
 
 def finding_view(one: Finding) -> FindingView:
@@ -126,6 +128,8 @@ def finding_view(one: Finding) -> FindingView:
         actions=one.actions,
         closed=one.closed,
         why_closed=one.why_closed,
+        decide_by=one.decide_by,
+        hindered=one.hindered,
     )
 
 

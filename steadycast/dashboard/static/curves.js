@@ -78,8 +78,8 @@ function curve(series, since, until, marks) {
   const upright = (at, name, text) => shape("line", { class: name, x1: x(at), x2: x(at), y1: 0, y2: HEIGHT }, text);
   parts.push(...series.epochs.map((at) => upright(at, "curve-epoch", `Another process from here on, ${exact(at)}`)));
   for (const finding of marks) {
-    const mark = upright(finding.since ?? finding.opened, "curve-mark", `${findingLook(finding.state).word}: ${finding.headline}`);
-    mark.dataset.tone = findingLook(finding.state).tone;
+    const mark = upright(finding.since ?? finding.opened, "curve-mark", `${findingLook(finding.state, finding.why_closed).word}: ${finding.headline}`);
+    mark.dataset.tone = findingLook(finding.state, finding.why_closed).tone;
     parts.push(mark);
   }
   return parts;
@@ -113,7 +113,7 @@ class Curve {
     this.svg.setAttribute("aria-label", said);
     add(clear(this.svg), curve({ ...series, epochs }, since, until, marks));
     const told = marks.map((one) =>
-      h("li", { "data-tone": findingLook(one.state).tone }, `${findingLook(one.state).word}, began `, moment(one.since ?? one.opened)),
+      h("li", { "data-tone": findingLook(one.state, one.why_closed).tone }, `${findingLook(one.state, one.why_closed).word}, began `, moment(one.since ?? one.opened)),
     );
     add(clear(this.legend), told);
     return true;

@@ -17,7 +17,9 @@ const MOST = 8; // lines of evidence, as a browser shows them well
 
 export const isOpen = (finding) => finding.state === "suspect" || finding.state === "confirmed";
 
-export function findingLook(state) {
+// `why`: why it was closed, where it was.
+export function findingLook(state, why = null) {
+  if (state === "closed" && why?.startsWith("not decided")) return { ...STATES.closed, word: "Not decided" };
   return STATES[state] ?? { word: String(state), tone: "idle", icon: "created" };
 }
 

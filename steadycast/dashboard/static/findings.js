@@ -29,6 +29,9 @@ function facts(finding) {
     fact("Likely", lines(words.sourceLines(finding))),
     fact("Evidence", lines(words.evidenceLines(finding).map((text) => ({ text })))),
     fact("Probe", lines(words.probeLines(finding))),
+    finding.decide_by
+      ? fact("Decided", h("span", {}, until(finding.decide_by), " at the latest", finding.hindered ? `; not yet: ${finding.hindered}` : null))
+      : null,
     fact("In its log", plain(finding.signatures)),
     fact("Done", actions.map((action) => h("span.wrap", {}, moment(action.at), ` · ${words.actionText(action)}`))),
     fact("Over", finding.closed ? h("span", {}, moment(finding.closed), finding.why_closed ? ` · ${finding.why_closed}` : null) : null),
@@ -56,7 +59,7 @@ class FindingItem {
     const key = JSON.stringify([finding, name]);
     if (key === this.#shown) return;
     this.#shown = key;
-    const look = words.findingLook(finding.state);
+    const look = words.findingLook(finding.state, finding.why_closed);
     this.element.dataset.tone = look.tone;
     this.chip.set(look);
     setText(this.headline, finding.headline);

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from steadycast.model.findings import (
+    NOT_DECIDED,
     ActionTaken,
     Finding,
     FindingChange,
@@ -19,17 +20,17 @@ from steadycast.model.findings import (
     Shape,
 )
 from steadycast.model.series import Bound, Measured, Owner
+from steadycast.tracking.leaks.belonging import GROWTH, case_of
 from steadycast.tracking.leaks.cases import KEPT, Case
 from steadycast.tracking.leaks.confirming import by_itself, comes_back
 from steadycast.tracking.leaks.control import Probes
 from steadycast.tracking.leaks.probing import RETRY_S, TRIES, ProbeWanted, steps_for
+from steadycast.tracking.leaks.undecided import Undecided
 from steadycast.tracking.leaks.verdicts import TREND, Verdict
 
 OPEN = 256  # findings
 PAST = 256  # that are over
 MUTED = 1024  # series
-_GROWTH = frozenset({Shape.CYCLE, Shape.TIME})
-_ALIKE = 0.4  # of the longer of two growths: so long is one that began together with it
 _WORSE = 2.0  # times what had grown when it was last told
 Events = Iterator[FindingEvent]
 
@@ -60,6 +61,7 @@ class Book:
         self.past: deque[Finding] = deque(maxlen=PAST)
         self.refused = 0  # findings that were one too many
         self.count = 0
+        self.undecided = Undecided()
         self._by_role: dict[str, list[Case]] = {}
         self._bucket = Probes()
         self.muted: dict[tuple[str, Measured], float] = {}  # proven to be no loss, and how much it was
@@ -67,18 +69,22 @@ class Book:
     def of(self, role: str) -> list[Case]:
         return self._by_role.get(role, [])
 
+    def follows(self, role: str) -> bool:
+        """Whether there is anything that `settle` has to look after."""
+        return role in self._by_role or bool(self.undecided.of(role))
+
     def say(self, scene: Scene, measured: Measured, verdict: Verdict) -> Events:
         """One verdict of one series."""
         owner, now = scene.owner, scene.now
         if self.muted and self._is_muted(owner.role, measured, verdict):
             return
-        case = self._case(owner, measured, verdict, now)
+        case = case_of((*self.of(owner.role), *self.undecided.of(owner.role)), measured, verdict, now.monotonic)
         if not verdict.holds:
             if case is not None and measured in case.members:
                 case.leave(measured, verdict)
-                case.updated = now.at
+                case.heard(now.at, now.monotonic)
                 if not case.members:
-                    yield from self._over(case, "it stopped growing or went back", now)
+                    yield from self._stopped(case, "it stopped growing or went back", now)
             return
         fresh = case is None
         if case is None:
@@ -88,8 +94,14 @@ class Book:
         if case.started is not None and not case.members:
             case.affected("it came back in the next life")
         case.join(measured, verdict, now.monotonic)
-        case.owner, case.updated, case.followed = owner, now.at, scene.followed
+        case.owner, case.followed = owner, scene.followed
+        case.heard(now.at, now.monotonic)
         case.meets(scene.bounds, now.at)
+        if not case.open:
+            if not case.is_worse and by_itself(case, now.monotonic) is None:
+                return
+            self._suspect_again(case, now)
+            fresh = True
         if not case.granted:
             case.granted = case.first.tier < TREND or self._bucket.may(now.monotonic)
         if fresh:
@@ -111,28 +123,32 @@ class Book:
 
     def restarted(self, owner: Owner, now: Now) -> None:
         """The owner of a role began another life: what grew in the one before waits for what this one shows."""
-        for case in self.of(owner.role):
+        for case in (*self.of(owner.role), *self.undecided.of(owner.role)):
             case.members.clear()
             case.lives += 1
             case.started, case.owner = now.monotonic, owner
         self._unmute(owner.role)
 
     def settle(self, role: str, cycles: Mapping[str, int], now: Now) -> Events:
-        """What waits since a restart and has not come back in time is over."""
-        for case in list(self.of(role)):
+        """What waits since a restart and has not come back in time is over; a suspect must be decided in time."""
+        for case in (*self.of(role), *self.undecided.of(role)):
             if case.started is not None and not case.members:
                 ended = cycles.get(case.first.cycle) if case.first.cycle else None
                 if comes_back(case, now.monotonic, ended) is False:
-                    yield from self._over(case, "it has not come back since its owner was started again", now)
+                    yield from self._stopped(case, "it has not come back since its owner was started again", now)
+                    continue
+            if case.is_due(now.monotonic):
+                yield from self._due(case, now)
 
     def gone(self, role: str, now: Now) -> Events:
         """There is nobody of this role any more."""
         for case in list(self.of(role)):
             yield from self._over(case, "its owner has ended", now)
+        self.undecided.forget(role)
         self._unmute(role)
 
     def probes(self, monotonic: float) -> tuple[ProbeWanted, ...]:
-        """Suspects that nobody has probed, or could not decide an hour ago."""
+        """Suspects that nobody has probed, or could not decide a while ago."""
         return tuple(
             ProbeWanted(
                 case.id,
@@ -144,7 +160,7 @@ class Book:
             )
             for case in self.open.values()
             if case.state is FindingState.SUSPECT
-            and case.shape in _GROWTH
+            and case.shape in GROWTH
             and case.members
             and case.granted
             and case.tries < TRIES
@@ -157,14 +173,19 @@ class Book:
         case = self.open.get(finding)
         if case is None:
             return
-        case.probe, case.probed, case.updated = outcome, now.monotonic, now.at
+        case.probe, case.probed = outcome, now.monotonic
+        case.heard(now.at, now.monotonic)
         case.tries += 1
         if outcome.confirmed is False:
-            if len(self.muted) < MUTED:
-                self.muted.update({(case.owner.role, one): v.grown for one, v in case.members.items()})
-            yield from self._over(case, f"retention, not a loss: {outcome.why}", now, healed=False)
+            yield from self._retained(case, outcome.why, now)
         else:
             yield from self.weigh(case, now)
+
+    def hindered(self, finding: str, why: str) -> None:
+        """Why a probe that is wanted cannot be made yet."""
+        case = self.open.get(finding)
+        if case is not None:
+            case.hindered = why
 
     def acted(self, finding: str, action: ActionTaken) -> bool:
         """Links what was done to its finding; False where it is not open."""
@@ -190,7 +211,7 @@ class Book:
         measured = Measured(bound.measured.resource, bound.name)
         return any(
             case.shape is Shape.EXHAUSTION and case.measured == measured and case.owner.role != role
-            for case in self.open.values()
+            for case in (*self.open.values(), *self.undecided)
             if case.exhaustion is None or case.exhaustion.of == bound.limit
         )
 
@@ -212,35 +233,52 @@ class Book:
     def _unmute(self, role: str) -> None:
         self.muted = {key: grown for key, grown in self.muted.items() if key[0] != role}
 
-    def _case(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
-        for case in self.of(owner.role):
-            if measured in case.members:
-                return case
-        if not verdict.holds:
-            return None
-        for case in self.of(owner.role):
-            if case.shape is verdict.shape and case.measured == measured:
-                return case  # it comes back
-            if case.shape in _GROWTH and verdict.shape in _GROWTH and _together(case, verdict, now.monotonic):
-                return case
-        return None
-
     def _open(self, owner: Owner, measured: Measured, verdict: Verdict, now: Now) -> Case | None:
         if len(self.open) >= OPEN:
             self.refused += 1
             return None
-        self.count += 1
         since = None if verdict.since is None else now.at - (now.monotonic - verdict.since)
-        ident = f"{int(now.at):x}-{self.count}"
-        case = Case(ident, owner, measured, verdict.shape, verdict, now.at, now.monotonic, since)
+        case = Case(self._ident(now), owner, measured, verdict.shape, verdict, now.at, now.monotonic, since)
         self.put(case)
         return case
+
+    def _ident(self, now: Now) -> str:
+        self.count += 1
+        return f"{int(now.at):x}-{self.count}"
+
+    def _suspect_again(self, case: Case, now: Now) -> None:
+        """One that was not decided has become worse, or is proven by now."""
+        self.undecided.drop(case)
+        case.suspect_again(self._ident(now), now.at, now.monotonic)
+        self.put(case)
+
+    def _due(self, case: Case, now: Now) -> Events:
+        """The time for a suspect is over."""
+        if case.shape is Shape.RATCHET:
+            yield from self._retained(case, "the allocator keeps it, and what is in use has not grown", now)
+            return
+        yield from self._over(case, f"{NOT_DECIDED}: {case.undecided()}", now)
+        case.put_off()
+        self.undecided.put(case)
+
+    def _retained(self, case: Case, why: str, now: Now) -> Events:
+        if len(self.muted) < MUTED:
+            self.muted.update({(case.owner.role, one): v.grown for one, v in case.members.items()})
+        yield from self._over(case, f"retention, not a loss: {why}", now, healed=False)
+
+    def _stopped(self, case: Case, why: str, now: Now) -> Events:
+        """It grows no more. Of one that was not decided nothing is to be told."""
+        if case.open:
+            yield from self._over(case, why, now)
+        else:
+            self.undecided.drop(case)
 
     def _over(self, case: Case, why: str, now: Now, healed: bool = True) -> Events:
         confirmed = case.state is FindingState.CONFIRMED
         case.affected(why)
         case.state = FindingState.HEALED if confirmed and healed else FindingState.CLOSED
-        case.closed, case.updated, case.why = now.at, now.at, why
+        case.closed, case.why = now.at, why
+        case.heard(now.at, now.monotonic)
         self.open.pop(case.id, None)
         cases = self._by_role.get(case.owner.role, [])
         if case in cases:
@@ -251,16 +289,3 @@ class Book:
         self.past.append(finding)
         change = FindingChange.HEALED if case.state is FindingState.HEALED else FindingChange.CLOSED
         yield FindingEvent(change, finding)
-
-
-def _together(case: Case, verdict: Verdict, monotonic: float) -> bool:
-    """Whether a growth began about when this one did, and goes with the same kind of cycle where both are known."""
-    mine = case.verdict
-    if case.started is not None and not case.members:
-        return mine.cycle is None or verdict.cycle is None or mine.cycle == verdict.cycle
-    if mine.cycle is not None and verdict.cycle is not None and mine.cycle != verdict.cycle:
-        return False
-    if mine.since is None or verdict.since is None:
-        return True
-    ages = sorted((monotonic - mine.since, monotonic - verdict.since))
-    return ages[0] >= _ALIKE * ages[1]

@@ -22,6 +22,9 @@ from steadycast.tracking.leaks.words import headline
 
 LINES = 12  # of evidence
 KEPT = 8  # signatures, lines of residue, actions
+DECIDE_S = 3600.0  # a suspect is decided by then, or closed as one that could not be
+AGAIN = 3  # so often one that was not decided is a suspect again
+DOUBLED = 2.0  # times what had grown then, or its owner's next life
 # What names a loss best comes first: a thing before the memory it holds, inside before outside.
 _TELLING = (
     Resource.OBJECTS, Resource.ENCODER_SESSIONS, Resource.DISPLAYS, Resource.ZOMBIES, Resource.CHILDREN, Resource.POOL,
@@ -40,7 +43,8 @@ def telling(measured: Measured) -> tuple[int, bool]:
 @dataclass(slots=True)
 class Case:
     """`first` is the verdict that opened it, `since` and `opened` in Unix seconds, `when` and `started` (of this life,
-    where the owner began anew since) on the clock of the looks."""
+    where the owner began anew since) on the clock of the looks. One that was not decided in time goes on as another
+    finding, with another `id`, when it is suspected again."""
 
     id: str
     owner: Owner
@@ -52,6 +56,7 @@ class Case:
     since: float | None
     state: FindingState = FindingState.SUSPECT
     updated: float = 0.0
+    ahead: float = 0.0  # Unix seconds at 0 on the clock of the looks, by the newest news
     members: dict[Measured, Verdict] = field(default_factory=dict)
     firsts: dict[Measured, tuple[Verdict, float]] = field(default_factory=dict)  # when each joined
     last: Verdict | None = None  # of `measured`, also when it has ended
@@ -66,6 +71,10 @@ class Case:
     probed: float | None = None  # when, on the clock of the looks
     tries: int = 0
     granted: bool = False  # whether it may be probed: only so many a day may
+    hindered: str | None = None  # why no probe has come of it yet
+    asked: float | None = None  # since when it is suspected this time, on the clock of the looks; None: since `when`
+    again: int = 0  # how often it was suspected again
+    left: tuple[float, int] | None = None  # how much had grown, and in how many lives, when it was not decided
     actions: list[ActionTaken] = field(default_factory=list)
     confirmed: str | None = None  # by what
     closed: float | None = None
@@ -79,6 +88,49 @@ class Case:
     def verdict(self) -> Verdict:
         """The newest one of the series that names it."""
         return self.members.get(self.measured) or self.last or self.first
+
+    @property
+    def decide_by(self) -> float:
+        """When a suspect must be decided, on the clock of the looks."""
+        return (self.when if self.asked is None else self.asked) + DECIDE_S
+
+    def is_due(self, monotonic: float) -> bool:
+        """Whether it must be decided now. A clock that is before it was suspected is that of another boot."""
+        suspected = self.decide_by - DECIDE_S
+        return self.state is FindingState.SUSPECT and not suspected <= monotonic < self.decide_by
+
+    def heard(self, at: float, monotonic: float) -> None:
+        """There is news of it; the clock on the wall may have jumped since the last."""
+        self.updated, self.ahead = at, at - monotonic
+
+    def undecided(self) -> str:
+        """Why nobody could decide it."""
+        if self.probe is not None and self.probe.confirmed is None:
+            return self.probe.why
+        if self.probe is not None:
+            return f"it has not gone on for long enough since it was probed ({self.probe.why})"
+        if self.shape is Shape.EXHAUSTION:
+            return "the limit is neither met nor surely met soon"
+        return self.hindered or "nobody could probe it"
+
+    def put_off(self) -> None:
+        """It was not decided in time."""
+        self.left = self.verdict.grown, self.lives
+
+    def suspect_again(self, ident: str, at: float, monotonic: float) -> None:
+        """As another finding that knows what was seen before."""
+        self.id, self.opened, self.asked = ident, at, monotonic
+        self.state, self.closed, self.why = FindingState.SUSPECT, None, None
+        self.probed, self.tries, self.granted, self.hindered = None, 0, False, None
+        self.again += 1
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether one that was not decided is to be suspected again."""
+        if self.left is None or self.again >= AGAIN:
+            return False
+        grown, lives = self.left
+        return self.lives > lives or self.verdict.grown >= DOUBLED * max(grown, 1e-9)
 
     def join(self, measured: Measured, verdict: Verdict, monotonic: float) -> None:
         """One more series, or news of one. What names the loss best stands for all."""
@@ -148,6 +200,8 @@ class Case:
             actions=tuple(self.actions),
             closed=self.closed,
             why_closed=self.why,
+            decide_by=self.decide_by + self.ahead if self.state is FindingState.SUSPECT else None,
+            hindered=self.hindered if self.state is FindingState.SUSPECT else None,
         )
 
     def headline(self) -> str:
@@ -159,6 +213,9 @@ class Case:
         lines = list(verdict.evidence)
         if self.lives > 1:
             lines.append(f"it came back after each restart of its owner: {self.lives} lives")
+        if self.again:
+            times = "once" if self.again == 1 else f"{self.again} times"
+            lines.append(f"it could not be decided {times} before, and went on")
         if self.confirmed is not None:
             lines.append(f"confirmed by {self.confirmed}")
         if self.probe is not None:

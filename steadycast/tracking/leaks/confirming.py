@@ -12,6 +12,7 @@ _MET = 0.85  # of what was foretold
 _POOL = 32  # pieces that a harmless pool may hold
 _DOUBLED = 1.0  # of what there was before: so much memory must have grown, seen from outside
 _HOUR = 3600.0
+_ON = 2400.0  # after a probe, at most: a suspect has an hour to be decided in
 _SOON, _AHEAD = 24 * _HOUR, 4.0
 _BACK = 1.5
 _GROWTH = frozenset({Shape.CYCLE, Shape.TIME})
@@ -93,13 +94,13 @@ def _enough(now: Verdict, case: Case) -> bool:
 
 
 def _probed(case: Case, monotonic: float) -> str | None:
-    """Nothing was given back when it was probed, and it went on for half as long again (an hour at most) after it."""
+    """Nothing was given back when it was probed, and it went on for half as long again (40 minutes at most)."""
     if case.probe is None or case.probe.confirmed is not True or case.probed is None:
         return None
     if case.first.tier <= CYCLES:
         return f"a probe: {case.probe.why}"
     since = case.first.since if case.first.since is not None else case.when
-    wait = min(_HOUR, 0.5 * (case.when - since))
+    wait = min(_ON, 0.5 * (case.when - since))
     if case.members and monotonic - case.probed >= wait:
         return f"a probe, and by going on after it: {case.probe.why}"
     return None

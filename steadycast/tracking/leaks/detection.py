@@ -82,6 +82,10 @@ class Detection:
         """What came of one."""
         return tuple(self._book.probed(finding, outcome, self._now))
 
+    def hindered(self, finding: str, why: str) -> None:
+        """Why a probe that is wanted cannot be made yet, in words."""
+        self._book.hindered(finding, why)
+
     def acted(self, finding: str, action: ActionTaken) -> bool:
         """Something was done about it; False where it is not open."""
         return self._book.acted(finding, action)
@@ -160,7 +164,7 @@ class Detection:
         for measured, verdict in sorted(said, key=lambda one: telling(one[0])) if len(said) > 1 else said:
             yield from self._book.say(scene, measured, verdict)
         self._series += len(life) - before
-        if self._book.of(role):
+        if self._book.follows(role):
             yield from self._book.settle(role, look.finished, now)
         for bound in bounds:
             yield from self._limit(look, bound, now)

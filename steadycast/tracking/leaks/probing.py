@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from steadycast.model.series import Measured, Owner, Resource
 
-RETRY_S = 3600.0  # after a probe that could not decide
+RETRY_S = 1200.0  # after a probe that could not decide: all tries are within the time that a suspect has
 TRIES = 3
 
 

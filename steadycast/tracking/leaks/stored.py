@@ -17,6 +17,7 @@ def book_state(book: Book) -> dict[str, Any]:
     return {
         "count": book.count,
         "open": [plain(case) for case in book.open.values()],
+        "undecided": [plain(case) for case in book.undecided],
         "past": [plain(one) for one in list(book.past)[-64:]],
         "muted": [[role, plain(measured), grown] for (role, measured), grown in book.muted.items()],
     }
@@ -28,6 +29,8 @@ def book_of(state: Mapping[str, Any]) -> Book:
     book.count = int(state["count"])
     for one in state["open"]:
         book.put(build(Case, one))
+    for one in state.get("undecided", ()):
+        book.undecided.put(build(Case, one))
     book.past.extend(build(Finding, one) for one in state["past"])
     for role, measured, grown in state.get("muted", ()):
         book.muted[str(role), build(Measured, measured)] = float(grown)

@@ -29,7 +29,7 @@ from steadycast.tracking.probes.targets import Target, Told
 from steadycast.watching.guard.facts import Act, Cause, Sign
 from steadycast.watching.guard.learned import Learned
 from steadycast.watching.guard.policy import FindingsPolicy
-from steadycast.watching.guard.quiet_probe import QuietProbe
+from steadycast.watching.quiet_probe import QuietProbe
 
 EVENTS = 1000  # that wait to be taken
 FINDINGS = 200
@@ -93,7 +93,7 @@ class LeakWatch:
                 self._observe(sample)
                 self._note_levels(sample)
                 self._quiet.look(sample.look, watching)
-            self._probe(max((one.look.monotonic for one in sampled.samples), default=0.0))
+            self._events.extend(self._quiet.decide(self._detection))
             self.looks += len(sampled.samples)
             self._learned.keep(self._detection)
         self.missing = next(iter(sampled.missing.values()), None)
@@ -106,22 +106,11 @@ class LeakWatch:
             log.exception("leak detection failed and begins anew")
             self._detection = self._learned.fresh()
 
-    def _probe(self, monotonic: float) -> None:
-        wanted = self._detection.probes_wanted()
-        if not wanted:
-            return
-        found = {one.id: one for one in self._detection.findings()}
-        for one in wanted:
-            outcome = self._quiet.answer(one, found[one.finding], monotonic)
-            if outcome is not None:
-                self._events.extend(self._detection.probed(one.finding, outcome))
-
     @property
     def suspects(self) -> tuple[Finding, ...]:
-        """Those that wait for a probe."""
+        """Those that are not decided yet."""
         with self._lock:
-            wanted = {one.finding for one in self._detection.probes_wanted()}
-            return tuple(one for one in self._detection.findings() if one.id in wanted)
+            return tuple(one for one in self._detection.findings() if one.state is FindingState.SUSPECT)
 
     def note_signature(self, sign: Sign) -> None:
         """What the log said, as evidence for findings."""

@@ -10,8 +10,8 @@ from steadycast.tracking.signatures.masking import masked
 from steadycast.watching.guard.budget import counted
 from steadycast.watching.guard.facts import Facts, Presence
 from steadycast.watching.guard.policy import Policy
-from steadycast.watching.guard.quiet_probe import SETTLE_S
 from steadycast.watching.guard.record import clock
+from steadycast.watching.quiet_probe import SETTLE_S
 from steadycast.workers.codec import to_plain
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def leaks_of(keeper: Keeper) -> dict[str, Any] | None:
     leaks = keeper.watchers.leaks
     if leaks is None:
         return None
-    suspects = [{"finding": one.id, "headline": one.headline} for one in leaks.suspects]
+    suspects = [
+        {"finding": one.id, "headline": one.headline, "decide_by": one.decide_by, "hindered": one.hindered}
+        for one in leaks.suspects
+    ]
     return {
         "looks": leaks.looks,
         "missing": leaks.missing,

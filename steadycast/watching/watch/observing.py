@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from steadycast.model import Bound, Finding, FindingEvent, Look
 from steadycast.tracking.leaks.detection import Detection
 from steadycast.tracking.probes.sampler import Sampled
+from steadycast.watching.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.aims import not_readable
 from steadycast.watching.watch.record import Recording
 from steadycast.watching.watch.report import Courses
@@ -24,6 +25,7 @@ class Observing:
 
     def __init__(self, roles: Iterable[str], recording: Recording | None) -> None:
         self.detection = Detection()
+        self._quiet = QuietProbe()
         self.courses = Courses()
         self.lock = threading.Lock()
         self.rounds = 0
@@ -45,8 +47,10 @@ class Observing:
             for sample in sampled.samples:
                 self._take(sample.look)
                 self._events.extend(self.detection.observe(sample.look, sample.bounds))
+                self._quiet.look(sample.look, users_of(sample.look))
                 if self._recording is not None:
                     self._record(self._recording, sample.look, sample.bounds)
+            self._events.extend(self._quiet.decide(self.detection))
             for role, epoch in sampled.ended:
                 self._shown.pop(role, None)
                 if self._recording is not None:

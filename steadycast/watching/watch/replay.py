@@ -10,9 +10,10 @@ from typing import Any
 from steadycast.errors import ConfigError
 from steadycast.model import Finding, FindingState
 from steadycast.tracking.leaks.detection import Detection
+from steadycast.watching.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.record import read
 from steadycast.watching.watch.report import Courses, finding_plain, ordered
-from steadycast.watching.watch.words import STYLES, duration, lines
+from steadycast.watching.watch.words import STYLES, duration, label, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Replayed:
         yield f"{self.courses.looks:,} looks at {many} roles in {duration(self.seconds)}", "dim"
         for one in self.findings:
             first, *rest = lines(one)
-            yield f"{one.state}: {first}", STYLES.get(one.state, "dim")
+            yield f"{label(one)}: {first}", STYLES.get(one.state, "dim")
             yield from ((f"  {line}", "dim") for line in rest)
         if not self.findings:
             yield "nothing found", ""
@@ -55,14 +56,18 @@ class Replayed:
 
 def replay(path: Path) -> Replayed:
     """Raises ConfigError."""
-    detection, courses = Detection(), Courses()
+    detection, courses, quiet = Detection(), Courses(), QuietProbe()
     first = last = None
     for look, bounds in read(path):
+        if last is not None and look.monotonic > last.monotonic:
+            quiet.decide(detection)  # that round is over
         detection.observe(look, bounds)
+        quiet.look(look, users_of(look))
         courses.add(look)
         first, last = first or look, look
     if first is None or last is None:
         raise ConfigError("analyze.record", f"{path} holds no look.", hint="It was ended before the first one.")
+    quiet.decide(detection)
     seconds = last.monotonic - first.monotonic
     return Replayed(path, first.at, last.at, seconds, courses, tuple(ordered(detection.findings())))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from steadycast.model import FindingState
 from steadycast.watching.watch.run import Watched
-from steadycast.watching.watch.words import STYLES, duration, lines
+from steadycast.watching.watch.words import STYLES, duration, label, lines
 
 TREND_S = 3 * 3600.0  # that a growth with time needs at least
 CYCLES = 10
@@ -28,9 +28,14 @@ def summary(found: Watched) -> Iterator[tuple[str, str]]:
         return
     for one in found.findings[:SHOWN]:
         first, *rest = lines(one)
-        yield f"{str(one.state).upper()}: {first}", STYLES.get(one.state, "dim")
+        yield f"{label(one).upper()}: {first}", STYLES.get(one.state, "dim")
         yield from ((f"  {line}", "dim") for line in rest)
-    if not any(one.state in (FindingState.CONFIRMED, FindingState.SUSPECT) for one in found.findings):
+    if any(one.is_undecided for one in found.findings):
+        yield (
+            "What is not decided may be a leak: watch on, it is told again when there is twice as much of it.",
+            "yellow",
+        )
+    elif not any(one.state in (FindingState.CONFIRMED, FindingState.SUSPECT) for one in found.findings):
         yield _nothing(found.seconds, ended)
     by_why: dict[str, list[str]] = {}
     for unknown in courses.unknown():

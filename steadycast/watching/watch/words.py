@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from steadycast.model import (
@@ -17,6 +18,7 @@ from steadycast.model import (
     Unit,
     unit_of,
 )
+from steadycast.model.findings import NOT_DECIDED
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SIZES = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
@@ -76,8 +78,20 @@ def event_line(event: FindingEvent) -> tuple[str, str]:
     """One change of a finding in a line, and its style."""
     finding = event.finding
     why = f" ({finding.why_closed})" if finding.why_closed is not None else ""
-    word = {FindingChange.OPENED: "suspect", FindingChange.WORSE: "worse"}.get(event.change, str(event.change))
+    if event.change is FindingChange.OPENED and finding.decide_by is not None:
+        why = f" (decided by {clock(finding.decide_by)})"
+    word = {FindingChange.OPENED: "suspect", FindingChange.WORSE: "worse"}.get(event.change, label(finding))
     return f"{word.upper()}: {finding.headline}{why}", STYLES.get(finding.state, "dim")
+
+
+def label(finding: Finding) -> str:
+    """Its state; of one that was closed, whether anybody could tell that it is none."""
+    return NOT_DECIDED if finding.is_undecided else finding.state.value
+
+
+def clock(at: float) -> str:
+    """Unix seconds as the time of day here."""
+    return time.strftime("%H:%M", time.localtime(at))
 
 
 def memory(look: Look) -> float | None:
@@ -127,7 +141,15 @@ def lines(finding: Finding) -> list[str]:
     if finding.probe is not None:
         told.append(f"probe: {finding.probe.why}")
     if finding.state is FindingState.SUSPECT:
-        told.append("a suspect: it looks like a leak, but not for long enough yet to be sure")
+        told.append(suspect_line(finding))
     if finding.why_closed is not None:
-        told.append(f"{finding.state}: {finding.why_closed}")
+        told.append(finding.why_closed if finding.is_undecided else f"{label(finding)}: {finding.why_closed}")
     return told
+
+
+def suspect_line(finding: Finding) -> str:
+    """Until when it is decided, and why it is not yet."""
+    line = "a suspect: it looks like a leak"
+    if finding.decide_by is not None:
+        line += f", and is decided by {clock(finding.decide_by)}"
+    return line + (f"; not yet, as {finding.hindered}" if finding.hindered else "")

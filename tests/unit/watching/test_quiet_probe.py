@@ -1,4 +1,4 @@
-"""A suspect of a guarded server, decided by what is left of it when nobody watches."""
+"""A suspect of somebody else's server, decided by what is left of it when nobody watches, or not decided: why."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.guard.leaks import LeakWatch
 from steadycast.watching.guard.policy import FindingsPolicy, Policy
 from steadycast.watching.guard.views import decided_by
+from steadycast.watching.watch.observing import Observing
+from steadycast.watching.watch.words import clock, event_line
 
 SOCKETS = Measured(Resource.DESCRIPTORS, "socket")
 OWNER = Owner("server", "100:100")
@@ -76,6 +78,60 @@ def test_a_quiet_time_decides_nothing_before_it_settled_or_where_it_cannot_be_to
     assert served.changes == [FindingChange.OPENED]
     assert all(one.finding.probe is None for one in served.events)
     served.watch.close()
+
+
+class Observed:
+    """What `watch` sees of a server: a look a minute at how many sessions and sockets it has."""
+
+    def __init__(self, *, tells: bool = True) -> None:
+        self.observing = Observing(["server"], None)
+        self.minute, self.ended, self.sockets = 0, 0, 20
+        self.events: list[FindingEvent] = []
+        self._tells = tells
+
+    def look(self, sessions: int) -> None:
+        self.minute += 1
+        load = {"sessions": float(sessions)} if self._tells else {}
+        at, finished = 60.0 * self.minute, {"session": self.ended}
+        look = Look(OWNER, 1e9 + at, at, {SOCKETS: float(self.sockets)}, load=load, finished=finished, quiet=True)
+        self.observing.take(Sampled((Sample(look),), {}, (), (), 0.0))
+        self.events += self.observing.news()[0]
+
+    def grow(self) -> None:
+        """Nobody for a while, then one loses a socket each session until it is suspected."""
+        for _ in range(5):
+            self.look(0)
+        while not self.events:
+            self.ended, self.sockets = self.ended + 1, self.sockets + 1
+            self.look(1)
+
+
+@pytest.mark.parametrize(
+    ("left", "change"), [(26, FindingChange.CONFIRMED), (20, FindingChange.CLOSED)], ids=["stays", "given back"]
+)
+def test_watch_decides_by_what_is_left_without_sessions(left: int, change: FindingChange) -> None:
+    observed = Observed()
+    observed.grow()
+    observed.sockets = left
+    for _ in range(4):
+        observed.look(0)
+    assert [one.change for one in observed.events] == [FindingChange.OPENED, change]
+    assert observed.events[-1].finding.probe is not None
+
+
+@pytest.mark.parametrize(
+    ("tells", "why"), [(True, "not been without users for 2 minutes"), (False, "nothing tells when nobody uses it")]
+)
+def test_what_watch_cannot_decide_is_closed_within_the_hour_and_says_why(tells: bool, why: str) -> None:
+    observed = Observed(tells=tells)
+    observed.grow()
+    for _ in range(62):
+        observed.look(1)
+    (found,) = observed.observing.findings()
+    assert [one.change for one in observed.events] == [FindingChange.OPENED, FindingChange.CLOSED]
+    assert found.is_undecided and why in str(found.why_closed)
+    assert event_line(observed.events[0])[0].endswith("(decided by " + clock(found.opened + 3600) + ")")
+    assert event_line(observed.events[1])[0].startswith("NOT DECIDED: ")
 
 
 def test_status_says_what_decides() -> None:

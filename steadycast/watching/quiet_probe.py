@@ -7,7 +7,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from steadycast.model import Finding, Look, Measured, ProbeOutcome, Unit
+from steadycast.model import Finding, FindingEvent, Look, Measured, ProbeOutcome, Unit
+from steadycast.tracking.leaks.detection import Detection
 from steadycast.tracking.leaks.probing import ProbeWanted
 from steadycast.tracking.leaks.words import duration, noun, whole
 
@@ -29,22 +30,27 @@ class Quiet:
 
 
 class QuietProbe:
-    """The quiet times of the lives that run."""
+    """The quiet times of the lives that run, of one target or several."""
 
     def __init__(self) -> None:
-        self._began: float | None = None
+        self._began: dict[str, float | None] = {}  # the quiet time that is now, by target; None: somebody watches
         self._kept: dict[tuple[str, Measured], tuple[str, list[Quiet]]] = {}
+        self._now = 0.0  # of the newest look
 
     def look(self, look: Look, watching: int | None) -> None:
         """One look; `watching` None: that cannot be told, so it is not quiet."""
+        target, self._now = target_of(look.owner.role), look.monotonic
         if watching != 0:
-            self._began = None
+            if watching is not None or target in self._began:
+                self._began[target] = None
             return
-        self._began = look.monotonic if self._began is None else self._began
-        if look.monotonic - self._began < SETTLE_S:
+        began = self._began.get(target)
+        if began is None:
+            began = self._began[target] = look.monotonic
+        if look.monotonic - began < SETTLE_S:
             return
         for measured, value in look.values.items():
-            self._note((look.owner.role, measured), look.owner.epoch, Quiet(self._began, look.monotonic, value))
+            self._note((look.owner.role, measured), look.owner.epoch, Quiet(began, look.monotonic, value))
 
     def _note(self, key: tuple[str, Measured], epoch: str, quiet: Quiet) -> None:
         found = self._kept.get(key)
@@ -61,20 +67,49 @@ class QuietProbe:
 
     def forget(self) -> None:
         """The server ended."""
-        self._began = None
+        self._began.clear()
         self._kept.clear()
 
-    def answer(self, wanted: ProbeWanted, finding: Finding, monotonic: float) -> ProbeOutcome | None:
-        """What the quiet time that is now proves, compared with one before; None: nothing yet."""
+    def decide(self, detection: Detection) -> tuple[FindingEvent, ...]:
+        """Answers all suspects that want a probe, as far as can be told by now."""
+        events: list[FindingEvent] = []
+        for wanted in detection.probes_wanted():
+            between = self._between(wanted)
+            if isinstance(between, str):
+                detection.hindered(wanted.finding, between)
+                continue
+            before, now, share = between
+            finding = next(one for one in detection.findings() if one.id == wanted.finding)
+            if finding.grown is not None and finding.grown > 0:
+                due = min(1.0, share) * finding.grown
+                events += detection.probed(wanted.finding, outcome(before, now, finding, due))
+        return tuple(events)
+
+    def _between(self, wanted: ProbeWanted) -> tuple[Quiet, Quiet, float] | str:
+        """A quiet time before, the one that is now, and what share of the growth lies between them; or why that
+        cannot be told yet."""
+        target = target_of(wanted.owner.role)
+        if target not in self._began:
+            return "nothing tells when nobody uses it"
         epoch, times = self._kept.get((wanted.owner.role, wanted.measured), ("", []))
-        if epoch != wanted.owner.epoch or len(times) < 2 or times[-1].began != self._began:
-            return None
+        if epoch != wanted.owner.epoch or not times or times[-1].began != self._began[target]:
+            return f"it has not been without users for {duration(SETTLE_S)} since it is suspected"
+        if len(times) < 2:
+            return "it was not without users before, so there is nothing to compare with"
         now, since = times[-1], times[0].at if wanted.since is None else wanted.since
         before = next((one for one in reversed(times[:-1]) if one.at <= since), times[0])
-        share = (now.at - max(before.at, since)) / max(monotonic - since, 1e-9)
-        if finding.grown is None or finding.grown <= 0 or share < SPAN:
-            return None
-        return outcome(before, now, finding, min(1.0, share) * finding.grown)
+        share = (now.at - max(before.at, since)) / max(self._now - since, 1e-9)
+        return (before, now, share) if share >= SPAN else "most of it grew before it was without users"
+
+
+def target_of(role: str) -> str:
+    """Of what is watched, the target that a role belongs to (`server/ffmpeg#2`: `server`)."""
+    return role.split("/", 1)[0]
+
+
+def users_of(look: Look) -> int | None:
+    """How many use it, by what the look knows of its load; None: that is not known."""
+    return None if not look.load else int(max(look.load.values()))
 
 
 def outcome(before: Quiet, now: Quiet, finding: Finding, due: float) -> ProbeOutcome:
