@@ -52,14 +52,23 @@ class Branch:
         self._pad = self._tee.request_pad_simple("src_%u")
         link_pads(self._pad, self.bin.get_static_pad("sink"))
 
+    @property
+    def fed(self) -> bool:
+        """Whether it takes data."""
+        return self._pad is not None
+
+    async def rest(self) -> None:
+        """Take nothing more, until `link`. Raises DeadlineError; then the process must end."""
+        pad, self._pad = self._pad, None
+        if pad is not None:
+            await unlink_from_tee(self._tee, pad, IDLE_S)
+
     async def close(self) -> None:
         """Let go of the tee, end the elements and forget them. Raises DeadlineError; then the process must end."""
         if self._closed:
             return
         self._closed = True
-        pad, self._pad = self._pad, None
-        if pad is not None:
-            await unlink_from_tee(self._tee, pad, IDLE_S)
+        await self.rest()
         await to_null(self.bin, NULL_S)
         if self.bin.get_parent() is None:
             return

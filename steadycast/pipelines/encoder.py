@@ -59,7 +59,8 @@ class Attempt:
         self._disposer = Disposer()
         self._ready = Disposer()  # what is undone when it makes packets
         self.intake: Intake
-        self.failed = False  # after it was open; said once
+        self.failed: EncoderError | None = None  # after it was open; said once
+        self.closed = False
         self._progress: Progress | None = None  # once it is open
         self._hardware = is_hardware(order)
         self._tuning = asyncio.Lock()
@@ -145,22 +146,34 @@ class Attempt:
 
     async def first_packet(self) -> None:
         """Wait for it. Raises EncoderError; DeadlineError where the source gives nothing to encode."""
+        await self._until(self.track.first)
+        if self.track.first.cancelled():
+            raise self._ended()
+        self._offer_allocation()
+        self._progress = Progress(self._counts(), self._stage.now())
+
+    async def first_again(self, fresh: asyncio.Future[str | None]) -> None:
+        """The same after a rest; `fresh` is done when something was made."""
+        self._began, self._taking = self._stage.now(), None
+        await self._until(fresh)
+        self._progress = Progress(self._counts(), self._stage.now())
+
+    async def _until(self, made: asyncio.Future[Any]) -> None:
         shown = self._stage.meter.frames
-        while not self.track.first.done():
-            if self._faults:
-                raise self.explain()
+        while not made.done():
+            if self.failed is not None or self._faults:
+                raise self.failed or self.explain()
+            if self.closed:
+                raise self._ended()
             self._check_first(shown)
             self._news.clear()
             waiter = asyncio.ensure_future(self._news.wait())
-            every: set[asyncio.Future[Any]] = {self.track.first, waiter}
+            every: set[asyncio.Future[Any]] = {made, waiter}
             await asyncio.wait(every, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
             waiter.cancel()
-        if self.track.first.cancelled():
-            raise WorkerError(
-                "rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1
-            )
-        self._offer_allocation()
-        self._progress = Progress(self._counts(), self._stage.now())
+
+    def _ended(self) -> WorkerError:
+        return WorkerError("rendition.failed", f"the rendition '{self.plan.name}' ended before it began", retry_after=1)
 
     def _counts(self) -> Counts:
         return Counts(self.track.made, self.intake.frames, self._stage.meter.frames)
@@ -261,6 +274,7 @@ class Attempt:
         return self.plan.element if hasattr(self, "plan") else " or ".join(self.order.elements) or self.order.entry
 
     def let_go(self) -> None:
+        self.closed = True
         self._ready.dispose()
         self._disposer.dispose()
         debug_log.release(self.branch.bin.get_name())

@@ -30,12 +30,18 @@ class Intake:
         disposer.probe(pad, Gst.PadProbeType.BUFFER, self._frame)
         disposer.probe(pad, Gst.PadProbeType.EVENT_DOWNSTREAM, self._event)
 
+    def restart(self) -> None:
+        """Count anew; nothing goes in now."""
+        self.frames = 0
+        self.began = False
+
     def hear(self, item: Any, signal: str) -> None:
         """The memory is told by this signal, not by caps."""
         self._disposer.connect(item, signal, lambda *_: tell(self._loop, self._told))
 
     def _frame(self, _pad: Any, _info: Any) -> Any:
         self.frames += 1
+        self.began = True
         return Gst.PadProbeReturn.OK
 
     def _event(self, _pad: Any, info: Any) -> Any:

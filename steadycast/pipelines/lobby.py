@@ -16,6 +16,7 @@ from steadycast.pipelines.bus import BusReader
 from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.parking import Parking
 from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.progress import Silence
 from steadycast.pipelines.proof import proof, prove
@@ -58,6 +59,7 @@ class LobbyPipeline:
         self._on_failed = on_failed
         self._stage = Stage(order.limits, self._look, self._ended, self._fail)
         self._renditions = Renditions(self._stage, on_encoder, on_encoder, self._stuck)
+        self._parking = Parking(self._stage, self._renditions)
         self._source = make_source(order)
         self._bus = BusReader(self._stage.pipeline.get_bus(), self._heard)
         self._ready: Ready | None = None
@@ -99,6 +101,7 @@ class LobbyPipeline:
         await to_null(self._stage.pipeline, NULL_S)
         self._stage.forget()
         self._renditions.forget()
+        self._parking.forget()
         gc.collect()  # cycles of Python objects would keep elements until whenever
 
     # --- renditions and readers
@@ -110,6 +113,18 @@ class LobbyPipeline:
         if self._ready is None or self._failed:
             raise ConflictError("source.not_ready", "the source does not show yet", hint="wait for it")
         return await self._renditions.open(rendition, instance, order)
+
+    async def park_rendition(self, name: str) -> None:
+        """See `Parking.park`. DeadlineError: the source counts as failed, too."""
+        try:
+            await self._parking.park(name)
+        except DeadlineError:
+            self._fail(stuck())
+            raise
+
+    async def take_over_rendition(self, rendition: Rendition, instance: str) -> tuple[TrackInfo, EncoderReport | None]:
+        """See `Parking.take_over`."""
+        return await self._parking.take_over(rendition, instance)
 
     async def close_rendition(self, name: str) -> bool:
         """False where it is not open. Raises DeadlineError, and the source counts as failed: its worker must end."""
@@ -148,8 +163,9 @@ class LobbyPipeline:
             return proof(None, "the source does not show")
         if name is not None:
             track = self._track(name)
-            return await prove(self._stage, track if track.encodes else None, seconds)
-        return await prove(self._stage, next((t for t in self._renditions.all() if t.encodes), None), seconds)
+            return await prove(self._stage, track if track.encodes and not track.parked else None, seconds)
+        made = next((t for t in self._renditions.all() if t.encodes and not t.parked), None)
+        return await prove(self._stage, made, seconds)
 
     def _track(self, name: str) -> Track:
         track = self._renditions.track(name) or self._stage.tracks.get(name)

@@ -18,7 +18,7 @@ from steadycast.pipelines.encoder_faults import Evidence, refusal
 from steadycast.pipelines.gst import log
 from steadycast.pipelines.parts import encoded_queue, packets
 from steadycast.pipelines.stage import AUDIO, COPY, Stage
-from steadycast.pipelines.tap import Tap
+from steadycast.pipelines.tap import Decoding
 from steadycast.pipelines.track import Face, Track
 
 COPY_FIRST_PACKET_S = 13.0  # a little less than the asker's patience
@@ -36,6 +36,7 @@ class Held:
     track: TrackInfo
     report: EncoderReport | None
     readers: tuple[str, ...]
+    parked: bool = False
 
 
 class Renditions:
@@ -60,12 +61,16 @@ class Renditions:
         self._tracks: dict[str, Track] = {}
         self._attempts: dict[str, Attempt] = {}
         self._wanted: dict[str, Rendition] = {}  # what each track is an instance of
-        self._tap: Tap | None = None
+        self._decoding = Decoding(stage)
         self._changing = asyncio.Lock()
         self._past: deque[str] = deque(maxlen=RENDITIONS_MAX)  # bins whose last words may still be on the bus
 
     def track(self, instance: str) -> Track | None:
         return self._tracks.get(instance)
+
+    def attempt(self, instance: str) -> Attempt | None:
+        """What encodes an instance that was opened; None where there is none."""
+        return self._attempts.get(instance)
 
     def all(self) -> tuple[Track, ...]:
         return tuple(self._tracks.values())
@@ -82,7 +87,7 @@ class Renditions:
     def _held(self, instance: str, track: Track) -> Held:
         attempt, rendition = self._attempts.get(instance), self._wanted[instance]
         order = attempt.order if attempt is not None else None
-        return Held(rendition, instance, order, track.info(), self._report(instance), track.readers)
+        return Held(rendition, instance, order, track.info(), self._report(instance), track.readers, track.parked)
 
     # --- opening
 
@@ -120,11 +125,15 @@ class Renditions:
         try:
             return await self._open_encoder(Attempt(self._stage, rendition, instance, order), rendition, instance)
         except SteadycastError as error:
-            if isinstance(error, EncoderError) and is_hang(error):
-                self._on_stuck()
-            else:
-                await self._close_failed(instance)
+            await self.end_failed(instance, error)
             raise
+
+    async def end_failed(self, instance: str, error: SteadycastError) -> None:
+        """Nothing stays of it. Raises EncoderError where its elements do not end: then the process must."""
+        if isinstance(error, EncoderError) and is_hang(error):
+            self._on_stuck()
+        else:
+            await self._close_failed(instance)
 
     async def _open_encoder(self, attempt: Attempt, rendition: Rendition, instance: str) -> Opened:
         self._stage.make_raw_tee()
@@ -135,17 +144,24 @@ class Renditions:
             if self._tracks.get(instance) is not track:
                 raise _ended(attempt.plan.name)
             await attempt.start()
-            if self._tap is None and self._stage.codec is not None:
-                await self._open_tap()
+            await self._settle()
         await attempt.first_packet()
         attempt.intake.changed = lambda: self._on_report(instance, attempt.report())
         return track.info(), attempt.report()
 
-    async def _open_tap(self) -> None:
-        assert self._stage.codec is not None
-        tap = Tap(self._stage, self._stage.codec)
-        await tap.open()
-        self._tap = tap
+    async def feed(self, instance: str, *, fed: bool) -> None:
+        """Feed an encoder again, or nothing any more. Raises WorkerError where it is closed, DeadlineError."""
+        async with self._changing:
+            if (attempt := self._attempts.get(instance)) is None:
+                raise _ended(instance)
+            if fed:
+                attempt.branch.link()
+            else:
+                await attempt.branch.rest()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        await self._decoding.settle(needed=any(attempt.branch.fed for attempt in self._attempts.values()))
 
     async def _open_copy(self, rendition: Rendition, instance: str) -> Opened:
         stage, name = self._stage, rendition.name
@@ -212,9 +228,7 @@ class Renditions:
         if attempt is not None:
             attempt.let_go()
         await track.close()
-        if not self._attempts and self._tap is not None:
-            tap, self._tap = self._tap, None
-            await tap.close()
+        await self._settle()
         return True
 
     async def _close_failed(self, instance: str) -> None:
@@ -239,7 +253,7 @@ class Renditions:
         self._tracks.clear()
         self._attempts.clear()
         self._wanted.clear()
-        self._tap = None
+        self._decoding.forget()
 
     # --- failures of what is open
 
@@ -268,14 +282,14 @@ class Renditions:
     def look(self) -> None:
         """Whether all that is open still makes pictures."""
         for instance, attempt in tuple(self._attempts.items()):
-            if attempt.opened and (error := attempt.look()) is not None:
+            if attempt.opened and not attempt.track.parked and (error := attempt.look()) is not None:
                 self._fail(instance, error)
 
     def _fail(self, instance: str, error: EncoderError) -> None:
         if (attempt := self._attempts.get(instance)) is not None:
-            if attempt.failed:
+            if attempt.failed is not None:
                 return
-            attempt.failed = True
+            attempt.failed = error
         log.warning("the instance %s: %s (%s)", instance, error.what, error.why)
         self._stage.run(self._drop(instance, error))
 

@@ -12,6 +12,7 @@ from steadycast.pipelines.gst import Gst
 from steadycast.pipelines.parts import decoder
 from steadycast.pipelines.stage import Stage
 from steadycast.pipelines.teardown import tell
+from steadycast.pipelines.times import running_time
 
 OPEN_S = 3.0  # until the source's next frame
 _STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT)
@@ -43,7 +44,7 @@ class Tap:
         """On the streaming thread. What was shown before is decoded, as the next frames refer to it, and not shown."""
         sink, source = self._branch.bin.get_static_pad("sink"), self._stage.encoded.get_static_pad("sink")
         if units:
-            shown = max((_running_time(source, unit) for unit in units), default=0)
+            shown = max((running_time(source, unit) or 0 for unit in units), default=0)
             self._branch.bin.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, _drop_until(shown))
         self._branch.start()
         for kind in _STICKY if units else ():
@@ -56,18 +57,31 @@ class Tap:
         await self._branch.close()
 
 
+class Decoding:
+    """Of one stage: a tap while it is needed, and where the source is not raw anyway."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._tap: Tap | None = None
+
+    async def settle(self, *, needed: bool) -> None:
+        """One at a time. Raises DeadlineError as `Tap.open`; where the decoder does not end, the process must."""
+        if needed and self._tap is None and self._stage.codec is not None:
+            tap = Tap(self._stage, self._stage.codec)
+            await tap.open()
+            self._tap = tap
+        elif not needed and self._tap is not None:
+            tap, self._tap = self._tap, None
+            await tap.close()
+
+    def forget(self) -> None:
+        """Drop what Python holds of the elements; the pipeline is in NULL."""
+        self._tap = None
+
+
 def _drop_until(shown: int) -> Any:
     def passed(pad: Any, info: Any) -> Any:
-        late = _running_time(pad, info.get_buffer()) <= shown
+        late = (running_time(pad, info.get_buffer()) or 0) <= shown
         return Gst.PadProbeReturn.DROP if late else Gst.PadProbeReturn.REMOVE
 
     return passed
-
-
-def _running_time(pad: Any, buffer: Any) -> int:
-    """In nanoseconds: time stamps themselves begin anew where a file turns. 0 where it is not known."""
-    event = pad.get_sticky_event(Gst.EventType.SEGMENT, 0)
-    if event is None or buffer.pts == Gst.CLOCK_TIME_NONE:
-        return 0
-    time = event.parse_segment().to_running_time(Gst.Format.TIME, buffer.pts)
-    return 0 if time == Gst.CLOCK_TIME_NONE else int(time)

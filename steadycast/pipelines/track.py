@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from steadycast.errors import ConflictError
 from steadycast.model import Codec, TrackInfo, TrackKind
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.caps import first_of
@@ -67,6 +69,7 @@ class Track:
         self._readers = Readers(branch.element("sink"), loop, self._disposer)
         self._gate = KeyframeGate()
         self._forced = 0
+        self.parked = False  # fed nothing; no reader may come
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -104,7 +107,12 @@ class Track:
         )  # fmt: skip
 
     def attach(self, reader: str, fd: int) -> None:
-        """Send to this socket, from a keyframe on. Owns `fd`. An encoder is asked for a keyframe if its last is old."""
+        """Send to this socket, from a keyframe on. Owns `fd`. An encoder is asked for a keyframe if its last is old.
+
+        Raises ConflictError, CallerError."""
+        if self.parked:
+            os.close(fd)
+            raise ConflictError("track.parked", f"nothing is made for '{self.name}' now", hint="take it over first")
         fresh = self._encoder is None or is_fresh(self._meter.last_keyframe, time.monotonic())
         self._readers.add(reader, fd, from_latest=fresh)
         if not fresh:
@@ -112,6 +120,11 @@ class Track:
 
     def detach(self, reader: str) -> bool:
         return self._readers.remove(reader)
+
+    def park(self) -> None:
+        """Its readers' sockets are closed, and none comes until `parked` is False again."""
+        self.parked = True
+        self._readers.clear()
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -140,6 +153,7 @@ class Track:
             "frames": self._meter.frames if self._codec is not Codec.OPUS else None,
             "keyframes": self._meter.keyframes if self._codec is not Codec.OPUS else None,
             "keyframes_forced": self._forced,
+            "parked": self.parked,
             **self._readers.statistics(),
         }
 

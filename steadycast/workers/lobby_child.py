@@ -59,6 +59,12 @@ class LobbyBody:
                 return {}
             case messages.OpenRendition():
                 return await self._open(message)
+            case messages.ParkRendition():
+                await self._showing().park_rendition(message.instance)
+                return {}
+            case messages.TakeOverRendition():
+                track, report = await self._showing().take_over_rendition(message.rendition, message.instance)
+                return {"track": to_plain(track), "report": to_plain(report)}
             case messages.CloseRendition():
                 return {"closed": await self._close(message.name)}
             case messages.RetuneRendition():
@@ -95,7 +101,7 @@ class LobbyBody:
             return LobbyStock(), None
         held, readers = self._pipeline.held()
         instances = tuple(
-            InstanceStock(one.rendition, one.instance, one.order, one.track, one.report, one.readers)
+            InstanceStock(one.rendition, one.instance, one.order, one.track, one.report, one.readers, one.parked)
             for one in held
             if one.instance not in self._closing and not self._openings.under_way(one.instance)
         )

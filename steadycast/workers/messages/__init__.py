@@ -51,12 +51,14 @@ from steadycast.workers.messages.lobby import (
     EncoderReported,
     ForceKeyframe,
     OpenRendition,
+    ParkRendition,
     ProveKeyframe,
     RenditionFailed,
     RetuneRendition,
     ShowSource,
     SourceFailed,
     SourceReady,
+    TakeOverRendition,
 )
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "KickViewer",
     "OpenBus",
     "OpenRendition",
+    "ParkRendition",
     "ProveKeyframe",
     "RenditionFailed",
     "RetuneRendition",
@@ -96,6 +99,7 @@ __all__ = [
     "ShowSource",
     "SourceFailed",
     "SourceReady",
+    "TakeOverRendition",
     "TakeStock",
     "ViewerConnected",
     "ViewerGone",

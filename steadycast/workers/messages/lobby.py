@@ -44,6 +44,24 @@ class OpenRendition:
 
 
 @dataclass(frozen=True, slots=True)
+class ParkRendition:
+    """Let the readers of an instance go and feed its encoder nothing, so that it costs no CPU. Answered when it rests;
+    parking twice is no error."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOverRendition:
+    """Feed a parked instance again, for `rendition`. Answered as `OpenRendition`, when its first packet is there for
+    readers: of a keyframe with its headers, of a picture from after this message. Else `Failed`, with
+    `rendition.not_reusable` or of an `EncoderError`; then nothing of the instance stays."""
+
+    rendition: Rendition
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseRendition:
     """End an instance of a rendition. Answered when its elements are gone."""
 

@@ -12,7 +12,8 @@ from steadycast.workers.messages.lobby import ShowSource, SourceFailed, SourceRe
 
 @dataclass(frozen=True, slots=True)
 class InstanceStock:
-    """An instance of a rendition that is open. `readers` are names of those attached to it."""
+    """An instance of a rendition that is open. `readers` are names of those attached to it; `parked`: its encoder is
+    fed nothing."""
 
     rendition: Rendition
     instance: str
@@ -20,6 +21,7 @@ class InstanceStock:
     track: TrackInfo
     report: EncoderReport | None
     readers: tuple[str, ...] = ()
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
