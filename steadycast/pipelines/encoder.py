@@ -17,7 +17,7 @@ from steadycast.pipelines.encoder_faults import Evidence, refusal
 from steadycast.pipelines.failures import Fault
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
-from steadycast.pipelines.intake import Intake
+from steadycast.pipelines.intake import Intake, refuse_allocation
 from steadycast.pipelines.parts import Chain, guard, packets
 from steadycast.pipelines.plan import RenditionPlan, plan_rendition
 from steadycast.pipelines.progress import SOURCE_FRAMES, Counts, Progress
@@ -88,7 +88,7 @@ class Attempt:
 
     async def start(self) -> None:
         """Take pictures. Raises EncoderError."""
-        self._ready.probe(self.branch.bin.get_static_pad("sink"), Gst.PadProbeType.QUERY_DOWNSTREAM, _refuse_allocation)
+        self._ready.probe(self.branch.bin.get_static_pad("sink"), Gst.PadProbeType.QUERY_DOWNSTREAM, refuse_allocation)
         started: list[bool] = []
         await self._within("started", lambda: started.append(self.branch.open()))
         if not started[0]:
@@ -285,13 +285,6 @@ def _set(encoder: Any, asked: Retuning, told: list[int | None]) -> None:
     for name, value in asked.properties:
         Gst.util_set_object_arg(encoder, name, value)
     told.append(None if asked.told is None else int(encoder.get_property(asked.told)) // asked.units)
-
-
-def _refuse_allocation(_pad: Any, info: Any) -> Any:
-    """A question for memory waits in a queue for its turn: behind an encoder that opens slowly, the source would wait
-    with it, and all other renditions."""
-    refused = info.get_query().type == Gst.QueryType.ALLOCATION
-    return Gst.PadProbeReturn.DROP if refused else Gst.PadProbeReturn.OK
 
 
 def is_hardware(order: EncoderOrder) -> bool:

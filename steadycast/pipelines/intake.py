@@ -58,3 +58,10 @@ class Intake:
 
     def _told(self) -> None:
         self.changed()
+
+
+def refuse_allocation(_pad: Any, info: Any) -> Any:
+    """A question for memory waits in a queue for its turn: behind an encoder that opens slowly, the source would wait
+    with it, and all other renditions."""
+    refused = info.get_query().type == Gst.QueryType.ALLOCATION
+    return Gst.PadProbeReturn.DROP if refused else Gst.PadProbeReturn.OK

@@ -16,11 +16,12 @@ from steadycast.pipelines.bus import BusReader
 from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
 from steadycast.pipelines.faults import fault_of
 from steadycast.pipelines.gst import Gst, log
+from steadycast.pipelines.held import Held, Opened
 from steadycast.pipelines.parking import Parking
 from steadycast.pipelines.plan import Picture
 from steadycast.pipelines.progress import Silence
 from steadycast.pipelines.proof import proof, prove
-from steadycast.pipelines.renditions import Held, Renditions
+from steadycast.pipelines.renditions import Renditions
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources import make_source
 from steadycast.pipelines.stage import AUDIO, Stage
@@ -122,7 +123,7 @@ class LobbyPipeline:
             self._fail(stuck())
             raise
 
-    async def take_over_rendition(self, rendition: Rendition, instance: str) -> tuple[TrackInfo, EncoderReport | None]:
+    async def take_over_rendition(self, rendition: Rendition, instance: str) -> Opened:
         """See `Parking.take_over`."""
         return await self._parking.take_over(rendition, instance)
 

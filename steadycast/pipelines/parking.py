@@ -16,7 +16,8 @@ from steadycast.pipelines import reuse
 from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.encoder import Attempt
 from steadycast.pipelines.gst import log
-from steadycast.pipelines.renditions import Opened, Renditions
+from steadycast.pipelines.held import Opened
+from steadycast.pipelines.renditions import Renditions
 from steadycast.pipelines.renewal import Renewal, passed
 from steadycast.pipelines.reuse import InForce, Made
 from steadycast.pipelines.stage import Stage
@@ -71,28 +72,37 @@ class Parking:
     async def _take_over(self, rendition: Rendition, instance: str) -> Opened:
         attempt = self._attempt(instance)
         try:
-            self._check(attempt, rendition, instance)
+            was = await self._checked(attempt, rendition, instance)
             if attempt.track.parked:
-                await self._renew(attempt, instance)
+                await self._renew(attempt, instance, was)
         except SteadycastError as error:
             log.info("the instance %s is not taken over: %s", instance, error.why or error.what)
             await self._renditions.end_failed(instance, error)
             raise
+        if not attempt.closed:
+            attempt.track.rename(rendition.name)
+            self._renditions.give(instance, rendition)
         return attempt.track.info(), attempt.report()
 
-    def _check(self, attempt: Attempt, rendition: Rendition, instance: str) -> None:
-        """What is asked for against what it makes."""
-        limits, order = self._stage.limits, attempt.order
+    async def _checked(self, attempt: Attempt, rendition: Rendition, instance: str) -> InForce:
+        """What is asked for against what it makes, and that against what it made; another bitrate is set."""
+        limits, codec = self._stage.limits, attempt.order.codec
+        if rendition.codec != codec.value:
+            raise _not_reusable(instance, f"it makes {codec.value.upper()}, and {rendition.codec.upper()} is asked for")
         made = work(rendition, self._stage.picture(), limits)
-        asked = Made(order.codec, made, wanted(rendition, made, limits))
-        held = Made(order.codec, attempt.plan.work, attempt.plan.wanted)
-        if rendition.codec != order.codec.value:
-            raise _not_reusable(instance, f"it makes {order.codec.value.upper()}")
-        if (why := reuse.other_work(asked, held) or reuse.other_bitrate(asked, held)) is not None:
+        asked = Made(made, wanted(rendition, made, limits))
+        held = Made(attempt.plan.work, attempt.plan.wanted)
+        rest = self._rests.get(instance)
+        why = reuse.other_work(asked, held)
+        if why is None and rest is not None and rest.attempt is attempt:
+            why = reuse.changed(rest.was, _in_force(attempt))
+        if why is None and asked.work.bitrate_kbps != held.work.bitrate_kbps:
+            why = (await self._renditions.retune(instance, rendition, None)).why
+        if why is not None:
             raise _not_reusable(instance, why)
+        return _in_force(attempt)
 
-    async def _renew(self, attempt: Attempt, instance: str) -> None:
-        was = self._rests[instance].was
+    async def _renew(self, attempt: Attempt, instance: str, was: InForce) -> None:
         attempt.intake.restart()
         renewal = Renewal(self._stage.loop, attempt.order.codec, attempt.branch)
         try:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from steadycast.errors import CallerError, ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
-from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, Retuned, TrackInfo
+from steadycast.model import EncoderFault, EncoderOrder, EncoderReport, Rendition, Retuned
 from steadycast.patience import wait_patiently
 from steadycast.pipelines.branch import Branch
 from steadycast.pipelines.build import is_from
 from steadycast.pipelines.encoder import Attempt, is_hang
 from steadycast.pipelines.encoder_faults import Evidence, refusal
 from steadycast.pipelines.gst import log
+from steadycast.pipelines.held import Held, Opened
 from steadycast.pipelines.parts import encoded_queue, packets
 from steadycast.pipelines.stage import AUDIO, COPY, Stage
 from steadycast.pipelines.tap import Decoding
@@ -23,20 +24,6 @@ from steadycast.pipelines.track import Face, Track
 
 COPY_FIRST_PACKET_S = 13.0  # a little less than the asker's patience
 RENDITIONS_MAX = 64
-Opened = tuple[TrackInfo, EncoderReport | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An instance of a rendition as it is now. `order` and `report` are None for a copy."""
-
-    rendition: Rendition
-    instance: str
-    order: EncoderOrder | None
-    track: TrackInfo
-    report: EncoderReport | None
-    readers: tuple[str, ...]
-    parked: bool = False
 
 
 class Renditions:
@@ -71,6 +58,10 @@ class Renditions:
     def attempt(self, instance: str) -> Attempt | None:
         """What encodes an instance that was opened; None where there is none."""
         return self._attempts.get(instance)
+
+    def give(self, instance: str, rendition: Rendition) -> None:
+        """One that is open is an instance of this rendition from now on."""
+        self._wanted[instance] = rendition
 
     def all(self) -> tuple[Track, ...]:
         return tuple(self._tracks.values())

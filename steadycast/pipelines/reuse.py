@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from steadycast.model import Codec
 from steadycast.pipelines.fit import Wanted
 from steadycast.pipelines.work import Work
 
@@ -17,7 +16,6 @@ from steadycast.pipelines.work import Work
 class Made:
     """What a rendition comes to on the picture that the source sends now."""
 
-    codec: Codec
     work: Work
     wanted: Wanted
 
@@ -34,8 +32,6 @@ class InForce:
 
 def other_work(asked: Made, held: Made) -> str | None:
     """Why an encoder that was opened as `held` is none for `asked`; None where it is, but for its bitrate."""
-    if asked.codec is not held.codec:
-        return f"it makes {held.codec.value.upper()}, and {asked.codec.value.upper()} is asked for"
     if (asked.work.width, asked.work.height) != (held.work.width, held.work.height):
         size = f"{held.work.width}x{held.work.height}"
         return f"it makes {size}, and {asked.work.width}x{asked.work.height} is asked for"
@@ -47,13 +43,6 @@ def other_work(asked: Made, held: Made) -> str | None:
             f"and one every {asked.wanted.keyframe_frames} is asked for"
         )
     return None
-
-
-def other_bitrate(asked: Made, held: Made) -> str | None:
-    """The same for the bitrate alone."""
-    if asked.work.bitrate_kbps == held.work.bitrate_kbps:
-        return None
-    return f"it makes {held.work.bitrate_kbps} kbit/s, and {asked.work.bitrate_kbps} are asked for"
 
 
 def changed(before: InForce, now: InForce) -> str | None:

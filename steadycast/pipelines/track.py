@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steadycast.errors import ConflictError
@@ -120,6 +120,10 @@ class Track:
 
     def detach(self, reader: str) -> bool:
         return self._readers.remove(reader)
+
+    def rename(self, name: str) -> None:
+        """It is told under this rendition's name from now on."""
+        self._face = replace(self._face, name=name)
 
     def park(self) -> None:
         """Its readers' sockets are closed, and none comes until `parked` is False again."""

@@ -72,8 +72,8 @@ async def test_the_next_viewer_sees_now_and_nothing_of_before(tmp_path: Path, fp
         film = await lobby.read("copy", "film")
         await film.frames(AWAY)
         now = ramp.places(film.packets)[0] + len(film.timestamps()) - 1
-        taken = await take_over(lobby, rendition)
-        assert taken == opened
+        taken = await take_over(lobby, dataclasses.replace(rendition, name="low", bitrate_kbps=200))
+        assert taken == dataclasses.replace(opened, name="low", fmtp=taken.fmtp)
         next_one = await lobby.read("main.1", "next")
         place = await seen(next_one)
         assert now - 1 <= place and left < place, (left, now, place)
