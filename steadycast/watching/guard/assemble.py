@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steadycast.errors import ConfigError
-from steadycast.watching.growing import CommandSource, FileSource, Log, Source
+from steadycast.watching.common.growing import CommandSource, FileSource, Log, Source
 from steadycast.watching.guard.command import OUTPUT, CommandTarget
 from steadycast.watching.guard.given import GivenTarget
 from steadycast.watching.guard.journal import Journal, Kind

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
-from steadycast.watching.guard import tree
+from steadycast.watching.common import tree
+from steadycast.watching.common.ladder import Outcome
+from steadycast.watching.common.tree import MARK
 from steadycast.watching.guard.facts import Ended, Presence, Server
 from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.pidnames import Named, pid_from_file
 from steadycast.watching.guard.policy import Policy
-from steadycast.watching.guard.record import MARK, Life, born, clock
-from steadycast.watching.guard.target import Outcome, target_name
+from steadycast.watching.guard.record import Life, born, clock
+from steadycast.watching.guard.target import ladder_of, target_name
 from steadycast.workers.process import Process
 
 OUTPUT = "output.log"
@@ -156,7 +158,9 @@ class CommandTarget:
 
     async def stop(self) -> Outcome:
         """End it and all that descends from it."""
-        outcome = await tree.end(self._process, self._marked, self._policy.stop, self._policy.target.environment)
+        outcome = await tree.end(
+            self._process, self._marked, ladder_of(self._policy.stop), self._policy.target.environment
+        )
         if outcome.stuck:
             self._stuck = outcome.text
         elif self._ended is None:

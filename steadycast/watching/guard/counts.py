@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from steadycast.patience import patience
 from steadycast.tracking import proc
+from steadycast.watching.common.running import run
 from steadycast.watching.guard.policy_probes import CountProbe
-from steadycast.watching.guard.running import run
 from steadycast.watching.guard.web import NoAnswerError, get
 
 ESTABLISHED = "01"  # of /proc/net/tcp (include/net/tcp_states.h)

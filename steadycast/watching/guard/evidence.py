@@ -21,8 +21,8 @@ from typing import Any
 from steadycast.tracking.facts import ProcessFacts, steps
 from steadycast.tracking.families import Identity
 from steadycast.tracking.signatures.masking import masked
+from steadycast.watching.common.running import run
 from steadycast.watching.guard.policy import EvidencePolicy
-from steadycast.watching.guard.running import run
 from steadycast.workers.codec import to_plain
 
 LOOK_S = 3.0  # for /proc: some of its files wait for a lock that a hung process may hold

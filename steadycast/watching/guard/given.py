@@ -8,13 +8,14 @@ import time
 
 from steadycast.patience import Patience
 from steadycast.tracking.families import Identity
-from steadycast.watching.guard import tree
+from steadycast.watching.common import tree
+from steadycast.watching.common.ladder import Outcome
+from steadycast.watching.common.running import run
 from steadycast.watching.guard.facts import Ended, Presence, Server
 from steadycast.watching.guard.pidnames import Named, Unclear, pid_from_command, pid_from_file
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, born, clock
-from steadycast.watching.guard.running import run
-from steadycast.watching.guard.target import Outcome, target_name
+from steadycast.watching.guard.target import ladder_of, target_name
 from steadycast.workers.process import Process
 
 ASK_S = 10.0  # for the command that names the process
@@ -107,7 +108,9 @@ class GivenTarget:
     async def stop(self) -> Outcome:
         """End it and its descendants."""
         self.members()
-        outcome = await tree.end(self._process, self._left, self._policy.stop, self._policy.target.environment)
+        outcome = await tree.end(
+            self._process, self._left, ladder_of(self._policy.stop), self._policy.target.environment
+        )
         if outcome.stuck:
             self._stuck = outcome.text
         else:

@@ -7,11 +7,11 @@ import re
 import ssl
 
 from steadycast.patience import patience
+from steadycast.watching.common.running import run
 from steadycast.watching.guard.answers import Answer, failed_to_connect
 from steadycast.watching.guard.facts import Act, Health
 from steadycast.watching.guard.policy_probes import CommandHealth, HealthProbe, HttpHealth, RtspHealth
 from steadycast.watching.guard.rtsp import RtspError, RtspLoginError, watch_stream
-from steadycast.watching.guard.running import run
 from steadycast.watching.guard.web import NoAnswerError, get
 
 SHOWN = 300  # characters of an answer

@@ -15,6 +15,7 @@ from typing import Any
 
 from steadycast.errors import ConflictError
 from steadycast.tracking import proc
+from steadycast.watching.common.ladder import Outcome
 from steadycast.watching.guard import record as records
 from steadycast.watching.guard.command import CommandTarget, recall
 from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
@@ -25,7 +26,7 @@ from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.lock import Locks
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, Record, clock
-from steadycast.watching.guard.target import Outcome, Target
+from steadycast.watching.guard.target import Target
 from steadycast.watching.guard.telling import tell
 from steadycast.watching.guard.views import known_of, status_of
 from steadycast.watching.guard.watchers import Watchers
@@ -245,8 +246,7 @@ class Keeper:
     async def _keep_evidence(self, decision: Decision, facts: Facts) -> str | None:
         assert decision.reason is not None
         lines = self.watchers.log.newest() if self.watchers.log is not None else ()
-        known = known_of(self, facts)
-        case = Case(decision.reason.cause.value, decision.why, decision.trail, known, lines)
+        case = Case(decision.reason.cause.value, decision.why, decision.trail, known_of(self, facts), lines)
         members = await asyncio.to_thread(self._target.members)
         name = await self._evidence.keep(case, members, self.policy.target.environment)
         if name is None:

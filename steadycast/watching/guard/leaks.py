@@ -26,10 +26,10 @@ from steadycast.tracking.families import Identity
 from steadycast.tracking.probes.pace import Steps
 from steadycast.tracking.probes.sampler import Sample, Sampled, Sampler
 from steadycast.tracking.probes.targets import Target, Told
+from steadycast.watching.common.quiet_probe import QuietProbe
 from steadycast.watching.guard.facts import Act, Cause, Sign
 from steadycast.watching.guard.learned import Learned
 from steadycast.watching.guard.policy import FindingsPolicy
-from steadycast.watching.quiet_probe import QuietProbe
 
 EVENTS = 1000  # that wait to be taken
 FINDINGS = 200

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
-from steadycast.watching.guard.running import Ran
-from steadycast.watching.guard.tree import is_forbidden
+from steadycast.watching.common.running import Ran
 
 _NUMBER = re.compile(r"\s*(\d{1,9})\b")
 
@@ -77,3 +77,19 @@ def _names(pid: int, comm: str) -> set[str]:
         words = (folder / "cmdline").read_bytes()[:4096].split(b"\0")[:2]
         names |= {Path(word.decode(errors="replace")).name for word in words if word}
     return names
+
+
+def is_forbidden(pid: int) -> str | None:
+    """Why a process is never guarded: the first one, guard itself and what guard descends from, kernel threads."""
+    if pid <= 1:
+        return "it is the first process of the system"
+    at: int | None = os.getpid()
+    for _ in range(64):
+        if at is None or at <= 1:
+            break
+        if at == pid:
+            return "guard itself descends from it"
+        one = proc.stat(at)
+        at = one.parent if one is not None else None
+    one = proc.stat(pid)
+    return "it is a thread of the kernel" if one is not None and (one.parent == 2 or pid == 2) else None

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from steadycast.config.tables import Table
+from steadycast.watching.common.patterns import check_pattern as check_pattern
 from steadycast.watching.guard.policy_words import Command, Name
-from steadycast.watching.patterns import check_pattern as check_pattern
 
 
 def check_signal(name: str) -> str:

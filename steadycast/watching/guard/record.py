@@ -18,7 +18,6 @@ from steadycast.tracking.families import Identity
 from steadycast.watching.guard.facts import Memory
 from steadycast.workers.codec import CodecError, from_plain, to_plain
 
-MARK = "STEADYCAST_GUARD"  # environment variable of everything that descends from a guarded command
 FILE = "state.json"
 ROOM = 16384  # bytes: the file has whole ones of these, so that it can be written over on a full disk
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -12,9 +12,9 @@ from steadycast.tracking.signatures.facts import Facts
 from steadycast.tracking.signatures.masking import masked
 from steadycast.tracking.signatures.matcher import Match, Matcher
 from steadycast.tracking.signatures.schema import load_table
+from steadycast.watching.common.patterns import LINE
 from steadycast.watching.guard.facts import Act, Cause, Sign
 from steadycast.watching.guard.policy import KnownPolicy, SignaturePolicy
-from steadycast.watching.patterns import LINE
 
 SHOWN = 200  # characters of a line
 SIGNS = 50  # of one life

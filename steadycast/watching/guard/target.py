@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from steadycast.tracking.families import Identity
+from steadycast.watching.common.ladder import Ladder, Outcome
 from steadycast.watching.guard.facts import Server
+from steadycast.watching.guard.policy import StopPolicy
 from steadycast.watching.guard.record import Life
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of an end: `outcome` in words, seconds that it took."""
-
-    name: str
-    took_s: float
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a start or stop. `stuck`: why guard cannot go on, as what must be gone is not."""
-
-    ok: bool
-    text: str
-    rungs: tuple[Rung, ...] = ()
-    stuck: bool = False
 
 
 class Target(Protocol):
@@ -50,6 +32,11 @@ class Target(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def ladder_of(stop: StopPolicy) -> Ladder:
+    """How the policy ends it."""
+    return Ladder(stop.command, stop.command_s, stop.signal, stop.graceful_s, stop.kill_s)
 
 
 def target_name(command: tuple[str, ...] | None, unit: str | None, user: bool, named: object) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
+from steadycast.watching.common.ladder import Outcome, Rung
+from steadycast.watching.common.running import Ran, run
 from steadycast.watching.guard.facts import Ended, Presence, Server
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, born, clock
-from steadycast.watching.guard.running import Ran, run
-from steadycast.watching.guard.target import Outcome, Rung, target_name
+from steadycast.watching.guard.target import target_name
 
 ASK_S = 10.0
 _KEYS = ("LoadState", "ActiveState", "SubState", "Result", "MainPID", "ControlGroup", "ExecMainStatus", "ExecMainCode")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from steadycast.tracking.leaks.words import duration
 from steadycast.tracking.signatures.masking import masked
+from steadycast.watching.common.quiet_probe import SETTLE_S
 from steadycast.watching.guard.budget import counted
 from steadycast.watching.guard.facts import Facts, Presence
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import clock
-from steadycast.watching.quiet_probe import SETTLE_S
 from steadycast.workers.codec import to_plain
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from steadycast.model import FindingChange
-from steadycast.watching.growing import Log
+from steadycast.watching.common.growing import Log
 from steadycast.watching.guard.counts import Count, count
 from steadycast.watching.guard.facts import Act, Facts, Health, Server, Sign
 from steadycast.watching.guard.health import HealthWatch

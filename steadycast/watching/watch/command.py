@@ -13,14 +13,14 @@ from uuid import uuid4
 
 from steadycast.errors import ConfigError
 from steadycast.tracking.families import Identity
-from steadycast.watching.guard import tree
-from steadycast.watching.guard.policy import StopPolicy
-from steadycast.watching.guard.record import MARK
+from steadycast.watching.common import tree
+from steadycast.watching.common.ladder import Ladder
+from steadycast.watching.common.tree import MARK
 from steadycast.workers.process import Process
 
 STEP = 65_536
 STEPS = 256  # of output at most that are read after the end
-LADDER = StopPolicy(graceful_s=10.0, kill_s=5.0)
+LADDER = Ladder(graceful_s=10.0, kill_s=5.0)
 
 
 class Command:

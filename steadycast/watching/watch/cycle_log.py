@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from steadycast.errors import ConfigError
 from steadycast.tracking.probes.targets import Told
-from steadycast.watching.growing import Lines
-from steadycast.watching.patterns import LINE, check_pattern
+from steadycast.watching.common.growing import Lines
+from steadycast.watching.common.patterns import LINE, check_pattern
 
 SETTLE_S = 5.0  # after something came or went, until it is called quiet
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from steadycast.model import FindingEvent
-from steadycast.watching.growing import Lines
+from steadycast.watching.common.growing import Lines
 from steadycast.watching.watch.observing import Observing
 from steadycast.watching.watch.screen import screen
 from steadycast.watching.watch.words import event_line, levels_line, wrapped

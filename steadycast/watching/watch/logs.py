@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steadycast.errors import ConfigError
 from steadycast.tracking.signatures import Incidents, Matcher, load_table
-from steadycast.watching.growing import CommandSource, FileSource, Source
+from steadycast.watching.common.growing import CommandSource, FileSource, Source
 from steadycast.watching.watch.aims import Aim
 from steadycast.watching.watch.cycle_log import CycleLog
 from steadycast.watching.watch.observing import Observing

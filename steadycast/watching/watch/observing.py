@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from steadycast.model import Bound, Finding, FindingEvent, Look
 from steadycast.tracking.leaks.detection import Detection
 from steadycast.tracking.probes.sampler import Sampled
-from steadycast.watching.quiet_probe import QuietProbe, users_of
+from steadycast.watching.common.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.aims import not_readable
 from steadycast.watching.watch.record import Recording
 from steadycast.watching.watch.report import Courses

@@ -10,7 +10,7 @@ from typing import Any
 from steadycast.errors import ConfigError
 from steadycast.model import Finding, FindingState
 from steadycast.tracking.leaks.detection import Detection
-from steadycast.watching.quiet_probe import QuietProbe, users_of
+from steadycast.watching.common.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.record import read
 from steadycast.watching.watch.report import Courses, finding_plain, ordered
 from steadycast.watching.watch.words import STYLES, duration, label, lines

@@ -17,7 +17,7 @@ from steadycast.tracking.probes.devices import Devices
 from steadycast.tracking.probes.pace import Steps
 from steadycast.tracking.probes.sampler import Sampler
 from steadycast.tracking.probes.targets import Target
-from steadycast.watching.growing import Source
+from steadycast.watching.common.growing import Source
 from steadycast.watching.watch.aims import Aim, refuse_missing, targets_of
 from steadycast.watching.watch.command import Command
 from steadycast.watching.watch.cycle_log import CycleLog, CyclePattern

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from steadycast.errors import ConfigError
+from steadycast.watching.common.patterns import check_pattern
 from steadycast.watching.guard.load import load_policy
 from steadycast.watching.guard.policy import Policy
-from steadycast.watching.patterns import check_pattern
 
 TARGET = '[target]\ncommand = ["server"]\n'
 

@@ -23,7 +23,7 @@ from steadycast.model import (
     Unit,
 )  # fmt: skip
 from steadycast.tracking.probes.sampler import Sample, Sampled
-from steadycast.watching.growing import LINE, FileSource, Lines
+from steadycast.watching.common.growing import LINE, FileSource, Lines
 from steadycast.watching.guard.admit import Room, refused
 from steadycast.watching.guard.answers import Answer
 from steadycast.watching.guard.door import refusal

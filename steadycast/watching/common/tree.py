@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from collections.abc import Callable
 from steadycast.patience import Patience
 from steadycast.tracking import proc
 from steadycast.tracking.families import Identity, family, near
-from steadycast.watching.guard.policy import StopPolicy
-from steadycast.watching.guard.record import MARK
-from steadycast.watching.guard.running import run
-from steadycast.watching.guard.target import Outcome, Rung
+from steadycast.watching.common.ladder import Ladder, Outcome, Rung
+from steadycast.watching.common.running import run
 from steadycast.workers.process import Process, kill, reap
 
+MARK = "STEADYCAST_GUARD"  # environment variable of everything that descends from a command that we started
 LOOK_EVERY_S = 0.05
 LEFT_S = 3.0  # for what it left, after each of SIGTERM and SIGKILL
 
@@ -47,12 +45,12 @@ def is_living(identity: Identity) -> bool:
     return one is not None and one.start_time == identity.start_time and one.state != "Z"
 
 
-async def end(process: Process | None, members: Members, policy: StopPolicy, environment: dict[str, str]) -> Outcome:
+async def end(process: Process | None, members: Members, ladder: Ladder, environment: dict[str, str]) -> Outcome:
     """End a server and all that belongs to it. `process` is None where its head is gone already."""
     rungs: list[Rung] = []
     if process is not None and not process.exited.done():
         members()  # as long as its children can be found by it
-        await _end_head(process, policy, environment, rungs)
+        await _end_head(process, ladder, environment, rungs)
     if process is not None and not process.exited.done():
         pid = process.identity.pid
         text = f"process {pid} does not end, not even by SIGKILL (state {_state(pid)}): a driver or a disk holds it"
@@ -64,15 +62,15 @@ async def end(process: Process | None, members: Members, policy: StopPolicy, env
     return Outcome(True, "; ".join(f"{one.name}: {one.outcome}" for one in rungs) or "it was gone", tuple(rungs))
 
 
-async def _end_head(process: Process, policy: StopPolicy, environment: dict[str, str], rungs: list[Rung]) -> None:
-    if policy.command is not None:
+async def _end_head(process: Process, ladder: Ladder, environment: dict[str, str], rungs: list[Rung]) -> None:
+    if ladder.command is not None:
         began = time.monotonic()
-        ran = await run(policy.command, policy.command_s, environment)
-        rest = max(0.0, policy.command_s - (time.monotonic() - began)) if ran.ok else 0.0
+        ran = await run(ladder.command, ladder.command_s, environment)
+        rest = max(0.0, ladder.command_s - (time.monotonic() - began)) if ran.ok else 0.0
         gone = await process.wait(rest)
         rungs.append(Rung("stop command", time.monotonic() - began, "ended" if gone else f"{ran.words()}; still there"))
-    first = signal.Signals[policy.signal]
-    for number, deadline in ((first, policy.graceful_s), (signal.SIGKILL, policy.kill_s)):
+    first = signal.Signals[ladder.signal]
+    for number, deadline in ((first, ladder.graceful_s), (signal.SIGKILL, ladder.kill_s)):
         if process.exited.done():
             return
         began = time.monotonic()
@@ -117,19 +115,3 @@ async def _until_gone(members: Members, number: signal.Signals) -> set[Identity]
 def _state(pid: int) -> str:
     one = proc.stat(pid)
     return one.state if one is not None else "unknown"
-
-
-def is_forbidden(pid: int) -> str | None:
-    """Why a process is never guarded: the first one, guard itself and what guard descends from, kernel threads."""
-    if pid <= 1:
-        return "it is the first process of the system"
-    at: int | None = os.getpid()
-    for _ in range(64):
-        if at is None or at <= 1:
-            break
-        if at == pid:
-            return "guard itself descends from it"
-        one = proc.stat(at)
-        at = one.parent if one is not None else None
-    one = proc.stat(pid)
-    return "it is a thread of the kernel" if one is not None and (one.parent == 2 or pid == 2) else None
