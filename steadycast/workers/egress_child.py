@@ -214,7 +214,15 @@ def told_statistics(statistics: EgressStatistics) -> dict[str, Any]:
     """What a heartbeat says. `viewers` maps viewer ids to their counters; tracks are summed up."""
     fanout, udp, webrtc, rtsp = statistics.fanout, statistics.udp, statistics.webrtc, statistics.rtsp
     players = rtsp.viewers if rtsp is not None else ()
-    viewers = {p.viewer: _told_viewer(p.packets, p.octets, p.skipped_frames, p.queued_bytes) for p in webrtc.peers}
+    viewers: dict[str, dict[str, Any]] = {
+        p.viewer: _told_viewer(p.packets, p.octets, p.skipped_frames, p.queued_bytes)
+        | {
+            "lost_fraction": _short(p.lost_fraction),
+            "rtt_s": _short(p.rtt_s),
+            "estimate_bps": _short(p.estimate_bps, 0),
+        }
+        for p in webrtc.peers
+    }
     viewers |= {p.viewer: _told_viewer(p.packets, p.octets, p.skipped, p.queued_bytes) for p in players}
     return {
         "tracks": len(fanout.tracks),
@@ -238,7 +246,12 @@ def told_statistics(statistics: EgressStatistics) -> dict[str, Any]:
     }
 
 
-def _told_viewer(packets: int, octets: int, skipped: int, queued: int) -> dict[str, int]:
+def _short(value: float | None, digits: int = 4) -> float | int | None:
+    """A message has a bound, and many viewers are in it."""
+    return None if value is None else round(value, digits or None)
+
+
+def _told_viewer(packets: int, octets: int, skipped: int, queued: int) -> dict[str, Any]:
     return {"packets": packets, "octets": octets, "skipped_frames": skipped, "queued_bytes": queued}
 
 

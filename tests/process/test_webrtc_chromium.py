@@ -66,9 +66,16 @@ async def test_chromium_plays_picture_and_sound() -> None:
         assert seen["mean"] > 40 and seen["spread"] > 500  # colour bars: neither black nor flat
         assert [viewer for viewer, _ in home.told.connected] == ["one"]
         assert len(set(await page.evaluate("window.streams"))) == 1  # one stream, so they are kept in step
+        assert "transport-cc" in await page.evaluate("window.pc.remoteDescription.sdp")
+        await until(lambda: told_of_the_way(home), "transport-wide feedback and reports")
         await home.peers.end("one", "kicked")
         await until(lambda: home.told.gone == [("one", "kicked")], "gone")
         await page.wait_for_function("window.pc.connectionState !== 'connected'", timeout=30_000)
+
+
+def told_of_the_way(home: House) -> bool:
+    (peer,) = home.peers.statistics().peers
+    return peer.lost_fraction is not None and peer.rtt_s is not None
 
 
 RESTART = """async () => {

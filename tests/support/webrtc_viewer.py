@@ -14,10 +14,17 @@ import pylibsrtp
 
 from steadycast.egress.webrtc.aioice_parts import binding_request, binding_response, read_stun
 from steadycast.egress.webrtc.dtls import DtlsIdentity, DtlsSession
+from steadycast.egress.webrtc.sdp import TRANSPORT_NUMBERS
 from steadycast.egress.webrtc.srtp import RtcpProtection
+from tests.support.narrow_link import feedback
 
 IDENTITY = DtlsIdentity()
 _KNOCK_S = 0.1
+EXTENSION = 5  # id of the header extension
+
+
+def padded(body: bytes) -> bytes:
+    return body + bytes(-len(body) % 4)
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Packet:
     timestamp: int
     marker: bool
     payload: bytes
+    number: int | None = None  # in the extension for transport-wide feedback
 
 
 class Socket(asyncio.DatagramProtocol):
@@ -50,10 +58,15 @@ class LightViewer:
     came: int = 0
     lose_every: int = 0
     closed: bool = False
+    _free: float = 0.0
+    _through: list[tuple[int, float]] = field(default_factory=list)
     on_bound: Callable[[tuple[str, int]], Awaitable[object]] | None = None
     path: str = "host"  # kind of the candidate that is used
     video: str = "H264/90000"  # the only encoding of pictures that it takes
     video_fmtp: str | None = "packetization-mode=1;profile-level-id=42e01f"
+    narrow_bps: float | None = (
+        None  # what the way to it is said to carry, in transport-wide feedback; None: it says none
+    )
 
     def offer(self) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1"]
@@ -62,6 +75,8 @@ class LightViewer:
             lines += [f"a=fingerprint:sha-256 {IDENTITY.fingerprint}", f"a=setup:{self.setup}", f"a=mid:{mid}"]
             lines += ["a=recvonly", "a=rtcp-mux"]
         lines[14:14] = [f"a=rtpmap:102 {self.video}", *([f"a=fmtp:102 {self.video_fmtp}"] if self.video_fmtp else [])]
+        if self.narrow_bps is not None:
+            lines[14:14] = [f"a=extmap:{EXTENSION} {TRANSPORT_NUMBERS}", "a=rtcp-fb:102 transport-cc"]
         return "\r\n".join([*lines, "a=rtpmap:111 opus/48000/2"]) + "\r\n"
 
     async def start(self, answer: str) -> None:
@@ -163,8 +178,32 @@ class LightViewer:
         if self.lose_every and self.came % self.lose_every == 0:
             return
         plain = bytes(self._srtp.unprotect(data))
-        _, second, sequence, timestamp, ssrc = struct.unpack_from(">BBHII", plain)
-        self.packets.append(Packet(ssrc, second & 127, sequence, timestamp, second > 127, plain[12:]))
+        first, second, sequence, timestamp, ssrc = struct.unpack_from(">BBHII", plain)
+        number, start = None, 12
+        if first & 0x10:
+            profile, words, element, number = struct.unpack_from(">HHBH", plain, 12)
+            assert (profile, words, element) == (0xBEDE, 1, EXTENSION << 4 | 1)
+            start = 20
+        self.packets.append(Packet(ssrc, second & 127, sequence, timestamp, second > 127, plain[start:], number))
+        if number is not None and self.narrow_bps is not None:
+            self._pass(number, len(data), self.narrow_bps)
+
+    def _pass(self, number: int, size: int, bps: float) -> None:
+        """Through the narrow part of the way: what comes later than now is told of then."""
+        self._free = max(self._free, self._loop.time()) + size * 8 / bps
+        self._through.append((number, self._free))
+
+    def tell(self) -> None:
+        """Transport-wide feedback of what is through now, as a browser sends some times a second."""
+        now = self._loop.time()
+        told = [one for one in self._through if one[1] <= now]
+        del self._through[: len(told)]
+        if told:
+            first = told[0][0]
+            times: list[float | None] = [None] * (((told[-1][0] - first) & 0xFFFF) + 1)
+            for number, came in told:
+                times[(number - first) & 0xFFFF] = came
+            self.feedback(205, 15, self.video_ssrc, padded(feedback(first, times, int(told[0][1] / 0.064))[8:]))
 
     def feedback(self, kind: int, form: int, media: int, body: bytes = b"") -> None:
         """Send an RTCP feedback message: 205/1 NACK, 206/1 PLI."""

@@ -1,4 +1,4 @@
-"""RTCP, written and read (RFC 3550 6, RFC 4585 6, RFC 5104 4.3.1)."""
+"""RTCP, written and read (RFC 3550 6, RFC 4585 6, RFC 5104 4.3.1, draft-alvestrand-rmcat-remb-03)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steadycast.egress.core.arrivals import Arrivals, read_arrivals
 from steadycast.egress.core.outlet import SenderInfo
 
 _SENDER_REPORT, _RECEIVER_REPORT, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
 _NACK = 1  # formats of RTPFB and PSFB
 _PLI = 1
 _FIR = 4
+_TRANSPORT = 15  # format of RTPFB: transport-wide feedback
+_APPLICATION = 15  # format of PSFB
+_REMB = b"REMB"
 _CNAME = 1
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 _REPORT_BLOCK = struct.Struct(">IIIIII")
@@ -54,14 +58,20 @@ class Bye:
     ssrcs: tuple[int, ...]
 
 
-Feedback = ReceiverReport | Nack | KeyframeRequest | Bye
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that a viewer says it can take (REMB), of all that it is sent. Bits a second."""
+
+    bps: int
+
+
+Feedback = ReceiverReport | Nack | KeyframeRequest | Bye | Bound | Arrivals
 
 
 def compound(info: SenderInfo, cname: str) -> bytes:
     """A sender report and an SDES with the cname. Tracks that are shown in step have the same cname."""
-    ntp = round((info.wall + _NTP_EPOCH) * 2**32) & 0xFFFF_FFFF_FFFF_FFFF
     packets, octets = info.packets & 0xFFFF_FFFF, info.octets & 0xFFFF_FFFF
-    body = struct.pack(">IQIII", info.ssrc, ntp, info.timestamp, packets, octets)
+    body = struct.pack(">IQIII", info.ssrc, _ntp(info), info.timestamp, packets, octets)
     return _packet(_SENDER_REPORT, 0, body) + _sdes(info.ssrc, cname)
 
 
@@ -94,6 +104,10 @@ def parse(data: bytes) -> list[Feedback]:
             lost = _lost(body[8:], room)
             room -= len(lost)
             found.append(Nack(int.from_bytes(body[4:8], "big"), lost))
+        elif kind == _RTPFB and count == _TRANSPORT:
+            found += _arrivals(body)
+        elif kind == _PSFB and count == _APPLICATION:
+            found += _bounds(body)
         elif kind == _PSFB:
             found += _keyframe_requests(count, body)
         start = end
@@ -134,6 +148,28 @@ def _lost(pairs: bytes, room: int) -> tuple[int, ...]:
         if len(lost) >= room:
             break
     return tuple(lost[:room])
+
+
+def _arrivals(body: bytes) -> list[Feedback]:
+    told = read_arrivals(body)
+    return [] if told is None else [told]
+
+
+def _bounds(body: bytes) -> list[Feedback]:
+    """Six bits of exponent and eighteen of mantissa, behind the name and a count of sources."""
+    if len(body) < 16 or body[8:12] != _REMB:
+        return []
+    value = int.from_bytes(body[13:16], "big")
+    return [Bound((value & 0x3FFFF) << (value >> 18))]
+
+
+def mark_of(info: SenderInfo) -> int:
+    """What reports of receivers repeat of the sender report of `info`: the middle of its NTP time (RFC 3550 6.4.1)."""
+    return _ntp(info) >> 16 & 0xFFFF_FFFF
+
+
+def _ntp(info: SenderInfo) -> int:
+    return round((info.wall + _NTP_EPOCH) * 2**32) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def _keyframe_requests(count: int, body: bytes) -> list[Feedback]:

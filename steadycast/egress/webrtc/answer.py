@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 from steadycast.egress.webrtc.candidate import Candidate
 from steadycast.egress.webrtc.profiles import best_codec
-from steadycast.egress.webrtc.sdp import SPOKEN, Offer, OfferedCodec, OfferedMedia, Transport, no_codec
+from steadycast.egress.webrtc.sdp import (
+    SPOKEN,
+    TRANSPORT_NUMBERS,
+    Offer,
+    OfferedCodec,
+    OfferedMedia,
+    Transport,
+    no_codec,
+)
 from steadycast.egress.webrtc.sdp_text import malformed
 from steadycast.model import Codec, TrackInfo, TrackKind
 
 # Feedback that is answered: resends, key units on loss of picture, key units on request (RFC 4585, RFC 5104).
 _VIDEO_FEEDBACK = ("nack", "nack pli", "ccm fir")
+# How a viewer tells what the way to it carries: when each packet came, or else its own guess.
+_TELLS_ARRIVALS, _TELLS_BOUND = "transport-cc", "goog-remb"
 
 STREAM_ID = "steadycast"  # one stream for picture and sound, so that players keep them in step
 
@@ -24,6 +34,7 @@ class Choice:
     track: str
     info: TrackInfo
     codec: OfferedCodec
+    transport_numbers: int | None = None  # id of the header extension; None: this viewer tells no arrivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,8 @@ def _choose(
             used = {choice.codec.payload_type for choice in taken.values()}
             codec = best_codec(info, (codec for codec in media.codecs if codec.payload_type not in used))
             if codec is not None:
-                return index, Choice(key, info, codec)
+                told = kind is TrackKind.VIDEO and _TELLS_ARRIVALS in codec.feedback
+                return index, Choice(key, info, codec, media.transport_numbers if told else None)
     return None
 
 
@@ -141,6 +153,8 @@ def _accepted(media: OfferedMedia, plan: Plan, local: LocalSide, choice: Choice 
     if media.rtcp_rsize:
         lines.append("a=rtcp-rsize")
     lines += _codec_lines(codec, choice)
+    if choice is not None and choice.transport_numbers is not None:
+        lines.append(f"a=extmap:{choice.transport_numbers} {TRANSPORT_NUMBERS}")
     if choice is not None:
         ssrc = local.ssrcs[choice.track]
         lines += [f"a=msid:{STREAM_ID} {media.kind}", f"a=ssrc:{ssrc} cname:{local.cname}"]
@@ -159,7 +173,8 @@ def _codec_lines(codec: OfferedCodec, choice: Choice | None) -> list[str]:
         pairs = (f"{name}={value}" if value else name for name, value in parameters.items())
         lines.append(f"a=fmtp:{number} " + ";".join(pairs))
     if codec.codec is not None and codec.codec is not Codec.OPUS:
-        lines += [f"a=rtcp-fb:{number} {wanted}" for wanted in _VIDEO_FEEDBACK if wanted in codec.feedback]
+        tells = _TELLS_BOUND if choice is None or choice.transport_numbers is None else _TELLS_ARRIVALS
+        lines += [f"a=rtcp-fb:{number} {wanted}" for wanted in (*_VIDEO_FEEDBACK, tells) if wanted in codec.feedback]
     return lines
 
 

@@ -15,6 +15,7 @@ from steadycast.egress.options import EgressOptions
 from steadycast.egress.webrtc.aioice_parts import StunMessage
 from steadycast.egress.webrtc.answer import Plan
 from steadycast.egress.webrtc.dtls import DtlsIdentity, DtlsSession
+from steadycast.egress.webrtc.feedback import link_of, take
 from steadycast.egress.webrtc.ice import Credentials, IceAgent, Remote
 from steadycast.egress.webrtc.network import Network
 from steadycast.egress.webrtc.srtp import RtcpProtection, RtpProtection, SrtpKeys
@@ -48,7 +49,8 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class PeerStatistics:
-    """Counters of a viewer since it came. `lost_fraction` (0 to 1) is its last word on the video; None before it."""
+    """Counters of a viewer since it came. The last three are what its feedback told last of the picture, None before it
+    did: the part that is lost (0 to 1), the round trip, and what the way to it carries, where that showed a limit."""
 
     viewer: str
     state: PeerState
@@ -59,6 +61,8 @@ class PeerStatistics:
     resent_packets: int
     queued_bytes: int
     lost_fraction: float | None
+    rtt_s: float | None
+    estimate_bps: float | None
 
 
 class Peer:
@@ -80,7 +84,6 @@ class Peer:
         self._deadline = now + house.options.handshake_s
         self._heard = now
         self._next_report = 0.0
-        self._lost_fraction: float | None = None
 
     # --- ICE ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +174,8 @@ class Peer:
             ssrc = self._ssrcs[choice.track]
             budget = Budget(options.viewer_budget_bytes, options.viewer_stalled_s)
             outlet = Outlet(track, choice.codec.payload_type, budget, ssrc=ssrc)
-            stream = TrackStream(self._house.fanout, outlet, protection.stream(ssrc), self, self._stream_ended)
+            protect, extension = protection.stream(ssrc), choice.transport_numbers
+            stream = TrackStream(self._house.fanout, outlet, protect, self, self._stream_ended, extension)
             self._streams[ssrc] = stream
             try:
                 stream.begin(now)
@@ -207,20 +211,7 @@ class Peer:
             return
         self._heard = now
         for feedback in rtcp.parse(plain):
-            self._take_feedback(feedback, now)
-
-    def _take_feedback(self, feedback: rtcp.Feedback, now: float) -> None:
-        if isinstance(feedback, rtcp.Bye):
-            return  # a viewer that leaves says so by DTLS; a BYE may mean only one of its receivers
-        stream = self._streams.get(feedback.ssrc)
-        if stream is None:
-            return
-        if isinstance(feedback, rtcp.Nack):
-            stream.resend(feedback.lost, now)
-        elif isinstance(feedback, rtcp.KeyframeRequest):
-            stream.want_keyframe()
-        elif not stream.outlet.track.instant:
-            self._lost_fraction = feedback.lost_fraction
+            take(feedback, self._streams, now)
 
     def _report(self, now: float) -> None:
         self._next_report = now + REPORT_S
@@ -275,7 +266,10 @@ class Peer:
         self._dtls = self._rtcp = None
         self._house.gone(self, reason)
 
-    def statistics(self) -> PeerStatistics:
+    def statistics(self, now: float) -> PeerStatistics:
+        """As they are now; what the viewer told long ago is not known any more."""
+        link = link_of(self._streams)
+        told = link if link is not None and link.fresh(now) else None
         outlets = [stream.outlet for stream in self._streams.values()]
         return PeerStatistics(
             viewer=self.viewer,
@@ -286,5 +280,7 @@ class Peer:
             skipped_frames=sum(outlet.skipped for outlet in outlets),
             resent_packets=sum(stream.resent for stream in self._streams.values()),
             queued_bytes=self.queued(),
-            lost_fraction=self._lost_fraction,
+            lost_fraction=None if told is None else told.loss,
+            rtt_s=None if told is None else told.rtt_s,
+            estimate_bps=None if told is None else told.estimate_bps,
         )

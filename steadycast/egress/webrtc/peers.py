@@ -269,5 +269,5 @@ class WebrtcPeers:
             handshakes=self._handshakes,
             strangers=self._strangers,
             directory=len(self._directory),
-            peers=tuple(peer.statistics() for peer in self._peers.values()),
+            peers=tuple(peer.statistics(self._loop.time()) for peer in self._peers.values()),
         )

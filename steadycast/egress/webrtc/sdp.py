@@ -28,6 +28,10 @@ SPOKEN = {
 }
 PLAYABLE = f"{', '.join(text for codec, text in SPOKEN.items() if codec is not Codec.OPUS)} or Opus"
 
+# The extension that numbers packets for transport-wide feedback, and the most that an id in the short form may be.
+TRANSPORT_NUMBERS = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+_MOST_EXTENSION = 14  # RFC 8285 4.2
+
 _DIRECTIONS = ("sendrecv", "recvonly", "sendonly", "inactive")
 _HASHES = ("sha-256", "sha-384", "sha-512")
 _ENCODINGS = {codec.name: codec for codec in Codec}  # the names that RTP's formats registered
@@ -71,6 +75,7 @@ class OfferedMedia:
     rtcp_rsize: bool
     codecs: tuple[OfferedCodec, ...]
     transport: Transport | None
+    transport_numbers: int | None = None  # id of the extension `TRANSPORT_NUMBERS`
 
     @property
     def usable(self) -> bool:
@@ -180,7 +185,17 @@ def _media(lines: list[str], session: Attributes) -> OfferedMedia:
         rtcp_rsize="rtcp-rsize" in own,
         codecs=_codecs(kind, formats, own) if spoken else (),
         transport=_transport(own, session) if spoken else None,
+        transport_numbers=_extension(own, TRANSPORT_NUMBERS),
     )
+
+
+def _extension(own: Attributes, uri: str) -> int | None:
+    """The id of a header extension; None where it is not offered, or only in the long form."""
+    for number, rest in _numbered(own.all("extmap")):
+        known = number.partition("/")[0]
+        if rest.split(" ")[0] == uri and known.isascii() and known.isdigit() and len(known) <= 2:
+            return int(known) if 1 <= int(known) <= _MOST_EXTENSION else None
+    return None
 
 
 def _codecs(kind: str, formats: tuple[str, ...], own: Attributes) -> tuple[OfferedCodec, ...]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _LABEL_KEY, _LABEL_AUTH, _LABEL_SALT = 0, 1, 2  # RFC 3711 section 4.3.2, for RTP
 _REPLAY_WINDOW = 1024
 
-# Protects one packet: RTP header (12 bytes, no extension), payload, index (roll-over counter and sequence number).
+# Protects one packet: RTP header (extension included), payload, index (roll-over counter and sequence number).
 Protect = Callable[[bytes, bytes, int], bytes]
 
 

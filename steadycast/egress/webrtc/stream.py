@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from steadycast.egress.core.frame import Frame
+from steadycast.egress.core.link import Link
 from steadycast.egress.core.outlet import Outlet, SenderInfo, Sending
-from steadycast.egress.core.rtp import headers
+from steadycast.egress.core.rtcp import mark_of
+from steadycast.egress.core.rtp import headers, numbered
 from steadycast.egress.core.track import Track
 from steadycast.egress.fanout import Fanout
 from steadycast.egress.webrtc.srtp import Protect
@@ -37,13 +39,17 @@ class TrackStream:
         protect: Protect,
         carrier: Carrier,
         on_ended: Callable[[TrackStream, str], None],
+        extension: int | None = None,
     ) -> None:
+        """`extension` is the id under which packets are numbered for transport-wide feedback; None: they are not."""
         self.outlet = outlet
+        self.link = None if outlet.track.instant else Link()
         self.resent = 0
         self._fanout = fanout
         self._protect = protect
         self._carrier = carrier
         self._on_ended = on_ended
+        self._extension = extension
         self._next_index = -1
         self._window = 0.0
         self._left = RESENDS_PER_S
@@ -56,7 +62,7 @@ class TrackStream:
         self._fanout.subscribe(self.outlet.track.key, self)
         replay = self.outlet.start(now)
         if replay:  # in one piece, which the port sends no faster than a browser can take it
-            self._carrier.transmit([packet for sending in replay for packet in self._protected(sending)])
+            self._carrier.transmit([packet for sending in replay for packet in self._protected(sending, now)])
         elif not self.outlet.track.instant:
             self.want_keyframe()
 
@@ -66,7 +72,7 @@ class TrackStream:
             return
         sending = self.outlet.offer(frame, self._carrier.queued(), now)
         if sending is not None:
-            self._send(sending)
+            self._carrier.transmit(self._protected(sending, now))
         elif self.outlet.stalled:
             self._on_ended(self, "too slow: it did not take what was sent for too long")
 
@@ -74,14 +80,19 @@ class TrackStream:
         """The track is gone."""
         self._on_ended(self, reason)
 
-    def _send(self, sending: Sending) -> None:
-        self._carrier.transmit(self._protected(sending))
-
-    def _protected(self, sending: Sending) -> list[bytes]:
+    def _protected(self, sending: Sending, now: float) -> list[bytes]:
         self._next_index = sending.frame.next_index
         protect, sequence = self._protect, sending.sequence
-        pairs = zip(self.outlet.headers(sending), sending.frame.payloads, strict=True)
-        return [protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)]
+        pairs = zip(self._extended(self.outlet.headers(sending), sequence), sending.frame.payloads, strict=True)
+        packets = [protect(header, payload, sequence + i) for i, (header, payload) in enumerate(pairs)]
+        if self.link is not None:
+            self.link.sent(sequence, len(packets), sum([len(packet) for packet in packets]), now)
+        return packets
+
+    def _extended(self, made: list[bytes], sequence: int) -> list[bytes]:
+        """With the number of each for the viewer's feedback: its sequence number, so that a resend is the same packet
+        again to the last bit, as its encryption needs it."""
+        return made if self._extension is None else numbered(made, sequence, self._extension)
 
     def resend(self, lost: Sequence[int], now: float) -> None:
         """Send lost packets again, as far as they are still known."""
@@ -92,7 +103,7 @@ class TrackStream:
             found = self.outlet.resend(number)
             if found is not None:
                 numbers = (self.outlet.payload_type, found.sequence, found.timestamp, self.outlet.ssrc)
-                header = headers(numbers, 1, found.marker)[0]
+                header = self._extended(headers(numbers, 1, found.marker), found.sequence)[0]
                 packets.append(self._protect(header, found.payload, found.sequence))
         self._left -= len(packets)
         self.resent += len(packets)
@@ -109,4 +120,7 @@ class TrackStream:
 
     def report(self, now: float) -> SenderInfo | None:
         """What a sender report says now; None before the first frame."""
-        return self.outlet.report(now)
+        info = self.outlet.report(now)
+        if info is not None and self.link is not None:
+            self.link.report_sent(mark_of(info), now)
+        return info

@@ -13,7 +13,7 @@ from steadycast.egress.webrtc.answer import LocalSide, plan_answer, write_answer
 from steadycast.egress.webrtc.candidate import Candidate, parse_candidate, priority_of
 from steadycast.egress.webrtc.fragment import parse_fragment, write_fragment
 from steadycast.egress.webrtc.profiles import H264Profile, h264_profile
-from steadycast.egress.webrtc.sdp import offered_codecs
+from steadycast.egress.webrtc.sdp import TRANSPORT_NUMBERS, offered_codecs
 from steadycast.errors import CallerError
 from steadycast.model import Codec, TrackInfo, TrackKind
 from tests.support.webrtc_offers import CHROME, DATA_SECTION, FINGERPRINT
@@ -123,6 +123,21 @@ def test_bundled_sections_may_leave_the_transport_to_the_first() -> None:
     bare = re.sub(r"^a=(ice|fingerprint|setup).*\n", "", audio, flags=re.MULTILINE)
     bare = bare.replace("m=audio 9", "m=audio 0").replace("a=mid:1", "a=mid:1\na=bundle-only")
     assert "a=sendonly" in answer(head + video + bare)[2]
+
+
+@pytest.mark.parametrize(
+    ("extension", "taken"),
+    [("3", "3"), ("14/recvonly", "14"), ("15", None), ("0", None), ("-1", None), ("300", None), ("x", None)],
+)
+def test_arrivals_are_told_where_packets_can_be_numbered(extension: str, taken: str | None) -> None:
+    number = f"a=extmap:{extension} {TRANSPORT_NUMBERS}"
+    both = "a=rtcp-fb:109 goog-remb\na=rtcp-fb:109 transport-cc\na=rtpmap:109 "
+    offer = CHROME.replace("a=extmap:1 urn:ietf:params:rtp-hdrext:toffset", number).replace("a=rtpmap:109 ", both)
+    _, video, audio = answer(offer)
+    numbers = [line for line in (*video, *audio) if line.startswith("a=extmap")]
+    assert numbers == ([] if taken is None else [f"a=extmap:{taken} {TRANSPORT_NUMBERS}"])
+    assert ("a=rtcp-fb:109 transport-cc" in video) is (taken is not None)
+    assert ("a=rtcp-fb:109 goog-remb" in video) is (taken is None)
 
 
 def test_the_passive_browser_makes_us_active() -> None:
