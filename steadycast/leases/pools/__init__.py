@@ -5,6 +5,7 @@ nobody."""
 from steadycast.leases.pools.bounds import Bounds, Pressure, host_pressure
 from steadycast.leases.pools.loans import Evicted, Loan, LoanError, Ticket
 from steadycast.leases.pools.pool import Pool
+from steadycast.leases.pools.registry import Pools
 from steadycast.leases.pools.statistics import PoolStatistics
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LoanError",
     "Pool",
     "PoolStatistics",
+    "Pools",
     "Pressure",
     "Ticket",
     "host_pressure",

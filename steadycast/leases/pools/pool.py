@@ -20,6 +20,8 @@ class Pool(Generic[K, R]):
     `take` does. After use it is reset and given back with `give_back`, or it is `lose`d. Whoever may wait says `wait`
     and is among those of `serve` when it is time, or late. After each call what `ended` lists is to be ended by the
     caller: it is not in the pool any more.
+
+    Things may be made in advance (`stock`), and leave with their holder for good (`part`).
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -36,13 +38,37 @@ class Pool(Generic[K, R]):
         self._high_water = 0
         self._closed = False
 
-    def take(self, key: K, holder: str, now: float) -> Loan[K, R] | None:
-        """A loan now, or None: all are lent, somebody waits already, or the pool is closed."""
+    def take(self, key: K, holder: str, now: float, *, make: bool = True) -> Loan[K, R] | None:
+        """A loan now, or None: all are lent, somebody waits already, the pool is closed; or, where the holder would not
+        `make` one, none is idle."""
         self.prune(now)
-        loan = None if self._waiting else self._lend(key, holder, now)
+        loan = None if self._waiting else self._lend(key, holder, now, make)
         if loan is None:
-            self._counts["refused"] += 1
+            self._counts["refused" if make else "missed"] += 1
         return loan
+
+    def stock(self, key: K, resource: R, now: float) -> bool:
+        """A thing that was made in advance. False: there is no room to keep it, it stays with the caller."""
+        self.prune(now)
+        total = self._bounds.total_at(self._pressure)
+        full = len(self._idle) >= self._bounds.idle_at(self._pressure) or len(self._lent) + len(self._idle) >= total
+        if self._closed or full:
+            return False
+        number = next(self._numbers)
+        self._idle[number] = Idle(number, key, resource, now, 0, now)
+        self._counts["created"] += 1
+        self._counts["stocked"] += 1
+        self._high_water = max(self._high_water, len(self._lent) + len(self._idle))
+        self.prune(now)
+        return number in self._idle
+
+    def part(self, loan: Loan[K, R], now: float) -> None:
+        """The thing is its holder's for good, and its place is free."""
+        if loan.resource is None:
+            raise LoanError(f"{loan} has no thing to keep")
+        self._close(loan)
+        self._counts["parted"] += 1
+        self.prune(now)
 
     def made(self, loan: Loan[K, R], resource: R, now: float) -> None:
         """The thing that was to be made for this loan is there."""
@@ -58,16 +84,16 @@ class Pool(Generic[K, R]):
         self._counts["failed"] += 1
         self.prune(now)
 
-    def unfit(self, loan: Loan[K, R], now: float) -> Loan[K, R] | None:
+    def unfit(self, loan: Loan[K, R], now: float, *, make: bool = True) -> Loan[K, R] | None:
         """What was lent again is no good: another loan for the same holder, with the next thing or none. Ends, as each
         call takes one that was idle."""
         if loan.resource is None:
             raise LoanError(f"{loan} has no thing that could be unfit")
         self._counts["reused"] -= 1
         self._end(loan, Evicted.UNFIT)
-        loan_again = self._lend(loan.key, loan.holder, now)
+        loan_again = self._lend(loan.key, loan.holder, now, make)
         if loan_again is None:
-            self._counts["refused"] += 1
+            self._counts["refused" if make else "missed"] += 1
         return loan_again
 
     def give_back(self, loan: Loan[K, R], now: float) -> bool:
@@ -124,7 +150,7 @@ class Pool(Generic[K, R]):
             self._counts["expired"] += 1
             served.append((ticket, None))
         while self._waiting:
-            loan = self._lend(self._waiting[0].key, self._waiting[0].holder, now)
+            loan = self._lend(self._waiting[0].key, self._waiting[0].holder, now, True)
             if loan is None:
                 break
             served.append((self._waiting.popleft(), loan))
@@ -183,19 +209,22 @@ class Pool(Generic[K, R]):
             pressure=int(self._pressure),
             high_water=self._high_water,
             created=counts["created"],
+            stocked=counts["stocked"],
+            parted=counts["parted"],
             reused=counts["reused"],
             failed=counts["failed"],
             refused=counts["refused"],
+            missed=counts["missed"],
             expired=counts["expired"],
             evicted={why.value: count for why, count in self._evicted.items()},
         )
 
-    def _lend(self, key: K, holder: str, now: float) -> Loan[K, R] | None:
+    def _lend(self, key: K, holder: str, now: float, make: bool) -> Loan[K, R] | None:
         """The newest idle one of this key, or a place for a new one."""
         if self._closed:
             return None
         found = next((one for one in reversed(self._idle.values()) if one.key == key), None)
-        if found is None and not self._has_room(now):
+        if found is None and not (make and self._has_room(now)):
             return None
         self._worth.used(key, now)
         loan: Loan[K, R] = Loan(next(self._numbers), key, holder, now)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from steadycast.leases.pools import Bounds, Loan, LoanError, Pool, Pressure, host_pressure
+from steadycast.leases.pools import Bounds, Loan, LoanError, Pool, Pools, Pressure, host_pressure
 
 Thing = list[int]  # compared by identity
 NUMBERS = itertools.count()
@@ -30,7 +30,7 @@ def test_it_is_lent_again_and_never_to_two() -> None:
     assert again.resource is thing
     assert again.uses == 2
     assert pool.holders() == {second.number: "somebody", again.number: "somebody"}
-    assert pool.statistics().reuse == pytest.approx(1 / 3)
+    assert pool.statistics().reuse == pytest.approx(1 / 3), "of three who came"
 
 
 def test_it_refuses_when_all_are_lent_and_makes_no_dummy() -> None:
@@ -197,6 +197,23 @@ def test_one_that_dies_while_it_is_kept_or_lent() -> None:
     assert (pool.statistics().lent, pool.statistics().idle) == (0, 0)
 
 
+def test_what_is_made_in_advance_and_leaves_for_good() -> None:
+    pool: Pool[str, Thing] = Pool(Bounds(total=2, idle=2))
+    assert pool.take("a", "early", 0.0, make=False) is None
+    assert pool.stock("a", [1], 0.0) and pool.stock("a", [2], 0.0) and not pool.stock("a", [3], 0.0)
+    loan = pool.take("a", "somebody", 1.0, make=False)
+    assert loan is not None and loan.resource == [2]
+    loan = pool.unfit(loan, 1.0, make=False)
+    assert loan is not None and loan.resource == [1]
+    pool.part(loan, 1.0)
+    with pytest.raises(LoanError, match="over"):
+        pool.give_back(loan, 2.0)
+    told = pool.statistics()
+    assert (told.created, told.stocked, told.parted, told.reused, told.missed) == (2, 2, 1, 1, 1)
+    assert told.reuse == 0.5
+    assert pool.ended() == [[2]]
+
+
 def test_under_pressure_less_is_kept_and_lent() -> None:
     pool: Pool[str, Thing] = Pool(Bounds(total=8, idle=8, total_medium=4, total_high=1))
     for loan in [lent(pool) for _ in range(8)]:
@@ -266,3 +283,17 @@ def test_who_does_not_end_what_goes_is_told() -> None:
 def test_bounds_that_make_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Bounds(**{"total": 2, "idle": 2, **wrong})  # type: ignore[arg-type]
+
+
+def test_pools_by_name() -> None:
+    pools, pool = Pools(), Pool[str, Thing](Bounds(total=1, idle=1))
+    pools.add("things", pool.statistics, pool.press)
+    pool.give_back(lent(pool), 0.0)
+    pools.press(Pressure.HIGH, 1.0)
+    assert pools.statistics()["things"].idle == 0
+    with pytest.raises(ValueError, match="already"):
+        pools.add("things", pool.statistics)
+    for number in range(31):
+        pools.add(f"more {number}", pool.statistics)
+    with pytest.raises(ValueError, match="32 pools"):
+        pools.add("one more", pool.statistics)

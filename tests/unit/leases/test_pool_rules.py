@@ -23,7 +23,7 @@ class Holders(RuleBasedStateMachine):
         self.now = 0.0
         self.lent: list[Loan[int, Thing]] = []
         self.waiting: list[Ticket[int]] = []
-        self.made = 0
+        self.made = self.parted = 0
         self.ended: list[Thing] = []
 
     def collect(self) -> None:
@@ -66,6 +66,20 @@ class Holders(RuleBasedStateMachine):
             self.pool.lose(loan, self.now)
         self.collect()
 
+    @rule(key=small)
+    def stock(self, key: int) -> None:
+        self.made += 1
+        if not self.pool.stock(key, [self.made], self.now):
+            self.made -= 1
+        self.collect()
+
+    @precondition(lambda self: self.lent)
+    @rule(which=st.integers(0, 99))
+    def part(self, which: int) -> None:
+        self.pool.part(self.lent.pop(which % len(self.lent)), self.now)
+        self.parted += 1
+        self.collect()
+
     @rule(key=small, patience=st.floats(0, 10))
     def wait(self, key: int, patience: float) -> None:
         ticket = self.pool.wait(key, f"waits {key}", self.now, self.now + patience)
@@ -92,7 +106,7 @@ class Holders(RuleBasedStateMachine):
     def each_thing_is_in_one_place(self) -> None:
         told = self.pool.statistics()
         assert told.lent == len(self.lent) == len({id(loan.resource) for loan in self.lent})
-        assert told.created == self.made == told.lent + told.idle + len(self.ended)
+        assert told.created == self.made == told.lent + told.idle + self.parted + len(self.ended)
         assert len({id(thing) for thing in self.ended}) == len(self.ended)
         assert sum(told.evicted.values()) == len(self.ended)
         assert not {id(loan.resource) for loan in self.lent} & {id(thing) for thing in self.ended}
