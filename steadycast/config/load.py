@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +15,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from steadycast.config.settings import Settings
+from steadycast.config.toml_file import read_toml
 from steadycast.errors import ConfigError
 
 PREFIX = "STEADYCAST_"
@@ -24,7 +24,6 @@ CONFIG = "STEADYCAST_CONFIG"  # path of the file, where the command line names n
 _OTHERS = (
     CONFIG, "STEADYCAST_URL", "STEADYCAST_TOKEN", "STEADYCAST_CHILD", "STEADYCAST_WORKER", "STEADYCAST_VENV",
 )  # fmt: skip
-FILE_BYTES = 1_048_576
 # Parts of x11-apps and x11-xserver-utils on one dark ground: a clock, and a solid that turns.
 DEMO = """
 xsetroot -solid '#16222e' -cursor_name left_ptr
@@ -48,7 +47,7 @@ def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[s
     """
     if path is None and environment.get(CONFIG):
         path = Path(environment[CONFIG])
-    values = DEFAULTS if path is None else _read(path)
+    values = DEFAULTS if path is None else read_toml(path, "config.unreadable")
     sources = [(str(path) if path else "the defaults", values)]
     sources.append(("the environment", from_environment(environment)))
     sources.append(("the command line", _without_none(overrides or {})))
@@ -98,21 +97,6 @@ def _check_ports(settings: Settings) -> None:
     if first and last - first + 1 < settings.egress.workers:
         what = f"webrtc.udp_ports: {last - first + 1} for {settings.egress.workers} egress workers (egress.workers)"
         raise ConfigError("config.invalid", f"{what}; each needs one.")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(FILE_BYTES + 1)
-        if len(text) > FILE_BYTES:
-            raise ConfigError("config.unreadable", f"{path}: longer than {FILE_BYTES} bytes.")
-        return tomllib.loads(text.decode())
-    except OSError as error:
-        raise ConfigError("config.unreadable", f"{path}: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError("config.unreadable", f"{path}: it is not UTF-8 text.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("config.unreadable", f"{path}: it is not TOML: {error}.") from None
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,8 @@ async def test_a_line_of_the_log_restarts_all_of_a_deaf_tree(tmp_path: Path) -> 
 
 async def test_a_command_that_goes_into_the_background_is_told_and_not_started_again(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    async with guarding(tmp_path, target(f"daemon={pid}", "stay")) as kept:
+    more = "[start]\nready_s = 0.5\n"
+    async with guarding(tmp_path, target(f"daemon={pid}", "stay", more=more)) as kept:
         await kept.until(lambda: kept.keeper.memory.latch, "a latch")
         latch = kept.keeper.memory.latch
         assert latch is not None and "went into the background" in latch.why and pid.read_text().strip() in latch.why
@@ -215,3 +216,13 @@ async def test_one_that_was_replaced_while_evidence_was_kept_is_left_alone(tmp_p
         await kept.until_said("it looks again: something changed while evidence was kept")
         assert kept.keeper.memory.restarts == ()
         assert not any("ended: SIGTERM" in one for one in kept.said)
+
+
+async def test_a_child_that_is_left_for_a_moment_is_no_server_in_the_background(tmp_path: Path) -> None:
+    words = toml(["sh", "-c", f"sleep 0.7 & echo $! > {tmp_path}/child; exit 0"])
+    text = f"[target]\ncommand = {words}\n[start]\nready_s = 20\nafter_exit = 'always'\n{BUDGET}"
+    async with guarding(tmp_path, text) as kept:
+        await kept.until_said("that may be the server, in the background")
+        await kept.until_said("started as process", times=3)
+        latch = kept.keeper.memory.latch
+        assert latch is None or "went into the background" not in latch.why

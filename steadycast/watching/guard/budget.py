@@ -25,9 +25,11 @@ def used_up(budget: BudgetPolicy, memory: Memory, clock: float) -> bool:
 
 
 def pause_before(budget: BudgetPolicy, memory: Memory, ended: float | None) -> float | None:
-    """Clock before which nothing is started; None: nothing was before."""
+    """Clock before which nothing is started: counted from the end of the server, and of the last restart; None:
+    nothing was before."""
     own = _own(memory)
-    last = max((moment for moment in (ended, own[-1].clock if own else None) if moment is not None), default=None)
+    before = None if not own else own[-1].clock if own[-1].done is None else own[-1].done
+    last = max((moment for moment in (ended, before) if moment is not None), default=None)
     if last is None:
         return None
     first, longest = budget.backoff_s

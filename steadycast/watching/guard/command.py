@@ -13,6 +13,7 @@ from steadycast.watching.common import tree
 from steadycast.watching.common.ladder import Outcome
 from steadycast.watching.common.tree import MARK
 from steadycast.watching.guard.facts import Ended, Presence, Server
+from steadycast.watching.guard.followed import FollowedProcess
 from steadycast.watching.guard.journal import Journal, Kind
 from steadycast.watching.guard.pidnames import Named, pid_from_file
 from steadycast.watching.guard.policy import Policy
@@ -21,28 +22,26 @@ from steadycast.watching.guard.target import ladder_of, target_name
 from steadycast.workers.process import Process
 
 OUTPUT = "output.log"
+STAYS_S = 2.0  # after the command exited: what is left for longer is no child that cleans up
 _BACKGROUND = (
     "the command went into the background: it exited with 0 and left {pids} running. Start it in the foreground, or "
     "set target.background = 'follow' (and target.pid_file, where it writes one)"
 )
 
 
-class CommandTarget:
+class CommandTarget(FollowedProcess):
     """The command of a policy. `life` is set by whoever found the record of an earlier guard."""
 
     def __init__(self, policy: Policy, folder: Path) -> None:
+        super().__init__()
         target = policy.target
         assert target.command is not None
         self.name = target_name(target.command, None, False, None)
-        self.life: Life | None = None
         self._policy = policy
         self._folder = folder
-        self._process: Process | None = None
-        self._known: set[Identity] = set()
         self._adopted = False
         self._followed = False
         self._ended: Ended | None = None
-        self._stuck: str | None = None
 
     def adopt(self, life: Life) -> bool:
         """Take over what an earlier guard started; whether it runs. Raises OSError where that cannot be told."""
@@ -128,9 +127,18 @@ class CommandTarget:
                 self._follow(head)
                 return self._following(ran_s)
             if left and ran_s < self._policy.start.ready_s:
-                self._stuck = _BACKGROUND.format(pids=", ".join(str(one.pid) for one in sorted(left)[:8]))
-                return Server(Presence.STUCK, self._stuck)
+                return self._left_behind(left, self._ended.clock)
         return Server(Presence.ENDED, ended=self._ended)
+
+    def _left_behind(self, left: set[Identity], exited: float) -> Server:
+        """It exited with 0 early and left processes. One that cleans up is gone soon; one that stays is the server."""
+        pids = ", ".join(str(one.pid) for one in sorted(left)[:8])
+        begun = self.life.since if self.life is not None and self.life.since is not None else exited
+        if clock() < max(begun + self._policy.start.ready_s, exited + STAYS_S):
+            why = f"the command exited with 0 and left {pids} running: that may be the server, in the background"
+            return Server(Presence.UNKNOWN, why)
+        self._stuck = _BACKGROUND.format(pids=pids)
+        return Server(Presence.STUCK, self._stuck)
 
     def _following(self, ran_s: float) -> Server:
         if self._followed:
@@ -159,7 +167,7 @@ class CommandTarget:
     async def stop(self) -> Outcome:
         """End it and all that descends from it."""
         outcome = await tree.end(
-            self._process, self._marked, ladder_of(self._policy.stop), self._policy.target.environment
+            self._process, self._belonging, ladder_of(self._policy.stop), self._policy.target.environment
         )
         if outcome.stuck:
             self._stuck = outcome.text
@@ -170,28 +178,12 @@ class CommandTarget:
     def _codes(self) -> tuple[int | None, int | None]:
         return (None, None) if self._process is None else (self._process.exit_code, self._process.killed_by)
 
-    def _marked(self) -> set[Identity]:
+    def _belonging(self) -> set[Identity]:
         if self.life is None or self.life.identity is None:
             return set()
         by_session = self._process is not None and not self._process.exited.done()
         found = tree.marked(self.life.identity, self.life.mark, self._known, by_session=by_session)
         return found - {self.life.identity}
-
-    def members(self) -> tuple[Identity, ...]:
-        """Its head and descendants."""
-        if self.life is None or self.life.identity is None:
-            return ()
-        return (self.life.identity, *sorted(self._marked()))
-
-    def forgive(self) -> None:
-        """A person looked."""
-        self._stuck = None
-
-    def close(self) -> None:
-        """Look no longer; the server is left alone."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
 
 
 def _marks() -> list[tuple[Identity, str]]:

@@ -68,6 +68,13 @@ def after(decision: Decision, memory: Memory, now: Moment) -> Memory:
     return memory
 
 
+def carried_out(memory: Memory, clock: float) -> Memory:
+    """The memory once the newest restart is done, whatever came of it: waits count from then."""
+    if not memory.restarts or memory.restarts[-1].done is not None:
+        return memory
+    return replace(memory, restarts=(*memory.restarts[:-1], replace(memory.restarts[-1], done=clock)))
+
+
 def settle(facts: Facts, policy: Policy, memory: Memory, now: Moment) -> Memory:
     """Whether the server is well for long enough that the next back-off begins anew."""
     server = facts.server

@@ -123,12 +123,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """One start that guard made, but the first of a life of its own."""
+    """One start that guard made, but the first of a life of its own. `clock` when it was decided, `done` when it was
+    carried out: an end and a start may take minutes."""
 
     clock: float
     at: float
     cause: Cause
     why: str
+    done: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

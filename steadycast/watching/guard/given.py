@@ -12,6 +12,7 @@ from steadycast.watching.common import tree
 from steadycast.watching.common.ladder import Outcome
 from steadycast.watching.common.running import run
 from steadycast.watching.guard.facts import Ended, Presence, Server
+from steadycast.watching.guard.followed import FollowedProcess
 from steadycast.watching.guard.pidnames import Named, Unclear, pid_from_command, pid_from_file
 from steadycast.watching.guard.policy import Policy
 from steadycast.watching.guard.record import Life, born, clock
@@ -22,20 +23,17 @@ ASK_S = 10.0  # for the command that names the process
 LOOK_EVERY_S = 0.1
 
 
-class GivenTarget:
+class GivenTarget(FollowedProcess):
     """The process that a policy's pid file or command names."""
 
     def __init__(self, policy: Policy) -> None:
+        super().__init__()
         target = policy.target
         self._source = target.pid_file if target.pid_file is not None else " ".join(target.pid_command or ())
         self.name = target_name(None, None, False, self._source)
-        self.life: Life | None = None
         self._policy = policy
-        self._process: Process | None = None
-        self._known: set[Identity] = set()
         self._ended: Ended | None = None
         self._started_by_us = False
-        self._stuck: str | None = None
 
     async def look(self) -> Server:
         """Follow the process; when it is gone, see whether somebody started another."""
@@ -109,7 +107,7 @@ class GivenTarget:
         """End it and its descendants."""
         self.members()
         outcome = await tree.end(
-            self._process, self._left, ladder_of(self._policy.stop), self._policy.target.environment
+            self._process, self._belonging, ladder_of(self._policy.stop), self._policy.target.environment
         )
         if outcome.stuck:
             self._stuck = outcome.text
@@ -117,23 +115,7 @@ class GivenTarget:
             self._ended = Ended(clock())
         return outcome
 
-    def _left(self) -> set[Identity]:
+    def _belonging(self) -> set[Identity]:
         if self.life is None or self.life.identity is None:
             return set()
         return tree.descended(self.life.identity, self._known)
-
-    def members(self) -> tuple[Identity, ...]:
-        """The process and its descendants."""
-        if self.life is None or self.life.identity is None:
-            return ()
-        return (self.life.identity, *sorted(self._left()))
-
-    def forgive(self) -> None:
-        """A person looked."""
-        self._stuck = None
-
-    def close(self) -> None:
-        """Look no longer; the server is left alone."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None

@@ -18,7 +18,7 @@ from steadycast.tracking import proc
 from steadycast.watching.common.ladder import Outcome
 from steadycast.watching.guard import record as records
 from steadycast.watching.guard.command import CommandTarget, recall
-from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
+from steadycast.watching.guard.decide import Decision, Do, after, carried_out, decide, settle
 from steadycast.watching.guard.effects import Effects, begun
 from steadycast.watching.guard.evidence import Case, EvidenceFolder
 from steadycast.watching.guard.facts import Facts, Memory, Moment, Presence, Server
@@ -199,7 +199,7 @@ class Keeper:
             await self._begin(decision)
             if cause.value != "first":
                 self.effects.begin(begun(decision.reason, time.time(), clock(), level, evidence))
-        self.busy = None
+        self.busy, self.memory = None, carried_out(self.memory, clock())
         self._write()
 
     async def _is_as_decided(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from steadycast.config.tokens import read_hash
+from steadycast.config.toml_file import read_toml
 from steadycast.errors import ConfigError
 from steadycast.tracking.signatures.schema import load_table
 from steadycast.watching.guard.policy import Policy
 
-FILE_BYTES = 1_048_576
 _KINDS = ("command", "http", "rtsp")
 _FORMS = {
     "tuple_type": "a list, like [ ... ]",
@@ -42,7 +41,7 @@ _TEXTS = {
 
 def load_policy(path: Path) -> Policy:
     """Raises ConfigError. Without a `name`, the file's own is taken."""
-    values = _read(path)
+    values = read_toml(path, "policy.unreadable")
     stem = re.sub(r"[^A-Za-z0-9_.-]", "-", path.stem).lstrip("_.-")[:64]
     values.setdefault("name", stem or "server")
     try:
@@ -66,21 +65,6 @@ def _check_known(path: Path, ignored: tuple[str, ...]) -> None:
             near = difflib.get_close_matches(one, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "`steadycast diagnose` names those it finds."
             raise ConfigError("policy.invalid", f"{path}: known.ignore: there is no signature {one!r}; {hint}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES + 1)
-        if len(data) > FILE_BYTES:
-            raise ConfigError("policy.unreadable", f"{path}: longer than {FILE_BYTES} bytes.")
-        return tomllib.loads(data.decode())
-    except OSError as error:
-        raise ConfigError("policy.unreadable", f"{path}: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError("policy.unreadable", f"{path}: it is not UTF-8 text.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError("policy.unreadable", f"{path}: it is not TOML: {error}.") from None
 
 
 def _line(error: ValidationError) -> str:

@@ -78,6 +78,7 @@ def write(folder: Path, record: Record) -> None:
     try:
         _write_whole(partial, os.O_CREAT | os.O_TRUNC, text)
         partial.replace(path)
+        _sync_folder(folder)
     except OSError as error:
         partial.unlink(missing_ok=True)
         if error.errno not in FULL or not path.exists() or path.stat().st_size < len(text):
@@ -89,6 +90,17 @@ def _write_whole(path: Path, flags: int, text: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the new name is there after a loss of power, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read(folder: Path, target: str) -> Record | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steadycast.watching.guard.decide import Decision, Do, after, decide, settle
+from steadycast.watching.guard.decide import Decision, Do, after, carried_out, decide, settle
 from steadycast.watching.guard.facts import (
     Act,
     Cause,
@@ -169,6 +169,16 @@ def test_a_server_that_dies_at_once_is_tried_again_with_growing_waits_and_then_l
     ended = Facts(Server(Presence.ENDED, ended=Ended(clock, code=1)))
     latched = decide(ended, PLAIN, memory, moment(clock + 60))
     assert latched.do is Do.LATCH and "3 restarts within 600 s did not help" in latched.why
+
+
+def test_the_wait_counts_from_when_a_restart_was_done_and_not_from_when_it_was_decided() -> None:
+    decided = Memory(True, (Restart(1000, 0, Cause.HEALTH, "ill"),))
+    done = carried_out(decided, 1090)  # its end took half a minute, its start a whole one
+    assert carried_out(done, 2000) == done
+    ill = Facts(Server(Presence.RUNNING, since=1090.0), (ILL,))
+    waiting = decide(ill, PLAIN, done, moment(1091))
+    assert waiting.do is Do.WAIT and waiting.until == 1092
+    assert decide(ill, PLAIN, decided, moment(1091)).do is Do.RESTART  # as if it had been done at once
 
 
 def test_restarts_that_never_help_latch_however_slow_they_are() -> None:
