@@ -52,15 +52,14 @@ class Pool(Generic[K, R]):
         self.prune(now)
         total = self._bounds.total_at(self._pressure)
         full = len(self._idle) >= self._bounds.idle_at(self._pressure) or len(self._lent) + len(self._idle) >= total
-        if self._closed or full:
+        if self._closed or full or len({key, *(one.key for one in self._idle.values())}) > self._bounds.keys:
             return False
         number = next(self._numbers)
         self._idle[number] = Idle(number, key, resource, now, 0, now)
         self._counts["created"] += 1
         self._counts["stocked"] += 1
         self._high_water = max(self._high_water, len(self._lent) + len(self._idle))
-        self.prune(now)
-        return number in self._idle
+        return True
 
     def part(self, loan: Loan[K, R], now: float) -> None:
         """The thing is its holder's for good, and its place is free."""
