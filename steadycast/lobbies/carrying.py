@@ -14,6 +14,8 @@ from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.feed import Bus, Failed, Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import NO_STAGE, Opener
+from steadycast.lobbies.quietly import quietly
+from steadycast.lobbies.resting import Resting
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.swap import bus_name
 from steadycast.model import TrackInfo
@@ -33,6 +35,7 @@ class Carrier:
         self.stage: Stage | None = None
         self._opener = opener
         self._instances = instances
+        self._resting = Resting(instances, self.key)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def key(self, track: str) -> str:
@@ -62,7 +65,7 @@ class Carrier:
             await self._shown(feed)
             async with feed.lock:
                 instance = feed.newest
-                if instance is None or instance.stage is not self.stage:
+                if instance is None or instance.stage is not self.stage or instance.parked:
                     continue
                 bus = feed.buses.get(egress)
                 if bus is not None and bus.instance in (feed.instance, instance):
@@ -87,6 +90,8 @@ class Carrier:
         if feed.closed:  # all left while this waited: what it opened now nobody would close
             raise WorkerError("track.closed", f"{feed.track} was closed meanwhile.", retry_after=1)
         if feed.instance is not None and feed.instance.stage is stage:
+            if feed.instance.parked:
+                await self._woken(feed)
             return
         opening = feed.opening
         if opening is None:
@@ -97,6 +102,18 @@ class Carrier:
         if opening.cancelled():
             raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)
         opening.result()
+
+    async def _woken(self, feed: Feed) -> None:
+        """All who wait share one take-over, which is not cut off: its worker would not know."""
+        waking = feed.waking
+        if waking is None:
+            waking = feed.waking = self.spawn(self._resting.wake(feed))
+            waking.add_done_callback(lambda _: feed.awake(waking))
+        await asyncio.wait({waking})
+
+    def rest_soon(self, feed: Feed) -> None:
+        """Nobody holds it: what makes it is parked, beside."""
+        self.spawn(self._resting.rest(feed))
 
     async def _open(self, feed: Feed, stage: Stage) -> Instance:
         me = asyncio.current_task()
@@ -158,11 +175,3 @@ class Carrier:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, SteadycastError):  # those are told to whoever waits
             log.error("a track failed", exc_info=error)
-
-
-async def quietly(work: Coroutine[Any, Any, Any]) -> None:
-    """A worker that does not do this is ended by others; it is only worth a line."""
-    try:
-        await work
-    except SteadycastError as error:
-        log.warning("a track could not be changed", code=error.code, what=error.what, why=error.why)

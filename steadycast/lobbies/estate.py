@@ -8,11 +8,12 @@ import structlog
 
 from steadycast.errors import CallerError
 from steadycast.lobbies.adopting import KeptLobby, KeptTrack, number_of
-from steadycast.lobbies.carrying import Carrier, quietly
+from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.feed import Bus, Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import Opener
+from steadycast.lobbies.quietly import quietly
 from steadycast.lobbies.shelf import Shelf
 from steadycast.lobbies.stage import Stage
 

@@ -74,7 +74,8 @@ class Swap:
 class Feed:
     """One track; `encode` is None for a copy and for audio.
 
-    `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another. `legacy`
+    `opening` brings the first instance on a stage, and all who need it wait for it; `moving` brings another; `waking`
+    takes over one that is parked. `legacy`
     is the seat that comes to it from the one before. `lock` is held while buses are laid or closed. `failures` bounds
     the encoders that fail, `relays` the buses that break. `closing` and `closed` are its end; `life` follows all that.
     """
@@ -88,6 +89,7 @@ class Feed:
     swap: Swap | None = None
     opening: asyncio.Task[Instance] | None = None
     moving: asyncio.Task[Any] | None = None
+    waking: asyncio.Task[None] | None = None
     legacy: Legacy | None = None
     parked: Seat | None = None  # that others may have: nobody watches it
     holds: dict[str, Egress] = field(default_factory=dict)
@@ -152,6 +154,11 @@ class Feed:
         if self.opening is not None:
             self.opening.cancel()
             self.opening = None
+
+    def awake(self, waking: asyncio.Task[None] | None) -> None:
+        """A take-over is done, one way or the other."""
+        if self.waking is waking:
+            self.waking = None
 
     def give_up(self) -> set[asyncio.Task[Any]]:
         """Stop opening and moving: the tasks that end of it, and end their seats."""

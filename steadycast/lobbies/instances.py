@@ -33,7 +33,7 @@ LOOK_S = 5.0  # between looks at a process that nothing ends
 class Instance:
     """A track as a lobby worker makes it. `name` is what the worker calls it; `seat` is None where nothing is encoded.
 
-    `dead`: it failed by itself.
+    `dead`: it failed by itself. `parked`: it is fed nothing, and must be taken over before it is read.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Instance:
     info: TrackInfo
     seat: Seat | None = None
     dead: bool = False
+    parked: bool = False
 
 
 class Instances:
@@ -72,7 +73,7 @@ class Instances:
         assert found.order is not None
         seat = self._encoding.adopt(request, found.order, stage.worker.pid, found.report)
         self._held[seat] = asyncio.Event()
-        instance = self._open[seat] = Instance(found.instance, stage, found.track, seat)
+        instance = self._open[seat] = Instance(found.instance, stage, found.track, seat, parked=found.parked)
         return instance
 
     def close(self, instance: Instance) -> asyncio.Task[None]:
@@ -91,6 +92,11 @@ class Instances:
             _judge(instance.stage, instance.seat, _fault(code), what)
             self._failing(instance.seat, _fault(code), what)()
         return instance
+
+    def hangs(self, instance: Instance, error: SteadycastError) -> None:
+        """An instance hangs, so that its worker must end."""
+        if instance.seat is not None and self._open.pop(instance.seat, None) is not None:
+            self._lose(instance.stage, error, self._failing(instance.seat, EncoderFault.HUNG, error.what))
 
     def reported(self, name: str, report: EncoderReport) -> None:
         """More is known of an instance's encoder."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from steadycast.errors import EncoderError, WorkerError
-from steadycast.lobbies.carrying import Carrier, quietly
+from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.egresses import Egress
 from steadycast.lobbies.feed import Failed, Feed
 from steadycast.lobbies.instances import Instance, Instances
+from steadycast.lobbies.quietly import quietly
 from steadycast.lobbies.shelf import Shelf
 from steadycast.workers.messages import EncoderReported, RenditionFailed
 

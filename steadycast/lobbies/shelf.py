@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from steadycast.config.current import HostSettings
 from steadycast.lifecycle import RenditionState
 from steadycast.lobbies.asking import Tried
-from steadycast.lobbies.carrying import Carrier, quietly
+from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.feed import Feed, replacements
 from steadycast.lobbies.feed_life import FeedLife
+from steadycast.lobbies.quietly import quietly
 from steadycast.lobbies.seats import Encoding
 from steadycast.model import Rendition
 
@@ -76,11 +77,14 @@ class Shelf:
         loop, seconds = asyncio.get_running_loop(), self._settings.renditions.linger_s
         feed.closes_at = time.time() + seconds
         feed.timer = loop.call_later(seconds, self.close_soon, feed)
+        if seconds > 0:
+            self._carrier.rest_soon(feed)
 
     def moved(self, feed: Feed) -> None:
         """It has another seat: others may have that, too, where nobody watches it."""
         if feed.closes_at is not None:
             self._park(feed)
+            self._carrier.rest_soon(feed)
 
     def _park(self, feed: Feed) -> None:
         if feed.seat is not None and feed.parked is not feed.seat:

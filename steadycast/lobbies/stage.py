@@ -31,12 +31,14 @@ from steadycast.workers.messages import (
     EncoderReported,
     ForceKeyframe,
     OpenRendition,
+    ParkRendition,
     RenditionFailed,
     RetuneRendition,
     ShowDisplay,
     ShowSource,
     SourceFailed,
     SourceReady,
+    TakeOverRendition,
 )
 from steadycast.workers.messages.stock import DisplayStock, LobbyStock
 from steadycast.workers.supervisor import Supervisor
@@ -214,7 +216,13 @@ class Stage(Holder):
     ) -> tuple[TrackInfo, EncoderReport | None]:
         """Start an instance of a rendition; answers with its first packet. Raises SteadycastError."""
         self.uses += 1
-        message = OpenRendition(rendition, instance, order)
+        return await self._made(OpenRendition(rendition, instance, order))
+
+    async def take_over(self, rendition: Rendition, instance: str) -> tuple[TrackInfo, EncoderReport | None]:
+        """Feed a parked instance again, for this rendition; answers with its first packet. Raises SteadycastError."""
+        return await self._made(TakeOverRendition(rendition, instance))
+
+    async def _made(self, message: OpenRendition | TakeOverRendition) -> tuple[TrackInfo, EncoderReport | None]:
         body = await self.worker.request(message, deadline=self.settings.workers.request_s)
         try:
             report = body.get("report")
@@ -235,6 +243,10 @@ class Stage(Holder):
             return from_plain(Retuned, body)
         except CodecError as error:
             raise _nonsense(error) from None
+
+    async def park(self, instance: str) -> None:
+        """Feed an instance nothing, and let its readers go. Raises SteadycastError."""
+        await self.worker.request(ParkRendition(instance), deadline=self.settings.workers.request_s)
 
     async def close(self, name: str) -> None:
         """End an instance of a rendition. Raises SteadycastError."""

@@ -11,11 +11,11 @@ import structlog
 
 from steadycast.errors import WorkerError
 from steadycast.lobbies.adopting import KeptEgress, KeptLobby, Plan, Wanted, plan
-from steadycast.lobbies.carrying import quietly
 from steadycast.lobbies.egress import Egress
 from steadycast.lobbies.egresses import Egresses
 from steadycast.lobbies.estate import Estate
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.quietly import quietly
 from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.rules import command_of
 from steadycast.lobbies.stage import Display, Stage

@@ -16,15 +16,18 @@ from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
 from steadycast.workers.codec import to_plain
 from steadycast.workers.evidence import Hang
 from steadycast.workers.messages import (
+    AttachReader,
     BusTaken,
     ConfigureEgress,
     KickViewer,
     OpenBus,
     OpenRendition,
+    ParkRendition,
     RetuneRendition,
     ShowDisplay,
     ShowSource,
     SourceReady,
+    TakeOverRendition,
     ViewerGone,
     WhepOffer,
     WhepPatch,
@@ -53,6 +56,7 @@ class StandIn:
         self.asked: list[Any] = []
         self.script: Answer = lambda worker, message: None
         self.clean = True
+        self.parked: set[str] = set()  # instances that are fed nothing: they take no reader
         self.holds_back = False
         self.hang: Hang | None = None  # what it was ended for
         self.turns: Callable[[], int] = lambda: 1  # of the loop, until an answer comes
@@ -124,10 +128,15 @@ class StandIn:
                 asyncio.get_running_loop().call_soon(self.say, SourceReady((SOUND,), 1280, 720, 30.0))
             case ShowDisplay():
                 return {"display": ":7", "xauthority": "/x"}
-            case OpenRendition():
+            case ParkRendition():
+                self.parked.add(message.instance)
+            case AttachReader():
+                assert message.track not in self.parked, "it is not taken over first"
+            case OpenRendition() | TakeOverRendition():
+                self.parked.discard(message.instance)
                 codec = Codec(message.rendition.codec)
                 info = TrackInfo(message.rendition.name, TrackKind.VIDEO, codec, 90000, encoder="x264enc")
-                order = message.order
+                order = message.order if isinstance(message, OpenRendition) else None
                 report = None if order is None else EncoderReport(order.device, order.elements[0])
                 return {"track": to_plain(info), "report": to_plain(report)}
             case RetuneRendition():

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from steadycast.errors import EncoderError, RefusedError, SteadycastError
+from steadycast.errors import ConflictError, EncoderError, RefusedError, SteadycastError
 from steadycast.lobbies import swap
 from steadycast.lobbies.device_views import SeatView
 from steadycast.lobbies.seats import Seat
@@ -27,6 +27,7 @@ from steadycast.workers.messages import (
     OpenBus,
     OpenRendition,
     RenditionFailed,
+    TakeOverRendition,
 )
 from tests.support.lobby_room import OFFER, OpenRoom, Room
 from tests.support.memory_encoding import SOFTWARE, MemoryEncoding
@@ -314,6 +315,9 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+LINGERS_S = (0, 0.002, 0.05)  # closed at once; parked and closed; parked and watched again
+
+
 class Weather:
     """Whatever may happen to a lobby, by dice."""
 
@@ -328,6 +332,10 @@ class Weather:
             if self.dice.random() < 0.2:
                 raise EncoderError(EncoderFault.HUNG, "no answer")
             raise EncoderError(EncoderFault.OUT_OF_MEMORY, "no")
+        if isinstance(message, TakeOverRendition) and self.dice.random() < 0.3:
+            if self.dice.random() < 0.3:
+                raise EncoderError(self.dice.choice((EncoderFault.HUNG, EncoderFault.DRIVER_LOST)), "no answer")
+            raise ConflictError("rendition.not_reusable", "no")
         return None
 
     async def step(self) -> None:
@@ -372,7 +380,12 @@ async def test_whatever_comes_every_seat_ends_once(
 ) -> None:
     monkeypatch.setattr(swap, "TAKEN_S", 0.02)
     encoding = MemoryEncoding(gpu=1, other=1)
-    room = await open_room(encoding=encoding, workers={"restarts": 1000}, egress={"workers": 2})
+    room = await open_room(
+        encoding=encoding,
+        workers={"restarts": 1000},
+        egress={"workers": 2},
+        renditions={"linger_s": LINGERS_S[seed % len(LINGERS_S)]},
+    )
     lobby = await room.create(key="k")
     await room.state("k", "STREAMING")
     before = descriptors()

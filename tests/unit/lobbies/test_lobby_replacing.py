@@ -25,7 +25,7 @@ from steadycast.workers.messages import (
 from tests.support.lobby_room import OFFER, OpenRoom, Room
 from tests.support.memory_encoding import SOFTWARE, MemoryEncoding
 from tests.support.stand_in_workers import StandIn
-from tests.unit.lobbies.test_lobby_moves import Scene, Weather, descriptors
+from tests.unit.lobbies.test_lobby_moves import LINGERS_S, Scene, Weather, descriptors
 
 
 async def watched(open_room: OpenRoom, encoding: MemoryEncoding, **create: Any) -> Room:
@@ -279,7 +279,12 @@ async def test_whatever_comes_every_seat_ends_once(
     monkeypatch.setattr(swap, "TAKEN_S", 0.02)
     monkeypatch.setattr(crossing, "TAKEN_S", 0.02)
     encoding = MemoryEncoding(gpu=1, other=1)
-    room = await open_room(encoding=encoding, workers={"restarts": 1000}, egress={"workers": 2})
+    room = await open_room(
+        encoding=encoding,
+        workers={"restarts": 1000},
+        egress={"workers": 2},
+        renditions={"linger_s": LINGERS_S[seed % len(LINGERS_S)]},
+    )
     lobby = await room.create(key="k")
     await room.state("k", "STREAMING")
     storm = Storm(Scene(room, lobby.id), seed)

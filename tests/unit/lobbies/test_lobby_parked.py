@@ -1,0 +1,212 @@
+"""Encoders that nobody watches, on stand-in workers: parked, taken over, and opened anew where that does not go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from steadycast.errors import ConflictError, DeadlineError, EncoderError
+from steadycast.lifecycle import RenditionState
+from steadycast.model import EncoderFault
+from steadycast.workers.messages import (
+    AttachReader,
+    CloseRendition,
+    CloseTrack,
+    OpenBus,
+    OpenRendition,
+    ParkRendition,
+    RenditionFailed,
+    TakeOverRendition,
+)
+from tests.support.lobby_room import OFFER, OpenRoom, Room
+from tests.support.memory_encoding import MemoryEncoding
+from tests.support.stand_in_workers import StandIn
+
+KINDS = (OpenRendition, ParkRendition, TakeOverRendition, AttachReader, CloseRendition)
+
+
+async def parked(open_room: OpenRoom, **more: Any) -> Room:
+    """A lobby whose only viewer has left."""
+    room = await open_room(encoding=MemoryEncoding(gpu=1), **{"renditions": {"linger_s": 60}, **more})
+    await room.create(key="k")
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    await room.told(room.workers()[-1], ParkRendition, 1)
+    return room
+
+
+async def watch(room: Room) -> str:
+    return (await room.lobbies.whep_offer("k", OFFER)).viewer
+
+
+async def leave(room: Room, viewer: str) -> None:
+    await room.lobbies.end_viewer(viewer, "left")
+
+
+def told(worker: StandIn) -> list[str]:
+    """What it was told of its encoder, in order."""
+    return [
+        f"{type(message).__name__} {getattr(message, 'instance', None) or getattr(message, 'track', None)}"
+        for message in worker.asked
+        if isinstance(message, KINDS) and "audio" not in str(message)
+    ]
+
+
+def failing(error: Exception) -> Any:
+    """A script of a worker that fails at the next take-over."""
+    left = [error]
+
+    def script(worker: StandIn, message: Any) -> None:
+        if isinstance(message, TakeOverRendition) and left:
+            worker.parked.discard(message.instance)
+            raise left.pop()
+
+    return script
+
+
+async def test_the_next_viewer_gets_the_encoder_of_the_last(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (worker,) = room.workers()
+    (seat,) = room.encoding.seats
+    assert list(room.encoding.parked) == [seat], "others may have its place"
+    lobby = room.lobbies.get("k").id
+    await room.until(lambda: [one.track for one in room.egress.told(CloseTrack)] == [f"{lobby}/main"])
+    buses = len(room.egress.told(OpenBus))
+    await watch(room)
+    assert told(worker) == [
+        "OpenRendition main.1", "AttachReader main.1", "ParkRendition main.1", "TakeOverRendition main.1",
+        "AttachReader main.1",
+    ]  # fmt: skip
+    assert list(room.encoding.seats) == [seat] and not room.encoding.parked
+    assert len(room.egress.told(OpenBus)) > buses, "nothing of before is left in the egress worker"
+    await watch(room)
+    assert len(worker.told(TakeOverRendition)) == 1
+
+
+async def test_all_who_come_at_once_share_one_take_over(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    await asyncio.gather(*(watch(room) for _ in range(5)))
+    (worker,) = room.workers()
+    assert len(worker.told(TakeOverRendition)) == len(worker.told(OpenRendition)) == 1
+
+
+async def test_who_comes_back_at_once_finds_it_as_it_was(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), renditions={"linger_s": 60})
+    await room.create(key="k")
+    await room.state("k", "STREAMING")
+    first = await watch(room)
+    (worker,) = room.workers()
+    for turns in range(12):  # also in the middle of parking, and of taking over
+        worker.turns = lambda turns=turns: 1 + turns % 4  # type: ignore[misc]
+        leaving = asyncio.create_task(leave(room, first))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        coming = asyncio.create_task(watch(room))
+        await leaving
+        first = await coming
+    assert len(worker.told(OpenRendition)) == 1 and not worker.told(CloseRendition)
+    assert list(room.encoding.seats) == [1] and not room.encoding.parked
+
+
+async def test_one_that_leaves_during_a_take_over_leaves_it_parked(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (worker,) = room.workers()
+    worker.turns = lambda: 20
+    coming = asyncio.create_task(watch(room))
+    while not worker.told(TakeOverRendition):  # and no turn later, or it is done
+        await asyncio.sleep(0)
+    coming.cancel()
+    await asyncio.wait({coming})
+    await room.told(worker, ParkRendition, 2)
+    worker.turns = lambda: 1
+    await watch(room)
+    assert len(worker.told(TakeOverRendition)) == 2 and len(worker.told(OpenRendition)) == 1
+
+
+async def test_what_cannot_be_taken_over_is_opened_anew(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (worker,) = room.workers()
+    worker.script = failing(ConflictError("rendition.not_reusable", "no", why="it makes 640x360"))
+    await watch(room)
+    assert told(worker)[-5:] == [
+        "ParkRendition main.1", "TakeOverRendition main.1", "CloseRendition None", "OpenRendition main.2",
+        "AttachReader main.2",
+    ]  # fmt: skip
+    assert room.encoding.ends == {"given back": 1} and list(room.encoding.seats) == [2]
+
+
+async def test_a_driver_lost_meanwhile_is_held_against_its_device(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (worker,) = room.workers()
+    worker.script = failing(EncoderError(EncoderFault.DRIVER_LOST, "CUDA is gone"))
+    await watch(room)
+    assert room.encoding.ends == {"failed": 1}
+    (seat,) = room.encoding.seats.values()
+    assert seat.device == "software", "the device that failed it is not asked again soon"
+
+
+async def test_an_encoder_that_hangs_takes_its_worker_along(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    room.workers()[0].script = failing(DeadlineError("worker.deadline", "no answer"))
+    await watch(room)
+    old, new = room.workers()
+    assert old.receipt is not None and len(new.told(OpenRendition)) == 1
+    assert room.encoding.ends["failed"] == 1 and len(room.encoding.seats) == 1
+
+
+async def test_a_worker_that_dies_while_parked_is_missed_by_nobody(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    room.workers()[0].die()
+    await room.until(lambda: len(room.workers()) == 2)
+    await room.state("k", "STREAMING")
+    await room.until(lambda: not room.encoding.seats)
+    await watch(room)
+    assert told(room.workers()[1]) == ["OpenRendition main.2", "AttachReader main.2"]
+    assert room.encoding.ends == {"given back": 1}
+
+
+async def test_one_that_fails_while_parked_is_closed(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (worker,) = room.workers()
+    worker.say(RenditionFailed("main.1", EncoderFault.FAILED, "x"))
+    await room.until(lambda: not room.encoding.seats and not room.encoding.parked)
+    await watch(room)
+    assert not worker.told(TakeOverRendition) and len(worker.told(OpenRendition)) == 2
+
+
+async def test_given_up_for_others_and_aged(open_room: OpenRoom) -> None:
+    room = await parked(open_room)
+    (give_up,) = room.encoding.parked.values()
+    await give_up()
+    assert room.encoding.ends == {"given back": 1}
+    short = await parked(open_room, renditions={"linger_s": 0.05})
+    await short.until(lambda: not short.encoding.seats)
+    assert short.encoding.ends == {"given back": 1}
+
+
+async def test_without_time_to_linger_nothing_is_parked(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1))
+    await room.create(key="k")
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    await room.until(lambda: not room.encoding.seats)
+    assert not room.workers()[0].told(ParkRendition)
+
+
+async def test_a_move_that_ends_when_they_have_left_is_parked_too(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1, other=1), renditions={"linger_s": 60})
+    lobby = (await room.create(key="k")).id
+    await room.state("k", "STREAMING")
+    viewer = await watch(room)
+    (worker,) = room.workers()
+    worker.turns = lambda: 6
+    moving = asyncio.ensure_future(room.lobbies.move(f"{lobby}/main", room.encoding.lend("other", f"{lobby}/main")))
+    while len(worker.told(OpenRendition)) < 2:
+        await asyncio.sleep(0)
+    await leave(room, viewer)
+    assert await moving
+    await room.told(worker, ParkRendition, 1)
+    assert worker.told(ParkRendition)[0].instance == "main.2"
+    await room.until(lambda: [seat.device for seat in room.encoding.seats.values()] == ["other"])
+    feed = next(room.lobbies._entries.lobbies()).feeds.get("main")
+    assert feed is not None and feed.life.state is RenditionState.IDLE
