@@ -69,7 +69,8 @@ _KEYS: dict[Effect, str] = {
         encoders.cpu_pixels_per_s encoders.promote_after_s encoders.breaker_failures encoders.breaker_window_s
         encoders.breaker_rest_s encoders.breaker_trips encoders.fragments limits.sdp_bytes workers.adopt_s
         workers.end_s workers.evidence workers.heartbeat_s workers.kill_s workers.orphan_timeout_s workers.request_s
-        workers.silence_s tracking. findings.margin_s workers.spares workers.stall_s workers.start_s workers.term_s
+        workers.silence_s tracking. findings.margin_s workers.spare_age_s workers.spares
+        workers.stall_s workers.start_s workers.term_s
         """,
 }
 EFFECTS: dict[str, Effect] = {key: effect for effect, keys in _KEYS.items() for key in keys.split()}

@@ -155,6 +155,7 @@ class WorkerSettings(Table):
     """Child processes and their deadlines."""
 
     spares: int = Field(1, ge=0, le=16, description="Lobby workers kept started, so that a lobby begins at once.")
+    spare_age_s: Seconds = Field(21_600, description="A spare that nobody took in this time is replaced by a new one.")
     start_s: Seconds = Field(15, description="From exec until the worker says hello.")
     request_s: Seconds = Field(15, description="From a request until its answer.")
     source_s: Seconds = Field(20, description="From the order to show a source until it shows or says why not.")

@@ -41,6 +41,7 @@ class EgressCrew:
         self._order = order
         self._known: dict[str, Egress] = {}
         self._spares = Spares(spares, self._start_spare)
+        supervisor.pools.add("spare egress workers", self._spares.statistics, self._spares.press)
         self.stopping = asyncio.Event()
 
     @property

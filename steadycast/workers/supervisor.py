@@ -13,6 +13,7 @@ import structlog
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import ConflictError, SteadycastError
+from steadycast.leases.pools import Pools
 from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.patience import OwnTime
@@ -28,6 +29,7 @@ from steadycast.workers.launch import launch
 from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.messages.stock import LobbyStock
 from steadycast.workers.prctl import become_subreaper, resign_as_subreaper
+from steadycast.workers.pressing import Pressing
 from steadycast.workers.process import reap
 from steadycast.workers.registry import build_registry, registry_environment
 from steadycast.workers.spares import Spares
@@ -92,7 +94,10 @@ class Supervisor:
         self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved, self.gauge, evidence)
         self._leftovers = LeftoverEnds(self._around, self._note)
         self._muster = Muster(self._around, self._hold, self._leftovers)
-        self._spares = Spares(settings.spares, self._start_spare)
+        self.pools = Pools()  # of all the host, by name
+        self._spares = Spares(settings.spares, self._start_spare, settings.spare_age_s)
+        self.pools.add("spare lobby workers", self._spares.statistics, self._spares.press)
+        self._pressing = Pressing(self.pools, self._looks)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
         self.gstreamer_version: str | None = None  # known once it is open
@@ -105,6 +110,7 @@ class Supervisor:
         become_subreaper()
         if self._gstreamer:
             self.gstreamer_version = await build_registry(self._runtime)
+        self._pressing.begin()
         self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
         self._sweep.add_done_callback(_sweep_ended)
 
@@ -138,28 +144,26 @@ class Supervisor:
 
         Raises WorkerError or DeadlineError; then nothing of it is left.
         """
-        if kind is WorkerKind.LOBBY and self._settings.spares:
-            spare = self._spares.take()
-            self._counts["spares_taken" if spare else "spares_missed"] += 1
-            if spare is not None:
-                spare.take(lobby, on_message, on_request)
-                return spare
+        spare = self._spares.take() if kind is WorkerKind.LOBBY else None
+        if spare is not None:
+            spare.take(lobby, on_message, on_request)
+            return spare
         worker = self._launch(kind, lobby)
         worker.take(lobby, on_message, on_request)
         await worker.said_hello()
         return worker
 
     def statistics(self) -> SupervisorStatistics:
-        counts = self._counts
+        counts, spares = self._counts, self._spares.statistics()
         return SupervisorStatistics(
             workers=dict(Counter(worker.kind.value for worker in self._workers.values())),
-            spares=len(self._spares),
+            spares=spares.idle,
             started=counts["started"],
             ended=counts["ended"],
             died=counts["died"],
             unclean=counts["unclean"],
-            spares_taken=counts["spares_taken"],
-            spares_missed=counts["spares_missed"],
+            spares_taken=spares.reused,
+            spares_missed=spares.missed,
         )
 
     @property
@@ -192,6 +196,7 @@ class Supervisor:
         await self._finish()
 
     async def _finish(self) -> None:
+        await self._pressing.close()
         if self._sweep is not None:
             self._sweep.cancel()
             await asyncio.wait({self._sweep})
@@ -205,8 +210,6 @@ class Supervisor:
         for worker in self.workers:
             worker.kill()
         self._leftovers.kill()
-
-    # --- starting
 
     def _launch(self, kind: WorkerKind, lobby: str | None) -> Worker:
         if self.closing:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from steadycast.errors import SteadycastError, WorkerError
+from steadycast.leases.pools import Pools
 from steadycast.model import Check, Codec, EncoderReport, Measures, Receipt, TrackInfo, TrackKind, WorkerKind
 from steadycast.tracking.gauge import Gauge
 from steadycast.workers.channel import Descriptors, OnMessage, OnRequest
@@ -163,6 +164,10 @@ class StandIn:
         self.die(cause, exit_code=0)
         return await self.gone
 
+    def begin_end(self, cause: str) -> None:
+        """It is gone a moment later."""
+        asyncio.get_running_loop().call_soon(self.die, cause, 0)
+
     def die(self, cause: str = "died", exit_code: int | None = None) -> None:
         """End, by a signal where no exit code is given."""
         while self.fds:
@@ -183,6 +188,7 @@ class StandInSupervisor:
 
     def __init__(self, on_receipt: Callable[[Receipt], None] = lambda receipt: None) -> None:
         self.gauge = Gauge()
+        self.pools = Pools()
         self.closing = False
         self.started: list[StandIn] = []
         self.prepare: Callable[[StandIn], None] = lambda worker: None
