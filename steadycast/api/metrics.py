@@ -58,6 +58,8 @@ def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
     yield _labelled(viewers, statistics.viewers)
     running = statistics.renditions_running
     yield GaugeMetricFamily("steadycast_renditions_running", "Renditions that are made now.", value=running)
+    limited, text = statistics.renditions_limited, "Renditions with less than their own bitrate, for a viewer's way."
+    yield GaugeMetricFamily("steadycast_renditions_limited", text, value=limited)
     kinds = {kind.value: sum(w.kind == kind for w in statistics.workers) for kind in WorkerKind}
     yield _labelled(GaugeMetricFamily("steadycast_workers", "Worker processes by kind.", labels=["kind"]), kinds)
     listeners = statistics.event_subscribers
@@ -87,6 +89,9 @@ def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:
     for labels, count in statistics.recycles_total.items():
         recycles.add_metric(labels, count)
     yield recycles
+    text = "Bitrates that were changed for what the ways to viewers carry."
+    changes = CounterMetricFamily("steadycast_rendition_bitrate_changes", text, labels=["direction"])
+    yield _labelled(changes, statistics.bitrate_changes_total)
     refused = CounterMetricFamily("steadycast_refused", "Requests refused by error code.", labels=["code"])
     yield _labelled(refused, statistics.refused_total)
     receipts = CounterMetricFamily("steadycast_receipts", "Receipts of ended workers.", labels=["result"])

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from steadycast.config.encoder_settings import EncoderSettings, VendorsSettings
 from steadycast.config.settings import (
+    AdaptationSettings,
     AuthSettings,
     EgressSettings,
     FindingSettings,
@@ -44,6 +45,8 @@ class HostSettings(Protocol):
     def egress(self) -> EgressSettings: ...
     @property
     def renditions(self) -> RenditionSettings: ...
+    @property
+    def adaptation(self) -> AdaptationSettings: ...
     @property
     def sources(self) -> SourceSettings: ...
     @property
@@ -97,6 +100,10 @@ class CurrentSettings:
     @property
     def renditions(self) -> RenditionSettings:
         return self.now.renditions
+
+    @property
+    def adaptation(self) -> AdaptationSettings:
+        return self.now.adaptation
 
     @property
     def sources(self) -> SourceSettings:

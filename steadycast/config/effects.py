@@ -50,7 +50,7 @@ _KEYS: dict[Effect, str] = {
         log_level limits.lobbies limits.viewers limits.renditions limits.offers_per_s renditions.linger_s
         encoders.weights encoders.descriptors_reserve workers.source_s
         """,
-    NEXT_LOOK: "encoders.look_s encoders.vram_reserve recycle. findings.",
+    NEXT_LOOK: "adaptation. encoders.look_s encoders.vram_reserve recycle. findings.",
     NEXT_LOSS: "workers.restarts workers.restart_window_s sources.rtsp_backoff_s",
     NEXT_DRAIN: "egress.drain_s",
     REQUESTS: "sources.any_command sources.file_folders",

@@ -137,6 +137,17 @@ class RenditionSettings(Table):
     )
 
 
+class AdaptationSettings(Table):
+    """Bitrates that follow what the ways to WebRTC viewers carry. On by default: a viewer whose way is too narrow sees
+    a picture that stops, and one rendition is lowered for as long as its worst viewer needs it, at most to its floor."""
+
+    enabled: bool = Field(True, description="Lower a rendition's bitrate while a viewer's way carries less.")
+    floor: float = Field(
+        0.25, gt=0, le=1, description="Least bitrate, as a part of the rendition's own; below it pictures fall apart."
+    )
+    hold_s: Seconds = Field(5, description="How long more must be carried before the bitrate rises by a step.")
+
+
 class SourceSettings(Table):
     """What lobbies may show."""
 
@@ -255,6 +266,7 @@ class Settings(Table):
     webrtc: WebrtcSettings = Field(default_factory=WebrtcSettings)
     egress: EgressSettings = Field(default_factory=EgressSettings)
     renditions: RenditionSettings = Field(default_factory=RenditionSettings)
+    adaptation: AdaptationSettings = Field(default_factory=AdaptationSettings)
     sources: SourceSettings = Field(default_factory=SourceSettings)
     encoders: EncoderSettings = Field(default_factory=EncoderSettings)
     vendors: VendorsSettings = Field(default_factory=VendorsSettings)

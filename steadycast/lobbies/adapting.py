@@ -30,9 +30,9 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The bitrate that a rendition shall have now, kbit/s, and why. `more_since`: the ways have carried more since then;
-    `rose`: when it last went up, `fell`: and came down after that; `hold_s`: how long more must be carried before it
-    goes up."""
+    """The bitrate that a rendition shall have now, kbit/s, and why. `more_since`: the ways have carried more since
+    then; `rose`: when it last went up, `fell`: and came down after that; `hold_s`: how long more must be carried before
+    it goes up."""
 
     kbps: int
     why: str | None

@@ -9,6 +9,7 @@ from typing import Any
 
 from steadycast.errors import SteadycastError
 from steadycast.leases.budget import Budget
+from steadycast.lobbies.adapting import Tuning
 from steadycast.lobbies.asking import Tried
 from steadycast.lobbies.choose import AUDIO
 from steadycast.lobbies.egresses import Egress
@@ -99,6 +100,7 @@ class Feed:
     closed: bool = False
     closes_at: float | None = None  # Unix seconds
     timer: asyncio.TimerHandle | None = None
+    tuning: Tuning | None = None  # its bitrate by the ways to its viewers; None: its own
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __setattr__(self, name: str, value: Any) -> None:

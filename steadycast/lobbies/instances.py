@@ -16,6 +16,7 @@ import structlog
 from steadycast.errors import DeadlineError, EncoderError, SteadycastError, WorkerError
 from steadycast.leases.decisions import EncodeRequest
 from steadycast.lobbies import loss
+from steadycast.lobbies.adapting import Tuned
 from steadycast.lobbies.legacy import Legacy
 from steadycast.lobbies.seats import Encoding, Seat
 from steadycast.lobbies.stage import Stage
@@ -33,7 +34,8 @@ LOOK_S = 5.0  # between looks at a process that nothing ends
 class Instance:
     """A track as a lobby worker makes it. `name` is what the worker calls it; `seat` is None where nothing is encoded.
 
-    `dead`: it failed by itself. `parked`: it is fed nothing, and must be taken over before it is read.
+    `dead`: it failed by itself. `parked`: it is fed nothing, and must be taken over before it is read. `tuned`: its
+    bitrate, where another one was set, or tried, while it played.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Instance:
     seat: Seat | None = None
     dead: bool = False
     parked: bool = False
+    tuned: Tuned | None = None
 
 
 class Instances:
@@ -83,14 +86,14 @@ class Instances:
     def failed(self, name: str, code: str, what: str) -> Instance | None:
         """An instance failed by itself; None where no such one is open."""
         if name in self._early:
-            self._early[name] = EncoderError(_fault(code), what)
+            self._early[name] = EncoderError(loss.fault_of(code), what)
             return None
         instance = next((one for one in self._open.values() if one.name == name), None)
         if instance is not None and instance.seat is not None:
             del self._open[instance.seat]
             instance.dead = True
-            _judge(instance.stage, instance.seat, _fault(code), what)
-            self._failing(instance.seat, _fault(code), what)()
+            _judge(instance.stage, instance.seat, loss.fault_of(code), what)
+            self._failing(instance.seat, loss.fault_of(code), what)()
         return instance
 
     def hangs(self, instance: Instance, error: SteadycastError) -> None:
@@ -173,7 +176,7 @@ class Instances:
             if (failure := self._early[name]) is not None:  # its last words came with its first
                 raise failure
         except EncoderError as error:
-            _judge(stage, seat, _fault(error.code), error.what)
+            _judge(stage, seat, loss.fault_of(error.code), error.what)
             if error.code == EncoderFault.HUNG:
                 self._lose(stage, error, self._refusing(seat, error))
             else:
@@ -290,10 +293,3 @@ def _judge(stage: Stage, seat: Seat, fault: EncoderFault, what: str) -> None:
     """A lost driver stays lost for a process that had it open: CUDA answers with the same error to all that follows."""
     if fault is EncoderFault.DRIVER_LOST and seat.hardware:
         stage.lost_devices[seat.device] = what
-
-
-def _fault(code: str) -> EncoderFault:
-    try:
-        return EncoderFault(code)
-    except ValueError:
-        return EncoderFault.FAILED

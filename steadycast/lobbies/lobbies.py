@@ -13,6 +13,7 @@ from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError
 from steadycast.leases.quota import Lease
 from steadycast.lobbies import showing
+from steadycast.lobbies.adapter import Adapter
 from steadycast.lobbies.cases import Cases
 from steadycast.lobbies.declaring import Declaring
 from steadycast.lobbies.devices import Devices
@@ -88,6 +89,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         self._recycles_of_gone: Counter[tuple[str, str]] = Counter()
         gauge = parts.staging.supervisor.gauge
         self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, gauge, parts.events)
+        self.adapter = Adapter(self._settings, self._entries.lobbies, self._viewers.of, parts.events)
         parts.receipts.on_residue = self.recycler.residue
 
     async def close(self) -> None:
@@ -105,6 +107,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         self._refuse_new("host.leaving")
         await self._parts.staging.supervisor.leave()  # first: what is only just starting is not given up
         await self.recycler.close()
+        await self.adapter.close()
         await self._parts.egresses.leave()
         await self._diaries.flush()
 
@@ -116,6 +119,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         async with self._creating:
             pass
         await self.recycler.close()
+        await self.adapter.close()
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
         await self._parts.egresses.close()
         await self._removals.close()
@@ -197,6 +201,8 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
             egress=self._parts.egresses.counts(),
             workers_died_total=self._parts.staging.supervisor.statistics().died,
             removals_waiting=self._removals.waiting,
+            bitrate_changes_total=dict(self.adapter.changes),
+            renditions_limited=self.adapter.limited,
         )
 
     # --- inside

@@ -111,3 +111,11 @@ def of_display(failed: DisplayFailed) -> Loss:
 
 def _tail(output: str) -> str | None:
     return output.strip()[-_LONGEST:] or None
+
+
+def fault_of(code: str) -> EncoderFault:
+    """By its code; one that is not known is a failure."""
+    try:
+        return EncoderFault(code)
+    except ValueError:
+        return EncoderFault.FAILED

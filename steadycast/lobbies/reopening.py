@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from steadycast.errors import RefusedError, WorkerError
+from steadycast.lobbies.adapting import Tuned
 from steadycast.lobbies.becoming import suits
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.feed import Failed, Feed, after
@@ -103,7 +104,8 @@ class Reopener:
 
     async def _in_place(self, old: Instance, before: Rendition | None, encode: Rendition) -> Retuned | None:
         """None: it has to be opened anew. Raises SteadycastError where its worker does not do as it is told."""
-        if before is None or before == encode or replace(before, bitrate_kbps=encode.bitrate_kbps) != encode:
+        kbps, least = encode.bitrate_kbps, encode.bitrate_min_kbps
+        if before is None or before == encode or replace(before, bitrate_kbps=kbps, bitrate_min_kbps=least) != encode:
             return None
         seat, works = old.seat, old.stage.works and not old.dead
         if seat is None or not works or not suits(self._opener.policy, seat.device, seat.hardware):
@@ -112,6 +114,7 @@ class Reopener:
         if retuned.why is not None:
             log.debug("opened anew for another bitrate", instance=old.name, why=retuned.why)
             return None
+        old.tuned = Tuned(None, retuned.bitrate_kbps)
         return retuned
 
     def _done(self, feed: Feed, task: asyncio.Task[Retuned | None]) -> None:

@@ -57,7 +57,7 @@ class Resting:
                 log.info("an encoder is opened anew", instance=instance.name, code=error.code, why=error.why)
                 self._useless(feed, instance, error)
                 return
-            instance.info, instance.parked = info, False
+            instance.info, instance.parked, instance.tuned = info, False, None  # it has its rendition's own bitrate
             if report is not None:
                 self._instances.reported(instance.name, report)
 

@@ -12,6 +12,7 @@ from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import SteadycastError
 from steadycast.leases.quota import Lease
+from steadycast.lobbies.adapter import Adapter
 from steadycast.lobbies.diary import Diaries
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.ids import lobby_id
@@ -41,6 +42,7 @@ class Returning:
     adoption: AdoptionView | None = None
 
     recycler: Recycler
+    adapter: Adapter
     _entries: Entries
     _viewers: Viewers
     _parts: LobbiesParts
@@ -69,6 +71,7 @@ class Returning:
         succession.finish()
         self._say_adopted(succession.view)
         self.recycler.start()
+        self.adapter.start()
 
     def _brought_back(self, stored: StoredLobby) -> Lobby | None:
         try:

@@ -10,11 +10,12 @@ from typing import TypeVar
 from steadycast.errors import CallerError
 from steadycast.lobbies import choose
 from steadycast.lobbies.device_views import PlaceView, SeatView
+from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.mask import masked_source
 from steadycast.lobbies.seats import Place, Seat
 from steadycast.lobbies.viewer import Viewer
-from steadycast.lobbies.views import LobbyView, RenditionView, ViewerView, WorkerView
+from steadycast.lobbies.views import BitrateView, LobbyView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
 from steadycast.workers.worker import Worker
 
@@ -86,7 +87,16 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
         seat=_seat(feed.seat) if feed is not None else None,
         place=_place(one, one.feeds.place(rendition.name)),
         state=feed.life.state if feed is not None else None,
+        bitrate=_bitrate(feed) if feed is not None else None,
     )
+
+
+def _bitrate(feed: Feed) -> BitrateView | None:
+    tuned = None if feed.instance is None else feed.instance.tuned
+    if tuned is None:
+        return None
+    why = feed.tuning.why if feed.tuning is not None and tuned.asked is not None else None
+    return BitrateView(tuned.asked or None, tuned.in_force, why, tuned.fixed)
 
 
 def _seat(seat: Seat | None) -> SeatView | None:

@@ -17,6 +17,17 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class BitrateView:
+    """Of a rendition whose bitrate was set while it played, kbit/s: `asked` now (None: its own), `in_force` as its
+    encoder tells, `why` it is not its own, `fixed` why its encoder takes no other one while it plays."""
+
+    asked: int | None
+    in_force: int | None
+    why: str | None
+    fixed: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RenditionView:
     """A rendition as declared, and what it is now. `running` renditions have `track`; times are Unix seconds."""
 
@@ -29,6 +40,7 @@ class RenditionView:
     seat: SeatView | None = None  # where it encodes
     place: PlaceView | None = None  # where it stands in the line for hardware
     state: RenditionState | None = None  # None: not in use
+    bitrate: BitrateView | None = None  # None: nothing was asked of an encoder but the rendition's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +208,5 @@ class LobbiesStatistics:
     egress: EgressCounts = field(default_factory=EgressCounts)
     workers_died_total: int = 0  # by themselves, whatever they were for
     removals_waiting: int = 0  # deleted lobbies that are still in the store, because it fails
+    bitrate_changes_total: dict[str, int] = field(default_factory=dict)  # for viewers' ways: `down`, `up`
+    renditions_limited: int = 0  # made with less than their own bitrate now

@@ -146,7 +146,9 @@ Source = TestSource | DesktopSource | RtspSource | FileSource
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One encoding of a lobby. Size, frame rate and bitrate that are None follow the source and the settings.
+    """One encoding of a lobby. Size, frame rate and bitrates that are None follow the source and the settings.
+
+    `bitrate_min_kbps` is the least that narrow ways to its viewers may bring it to; `bitrate_kbps` or more: it stays.
 
     `copy` passes on what the source already sends and costs no encoder; it exists only where the source sends H.264
     or H.265.
@@ -160,6 +162,7 @@ class Rendition:
     fps: Fps | None = None
     bitrate_kbps: Kbps | None = None
     keyframe_s: Annotated[float, Ge(0.1), Le(60)] | None = None
+    bitrate_min_kbps: Kbps | None = None
 
 
 @dataclass(frozen=True, slots=True)
