@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from steadycast.model.findings import Exhaustion, Rate, Shape
 from steadycast.model.series import Measured, Owner, Resource, Unit, unit_of
+from steadycast.tracking.probes.finder import INTERPRETERS
 
 _NOUNS = {
     Resource.PRIVATE: "private memory", Resource.PSS: "memory (PSS)", Resource.USS: "private memory",
@@ -60,6 +61,7 @@ def who(owner: Owner) -> str:
     command = (owner.about.command or "").split()
     role = owner.role.rsplit("/", 1)[-1]
     name = PurePosixPath(command[0]).name if command and ":" not in role else role
+    name = role if name.rstrip("0123456789.") in INTERPRETERS else name
     return f"{name} (pid {owner.pid})" if owner.pid is not None else name
 
 

@@ -76,13 +76,19 @@ class Finder:
             self._group = self.cgroups.unit(named) if target.unit else self.cgroups.at(named)
             pids = None if self._group is None else self.cgroups.pids(self._group)
         if self._group is None or pids is None:
-            return Found(why=f"there is no {'unit' if target.unit else 'cgroup'} {named} with a control group here")
+            return Found(why=_no_group(target.unit, named))
         heads = frozenset(pid for pid in pids if pid in table.processes)
         if target.pid is not None:
             heads = frozenset(pid for pid in heads if target.pid in pids_inside(pid, self.root))
             why = f"no process has the pid {target.pid} inside of {named}"
             return Found(heads, None if heads else why, self._group)
         return Found(heads, None if heads else f"no process is in {named}", self._group)
+
+
+def _no_group(unit: str | None, named: str) -> str:
+    if unit:
+        return f"no unit {named} runs in a control group of its own here"
+    return f"there is no control group {named} here"
 
 
 def is_named(wanted: str, name: str, command: str) -> bool:

@@ -8,10 +8,8 @@ import os
 import time
 from pathlib import Path
 
-from steadycast.model import Unit
 from steadycast.tracking.leaks.detection import Detection
-from steadycast.tracking.leaks.trend import Trend
-from steadycast.tracking.leaks.verdicts import OverTime
+from steadycast.watching.common.growth import over_time
 
 KEEP_S = 60.0
 FILE = "leaks.json"
@@ -51,8 +49,3 @@ class Learned:
             with os.fdopen(descriptor, "w") as file:
                 json.dump(detection.saved(), file)
             partial.replace(self._path)
-
-
-def over_time(unit: Unit) -> OverTime | None:
-    """What judges a series against time; what is a share of something ends by itself."""
-    return None if unit is Unit.RATIO else Trend(unit)

@@ -13,6 +13,7 @@ from steadycast.errors import ConfigError
 from steadycast.model import Look, Resource
 from steadycast.tracking import proc
 from steadycast.tracking.probes.finder import INTERPRETERS
+from steadycast.tracking.probes.round import command_of
 from steadycast.tracking.probes.targets import Target, Told
 
 _SPAN = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|)$")
@@ -39,6 +40,11 @@ class Aim:
         if self.pids and self.cgroup is None:
             return "pid"
         return "unit" if self.unit else "cgroup" if self.cgroup else "name"
+
+    @property
+    def means_groups(self) -> bool:
+        """Whether a control group is meant with all that is in it; else others may share it."""
+        return self.kind in ("cgroup", "unit")
 
     @property
     def may_come_again(self) -> bool:
@@ -107,6 +113,9 @@ def _program(command: tuple[str, ...]) -> str:
 
 def _name(pid: int) -> str:
     found = proc.stat(pid)
+    words = tuple(command_of(proc.PROC / str(pid) / "cmdline").split())
+    if words and PurePath(words[0]).name.rstrip("0123456789.") in INTERPRETERS:
+        return _program(words)
     return found.name if found is not None else f"process {pid}"
 
 
@@ -124,6 +133,11 @@ def refuse_missing(aim: Aim, missing: dict[str, str]) -> None:
     raise ConfigError("watch.missing", f"{why[:1].upper()}{why[1:]}.", hint=hints.get(aim.kind))
 
 
+def is_group(role: str) -> bool:
+    """Whether it is a control group as a whole."""
+    return role.startswith("cgroup:")
+
+
 _NEEDED = {Resource.PRIVATE: "memory", Resource.DESCRIPTORS: "descriptors"}
 
 
@@ -133,8 +147,8 @@ def not_readable(look: Look) -> str | None:
     if not lacking or look.owner.pid is None:
         return None
     words = " and ".join(_NEEDED[one] for one in lacking)
-    hint = "; run watch as that user or as root" if os.geteuid() else f": {look.unknown[lacking[0]]}"
+    hint = "run watch as that user or as root" if os.geteuid() else "root may not read it here, either"
     return (
-        f"{look.owner.role} (process {look.owner.pid}): its {words} cannot be told{hint}. "
+        f"{look.owner.role} (process {look.owner.pid}): its {words} cannot be told; {hint}. "
         "What else can be seen of it is judged."
     )

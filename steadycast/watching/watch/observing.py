@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from steadycast.model import Bound, Finding, FindingEvent, Look
 from steadycast.tracking.leaks.detection import Detection
 from steadycast.tracking.probes.sampler import Sampled
+from steadycast.watching.common.growth import over_time
 from steadycast.watching.common.quiet_probe import QuietProbe, users_of
-from steadycast.watching.watch.aims import not_readable
+from steadycast.watching.watch.aims import is_group, not_readable
 from steadycast.watching.watch.record import Recording
 from steadycast.watching.watch.report import Courses
 from steadycast.watching.watch.screen import Shown
@@ -23,14 +24,16 @@ ROLES = 1024  # that are shown
 class Observing:
     """One lock around all of it: the main thread asks while the sampler's thread adds."""
 
-    def __init__(self, roles: Iterable[str], recording: Recording | None) -> None:
-        self.detection = Detection()
+    def __init__(self, roles: Iterable[str], recording: Recording | None, *, groups: bool = True) -> None:
+        """`groups`: control groups were meant, so they are judged, too."""
+        self.detection = Detection(trends=over_time)
         self._quiet = QuietProbe()
         self.courses = Courses()
         self.lock = threading.Lock()
         self.rounds = 0
         self.took_s = 0.0
         self._roles = tuple(roles)
+        self._groups = groups
         self._recording = recording
         self._shown: dict[str, Shown] = {}
         self._events: deque[FindingEvent] = deque(maxlen=EVENTS)
@@ -46,8 +49,9 @@ class Observing:
             self.took_s += sampled.took_s
             for sample in sampled.samples:
                 self._take(sample.look)
-                self._events.extend(self.detection.observe(sample.look, sample.bounds))
-                self._quiet.look(sample.look, users_of(sample.look))
+                if self._groups or not is_group(sample.look.owner.role):
+                    self._events.extend(self.detection.observe(sample.look, sample.bounds))
+                    self._quiet.look(sample.look, users_of(sample.look))
                 if self._recording is not None:
                     self._record(self._recording, sample.look, sample.bounds)
             self._events.extend(self._quiet.decide(self.detection))

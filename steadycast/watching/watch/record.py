@@ -82,6 +82,15 @@ def is_recording(path: Path) -> bool:
         raise ConfigError("record.file", f"{path} cannot be read: {error}.") from None
 
 
+def judges_groups(path: Path) -> bool:
+    """Whether control groups were meant by what was watched, as the first line says."""
+    try:
+        with _open(path) as file:
+            return bool(json.loads(file.readline(MOST_LINE)).get("groups", True))
+    except (AttributeError, ValueError):
+        return True
+
+
 def read(path: Path) -> Iterator[tuple[Look, tuple[Bound, ...]]]:
     """All looks of a file, in order. A last line that is cut off is left out; other damage raises ConfigError."""
     lives: dict[tuple[str, str], tuple[Owner, dict[Measured, float], tuple[Bound, ...]]] = {}

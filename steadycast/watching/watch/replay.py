@@ -10,8 +10,10 @@ from typing import Any
 from steadycast.errors import ConfigError
 from steadycast.model import Finding, FindingState
 from steadycast.tracking.leaks.detection import Detection
+from steadycast.watching.common.growth import over_time
 from steadycast.watching.common.quiet_probe import QuietProbe, users_of
-from steadycast.watching.watch.record import read
+from steadycast.watching.watch.aims import is_group
+from steadycast.watching.watch.record import judges_groups, read
 from steadycast.watching.watch.report import Courses, finding_plain, ordered
 from steadycast.watching.watch.words import STYLES, duration, label, lines
 
@@ -56,13 +58,14 @@ class Replayed:
 
 def replay(path: Path) -> Replayed:
     """Raises ConfigError."""
-    detection, courses, quiet = Detection(), Courses(), QuietProbe()
-    first = last = None
+    detection, courses, quiet = Detection(trends=over_time), Courses(), QuietProbe()
+    first, last, groups = None, None, judges_groups(path)
     for look, bounds in read(path):
         if last is not None and look.monotonic > last.monotonic:
             quiet.decide(detection)  # that round is over
-        detection.observe(look, bounds)
-        quiet.look(look, users_of(look))
+        if groups or not is_group(look.owner.role):
+            detection.observe(look, bounds)
+            quiet.look(look, users_of(look))
         courses.add(look)
         first, last = first or look, look
     if first is None or last is None:

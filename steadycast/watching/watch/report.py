@@ -52,16 +52,19 @@ class Courses:
     def __init__(self) -> None:
         self.looks = 0
         self.at_processes = 0  # of these looks
+        self.readings = 0  # quiet looks after which something had ended, of whoever had most
         self.refused = 0
         self.owners: dict[str, Owner] = {}
         self.finished: dict[str, Mapping[str, int]] = {}
         self._courses: dict[tuple[str, Measured], Course] = {}
         self._unknown: dict[tuple[str, Resource], str] = {}
+        self._quiet: dict[str, tuple[int, int]] = {}  # readings of each, and what had ended at the last
 
     def add(self, look: Look) -> None:
         self.looks += 1
         self.at_processes += look.owner.pid is not None
         role, epoch = look.owner.role, look.owner.epoch
+        self._read(role, look)
         self.owners[role], self.finished[role] = look.owner, look.finished
         for measured, value in look.values.items():
             course = self._courses.get((role, measured))
@@ -75,6 +78,14 @@ class Courses:
         for resource, why in look.unknown.items():
             if len(self._unknown) < SERIES:
                 self._unknown[role, resource] = why
+
+    def _read(self, role: str, look: Look) -> None:
+        """What came and went while it was never quiet tells nothing."""
+        ended = sum(look.finished.values())
+        count, before = self._quiet.get(role, (0, 0))
+        if look.quiet and ended > before and (role in self._quiet or len(self._quiet) < SERIES):
+            self._quiet[role] = count + 1, ended
+            self.readings = max(self.readings, count + 1)
 
     def unknown(self) -> list[dict[str, str]]:
         """What of whom could not be told at last, and why."""

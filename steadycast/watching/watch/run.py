@@ -152,10 +152,14 @@ class _Watch:
         first = await asyncio.to_thread(self._sampler.sample)
         if command is None:
             refuse_missing(wanted.aim, first.missing)
-        about = {"watched": wanted.aim.kind, "roles": [target.role for target in targets]}
+        about = {
+            "watched": wanted.aim.kind,
+            "groups": wanted.aim.means_groups,
+            "roles": [target.role for target in targets],
+        }
         self._recording = None if wanted.record is None else Recording(wanted.record, about)
         roles = [] if command is not None else [target.role for target in targets]  # how that one ended is told
-        observing = Observing(roles, self._recording)
+        observing = Observing(roles, self._recording, groups=wanted.aim.means_groups)
         if command is not None or self._source is not None:
             self._listening = Listening(targets[0].role, self._cycles, observing)
         self._display.say(_beginning(wanted, targets), "dim")

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from steadycast.model import Finding, FindingState, Look, Measured, Resource
-from steadycast.watching.watch.words import STYLES, bars, duration, level, lines, memory, wrapped
+from steadycast.tracking.leaks.words import noun, whole
+from steadycast.watching.watch.words import MEMORY, STYLES, bars, duration, level, lines, memory, wrapped
 
 KEPT = 600  # looks of a process in its picture
 ROWS = 24
@@ -24,18 +25,30 @@ LINES = 5  # of a finding; all of them are told at the end
 _COLUMNS = {Resource.DESCRIPTORS: "descriptors", Resource.THREADS: "threads", Resource.VRAM: "GPU memory"}
 
 
+def _kept() -> deque[float]:
+    return deque(maxlen=KEPT)
+
+
 @dataclass
 class Shown:
-    """The newest look at an owner, and its memory over time."""
+    """The newest look at an owner; its memory, and each column of the table, over time."""
 
     look: Look
-    memory: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    memory: deque[float] = field(default_factory=_kept)
+    counts: dict[Resource, deque[float]] = field(default_factory=lambda: {one: _kept() for one in _COLUMNS})
 
     def take(self, look: Look) -> None:
         """A newer look."""
         self.look = look
         if (value := memory(look)) is not None:
             self.memory.append(value)
+        for resource, course in self.counts.items():
+            if (value := look.values.get(Measured(resource))) is not None:
+                course.append(value)
+
+    def course(self, resource: Resource) -> deque[float] | None:
+        """How it went; None where that is not kept."""
+        return self.memory if resource in MEMORY else self.counts.get(resource)
 
 
 def screen(
@@ -47,8 +60,9 @@ def screen(
     if len(shown) > rows:
         parts.append(Text(f"and {len(shown) - rows} more processes", style="dim"))
     told = sorted(findings, key=lambda one: (one.state is not FindingState.CONFIRMED, -one.updated))
+    of_role = {one.look.owner.role: one for one in shown}
     for one in told[:FINDINGS]:
-        parts += _finding(one, size.width)
+        parts += _finding(one, of_role.get(one.owner.role), size.width)
     if len(told) > FINDINGS:
         parts.append(Text(f"and {len(told) - FINDINGS} more findings", style="dim"))
     parts += [Text(note, style="dim") for note in notes[:4]]
@@ -67,7 +81,7 @@ def _table(shown: Sequence[Shown], rows: int, width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     picture = min(WIDTH, width - max(NAME, width // 4) - OTHERS)
     if picture >= LEAST:
-        table.add_column("over time", no_wrap=True)
+        table.add_column("memory over time", no_wrap=True)
     most = sorted(shown, key=lambda one: -(memory(one.look) or 0.0))[:rows]
     for one in sorted(most, key=lambda one: one.look.owner.role):
         look = one.look
@@ -79,14 +93,21 @@ def _table(shown: Sequence[Shown], rows: int, width: int) -> Table:
 
 
 def name_of(role: str) -> str:
-    """A control group by the end of its path."""
-    return f"all of {role.rsplit('/', 1)[-1][:12]}" if role.startswith("cgroup:") else role
+    """A control group by the end of its path, a child below its server."""
+    if role.startswith("cgroup:"):
+        return f"all of {role.rsplit('/', 1)[-1][:12]}"
+    return f"└ {role.split('/', 1)[1]}" if "/" in role else role
 
 
-def _finding(finding: Finding, width: int) -> list[RenderableType]:
+def _finding(finding: Finding, shown: Shown | None, width: int) -> list[RenderableType]:
     first, *rest = lines(finding)
     style = STYLES.get(finding.state, "dim")
     told = [Text(line, style=style) for line in wrapped(f"● {first}", width)]
+    course = None if shown is None else shown.course(finding.measured.resource)
+    if course:
+        name = noun(Measured(finding.measured.resource))
+        ends = [whole(one, finding.unit) for one in (course[0], course[-1])]
+        told.append(Text(f"  {name}: {ends[0]} {bars(course, min(WIDTH, width - 40))} {ends[1]}", style=style))
     return [*told, *(Text(part, style="dim") for line in rest[:LINES] for part in wrapped(f"  {line}", width))]
 
 

@@ -18,11 +18,11 @@ def summary(found: Watched) -> Iterator[tuple[str, str]]:
     """Lines, each with its style."""
     courses = found.observing.courses
     ended = max((sum(one.values()) for one in courses.finished.values()), default=0)
-    came = f", {ended:,} sessions came and went" if ended else ""
+    came = f", {_count(ended, 'session')} came and went" if ended else ""
     many = sum(not one.startswith(_AROUND) for one in courses.owners)
-    roles = "1 process" if many == 1 else f"{many:,} processes"
     ending = f"{found.ended[:1].upper()}{found.ended[1:]}"
-    yield f"{ending}. Watched for {duration(found.seconds)}: {roles}, {courses.looks:,} looks{came}.", ""
+    roles, looks = _count(many, "process"), _count(courses.looks, "look")
+    yield f"{ending}. Watched for {duration(found.seconds)}: {roles}, {looks}{came}.", ""
     if found.failed:
         yield "It ended before there was anything to judge.", "red"
         return
@@ -36,7 +36,7 @@ def summary(found: Watched) -> Iterator[tuple[str, str]]:
             "yellow",
         )
     elif not any(one.state in (FindingState.CONFIRMED, FindingState.SUSPECT) for one in found.findings):
-        yield _nothing(found.seconds, ended)
+        yield _nothing(found.seconds, ended, courses.readings)
     by_why: dict[str, list[str]] = {}
     for unknown in courses.unknown():
         if not unknown["role"].startswith(_AROUND):
@@ -46,9 +46,14 @@ def summary(found: Watched) -> Iterator[tuple[str, str]]:
         yield f"Not known: {', '.join(of[:3])}{more}: {why}", "dim"
 
 
-def _nothing(seconds: float, ended: int) -> tuple[str, str]:
-    if seconds >= TREND_S or ended >= CYCLES:
+def _nothing(seconds: float, ended: int, readings: int) -> tuple[str, str]:
+    """`readings`: quiet looks after sessions; what ends while it is never quiet cannot be compared."""
+    if seconds >= TREND_S or readings >= CYCLES:
         return "Nothing leaks, as far as can be told in that time.", "green"
-    seen = f"only {ended} sessions" if ended else "no session came and went"
+    seen = f"it was quiet after {readings} of {_count(ended, 'session')}" if ended else "no session came and went"
     wanted = f"{CYCLES} sessions that come and go, or {duration(TREND_S)}"
     return f"Nothing was found, but that was too short to tell ({seen}): it takes {wanted}.", "yellow"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")

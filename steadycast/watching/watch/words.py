@@ -22,7 +22,7 @@ from steadycast.model.findings import NOT_DECIDED
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SIZES = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
-_MEMORY = (Resource.PRIVATE, Resource.USS, Resource.PSS, Resource.RSS, Resource.CGROUP)
+MEMORY = (Resource.PRIVATE, Resource.USS, Resource.PSS, Resource.RSS, Resource.CGROUP)
 _LIKELY = 0.1
 _SHORT = {Resource.VRAM: "GPU memory"}
 STYLES = {FindingState.CONFIRMED: "bold red", FindingState.SUSPECT: "yellow", FindingState.HEALED: "green"}
@@ -96,7 +96,7 @@ def clock(at: float) -> str:
 
 def memory(look: Look) -> float | None:
     """What tells a leak best of what could be read."""
-    return next((look.values[Measured(one)] for one in _MEMORY if Measured(one) in look.values), None)
+    return next((look.values[Measured(one)] for one in MEMORY if Measured(one) in look.values), None)
 
 
 def levels_line(looks: Sequence[Look], most: int) -> str:

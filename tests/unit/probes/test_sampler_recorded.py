@@ -162,7 +162,7 @@ def test_nobody_is_there(tree: ProcTree) -> None:
     assert "hidepid=invisible" in sampled.missing["a"]
     assert sampled.missing["b"] == "no process is named nobody"
     assert "2 containers have one" in sampled.missing["c"]
-    assert sampled.missing["d"] == "there is no unit x with a control group here"
+    assert sampled.missing["d"] == "no unit x runs in a control group of its own here"
     assert look(sampled, "e").owner.pid == 10, "the only container's pid 7"
     sampler.stop()
 

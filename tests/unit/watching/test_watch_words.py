@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from steadycast.errors import ConfigError
 from steadycast.model import Look, Measured, Owner, Resource
+from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.watch.aims import Aim, check_aim, not_readable, refuse_missing, seconds_of, targets_of
+from steadycast.watching.watch.observing import Observing
 from steadycast.watching.watch.report import Courses
 from steadycast.watching.watch.screen import Shown, screen
 from steadycast.watching.watch.words import bars, wrapped
@@ -96,3 +99,40 @@ def test_pictures_and_wrapped_lines() -> None:
     assert bars([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
     assert bars([], 8) == "" and len(bars(range(1000), 8)) <= 8
     assert list(wrapped("  one two " + "x" * 38, 42)) == ["  one two", "    " + "x" * 38]
+
+
+def test_a_child_is_shown_below_its_server_and_a_finding_with_its_course() -> None:
+    observing = Observing(["server"], None)
+    for at in range(240):
+        values = {Measured(Resource.DESCRIPTORS): 10.0 + 2 * at, Measured(Resource.PRIVATE): 1e7}
+        samples = (
+            Sample(look("server", values, at)),
+            Sample(look("server/ffmpeg", {Measured(Resource.PRIVATE): 1e6}, at)),
+        )
+        observing.take(Sampled(samples, {}, (), (), 0.0))
+    out = io.StringIO()
+    console = Console(file=out, width=100, height=40, force_terminal=False)
+    console.print(screen(observing.shown(), observing.findings(), [], 240.0, console.size))
+    text = out.getvalue()
+    assert "\n└ ffmpeg" in text
+    assert "● server (pid 4711) grows by 7,200 descriptors an hour" in text
+    assert "  descriptors: 10 ▁" in text and "█ 488" in text
+
+
+def test_a_group_that_others_share_is_not_judged() -> None:
+    for groups in (True, False):
+        observing = Observing(["server"], None, groups=groups)
+        for at in range(0, 900, 5):
+            group = Look(Owner("cgroup:/a.scope", "x"), 1e9 + at, at, {Measured(Resource.CGROUP): 1e8 + 1e6 * at})
+            observing.take(Sampled((Sample(group),), {}, (), (), 0.0))
+        assert bool(observing.findings()) is groups
+
+
+def test_what_came_and_went_while_it_was_never_quiet_is_no_proof() -> None:
+    courses = Courses()
+    for at in range(30):
+        courses.add(replace(look("a", {}, at), finished={"session": at}, quiet=False))
+    assert courses.readings == 0
+    for at in range(12):
+        courses.add(replace(look("a", {}, 30 + at), finished={"session": 40 + at // 2}, quiet=True))
+    assert courses.readings == 6
