@@ -22,6 +22,7 @@ from steadycast.api import (
     lobbies,
     metrics,
     page,
+    pools,
     receipts,
     reload,
     simulated,
@@ -47,7 +48,7 @@ _TEXT = """Lobbies and their viewers. A lobby is named by its id or its key ever
 
 _NOUNS = (
     lobbies.router, viewers.router, receipts.router, evidence.router, devices.devices_router, devices.leases_router,
-    devices.admissions_router, events.router,
+    devices.admissions_router, events.router, pools.router,
 )  # fmt: skip
 
 

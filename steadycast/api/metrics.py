@@ -14,6 +14,7 @@ from starlette.responses import Response
 from steadycast import __version__
 from steadycast.api.encoder_metrics import encoder_families
 from steadycast.api.finding_metrics import finding_families
+from steadycast.api.pool_metrics import pool_families
 from steadycast.api.receipt_metrics import receipt_families
 from steadycast.lobbies.lobbies import Lobbies
 from steadycast.lobbies.views import LobbiesStatistics, LobbyView
@@ -47,6 +48,7 @@ class LobbiesCollector(Collector):
         yield from receipt_families(statistics.receipts)
         yield from _lobbies(self._lobbies.list(None, LOBBIES).items)
         yield from encoder_families(self._lobbies.encoders_statistics())
+        yield from pool_families(self._lobbies.pools())
         if self._upkeep is not None:
             yield from finding_families(self._upkeep.statistics())
 

@@ -35,6 +35,7 @@ PLACES = {
     "lobby": Place("lobby", "app", "Lobbies of a running host."),
     "viewers": Place("viewers", "app", "Viewers of a running host."),
     "devices": Place("devices", "app", "Devices that encode on a running host."),
+    "pools": Place("pools", "app", "What a running host keeps for the next who wants it."),
     "findings": Place("leaks", "app", "What leaks in a running host."),
     "history": Place("history", "app", "What a running host measured of its processes and devices."),
     "token": Place("token", "app", "The token that API, WHEP and RTSP ask for."),

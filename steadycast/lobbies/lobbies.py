@@ -26,6 +26,7 @@ from steadycast.lobbies.holding import Holding
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.moving import Moving
+from steadycast.lobbies.pool_views import PoolView, pool_views
 from steadycast.lobbies.receipts import ReceiptBook
 from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.recycler import Recycler
@@ -177,6 +178,10 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
     async def receipt(self, id: str) -> Receipt:
         """One receipt. Raises NotFoundError `receipt.unknown`."""
         return await self._parts.receipts.get(id)
+
+    def pools(self) -> tuple[PoolView, ...]:
+        """What is kept for the next, and how often that helped."""
+        return pool_views(self._parts.staging.supervisor.pools.statistics())
 
     def statistics(self) -> LobbiesStatistics:
         """What is there now, and totals."""

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import RefusedError
 from steadycast.leases.decisions import Denial
+from steadycast.leases.pools import Bounds, Pool, Pressure
 from steadycast.lobbies.device_views import BreakerView, RefusalView, SeatView, VendorView
 from steadycast.model import TestSource
 from tests.browser.conftest import Complaints
@@ -129,6 +130,23 @@ def test_the_line_leases_and_why_it_was_decided(server: PageServer, page: Page) 
     expect(places).to_have_count(1)
     expect(decisions.locator("summary")).to_have_count(16)
     expect(decisions.locator("details[open]")).to_have_count(1)
+
+
+def test_what_is_kept_ready(server: PageServer, page: Page) -> None:
+    pool: Pool[str, list[int]] = Pool(Bounds(total=4, idle=4))
+    server.lobbies.pooled.add("spare lobby workers", pool.statistics, pool.press)
+    pool.stock("spare", [1], 0.0)
+    a_lobby(server)
+    page.goto(server.at("/#/devices"))
+    row = page.get_by_role("region", name="Pools").locator("tbody tr")
+    expect(row).to_have_text("spare lobby workers014–1none")
+    loan = pool.take("spare", "a lobby", 1.0)
+    assert loan is not None
+    pool.lose(loan, 2.0)
+    server.lobbies.pooled.press(Pressure.MEDIUM, 2.0)
+    server.do(server.lobbies.events.publish, "encoder", "encoder.granted", lobby="L0999")
+    expect(row).to_have_text("spare lobby workers004100 %11: 1 died")
+    expect(page.get_by_role("region", name="Pools")).to_contain_text("short of memory (medium pressure)")
 
 
 def test_software_against_the_wish_is_told_and_the_warning_goes(server: PageServer, page: Page) -> None:

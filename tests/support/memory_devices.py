@@ -8,6 +8,7 @@ from typing import Any
 
 from steadycast.errors import NotFoundError
 from steadycast.leases.decisions import Step
+from steadycast.leases.pools import Pools
 from steadycast.lobbies.device_views import (
     AdmissionView,
     BeliefView,
@@ -23,6 +24,7 @@ from steadycast.lobbies.device_views import (
     VendorView,
 )
 from steadycast.lobbies.events import EventLog
+from steadycast.lobbies.pool_views import PoolView, pool_views
 from steadycast.lobbies.views import Page
 
 FULL = "All 3 encoder sessions are taken: 2 by lobbies of this host, 1 by another program (obs, pid 4711)."
@@ -42,9 +44,13 @@ class MemoryDevices:
         self.software_mode: bool | None = None
         self.vendors: list[VendorView] = []
         self.tried: list[str] = []
+        self.pooled = Pools()
 
     def devices(self) -> tuple[DeviceView, ...]:
         return tuple(self.device_views)
+
+    def pools(self) -> tuple[PoolView, ...]:
+        return pool_views(self.pooled.statistics())
 
     def leases(self) -> tuple[LeaseView, ...]:
         return tuple(self.lease_views)

@@ -8,6 +8,7 @@ import { isInstead, resultLook, vendorTroubles } from "./encoders.js";
 import { icon } from "./icons.js";
 import { LeaseTable, Line } from "./line.js";
 import { Pager } from "./pager.js";
+import { Pools } from "./pools.js";
 
 const LEASES = 20; // of one part
 const DECISIONS = 20;
@@ -24,6 +25,7 @@ export class Devices {
     this.cards = h("ul.cards");
     this.empty = h("p.faint", {}, "Nothing is known yet.");
     this.line = new Line();
+    this.pools = new Pools();
     this.element = h(
       "div.page",
       {},
@@ -33,6 +35,7 @@ export class Devices {
       this.empty,
       this.cards,
       this.line.element,
+      this.pools.element,
       this.#decisions(),
       this.#leases(),
     );
@@ -83,6 +86,14 @@ export class Devices {
     );
   }
 
+  async #refreshPools() {
+    try {
+      this.pools.draw((await api.pools()).items);
+    } catch {
+      // what was shown stays; that the host is not reached is said at the top
+    }
+  }
+
   // `l0000001/main` → "Ticket desk, main".
   #nameOf = (holder, lobby) => {
     const track = String(holder).startsWith(`${lobby}/`) ? holder.slice(lobby.length + 1) : holder;
@@ -111,6 +122,7 @@ export class Devices {
     if (gpu === this.#drawn) return;
     this.#drawn = gpu;
     this.leases.refresh();
+    this.#refreshPools();
     this.decisions.refresh();
   }
 }

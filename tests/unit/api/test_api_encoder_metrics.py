@@ -9,6 +9,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from steadycast.leases.decisions import Denial
+from steadycast.leases.pools import Bounds, Pool, Pressure
 from steadycast.lobbies.device_views import BreakerView
 from tests.support.memory_devices import a_device, a_place, an_admission, the_cpu
 from tests.support.memory_lobbies import MemoryLobbies
@@ -96,3 +97,23 @@ async def test_a_name_with_quotes_cannot_break_a_line(client: httpx.AsyncClient,
     odd = 'va:"a"\\\nsteadycast_x 1'
     rooms.device_views = [a_device(id=odd)]
     assert (await scrape(client))[("steadycast_encoder_sessions", (odd, "lent"))] == 2
+
+
+async def test_pools(client: httpx.AsyncClient, rooms: MemoryLobbies) -> None:
+    pool: Pool[str, list[int]] = Pool(Bounds(total=2, idle=2))
+    rooms.pooled.add("things", pool.statistics, pool.press)
+    assert pool.stock("a", [1], 0.0) and pool.stock("a", [2], 0.0)
+    loan = pool.take("a", "somebody", 1.0)
+    assert loan is not None
+    rooms.pooled.press(Pressure.HIGH, 2.0)
+    got = {key: value for key, value in (await scrape(client)).items() if key[0].startswith("steadycast_pool_")}
+    assert got[("steadycast_pool_things", ("things", "lent"))] == 1
+    assert got[("steadycast_pool_things", ("things", "idle"))] == 0
+    assert got[("steadycast_pool_created_total", ("things",))] == 2
+    assert got[("steadycast_pool_reused_total", ("things",))] == 1
+    assert got[("steadycast_pool_evicted_total", ("things", "pressure"))] == 1
+    assert got[("steadycast_pool_high_water", ("things",))] == 2
+    (listed,) = (await client.get("/api/v1/pools")).json()["items"]
+    assert (listed["name"], listed["pressure"], listed["reuse"], listed["evicted"]) == (
+        "things", "high", 1.0, {"pressure": 1},
+    )  # fmt: skip
