@@ -64,7 +64,7 @@ _KEYS: dict[Effect, str] = {
         """,
     DESKTOPS: "sources.applications",
     RESTART: """
-        host port rtsp_port state log_format auth. http. vendors. webrtc.ice_servers webrtc.udp_ports
+        renditions.parked host port rtsp_port state log_format auth. http. vendors. webrtc.ice_servers webrtc.udp_ports
         egress.spares egress.workers encoders.queue_s encoders.queue_length encoders.sessions encoders.cpu_share
         encoders.cpu_pixels_per_s encoders.promote_after_s encoders.breaker_failures encoders.breaker_window_s
         encoders.breaker_rest_s encoders.breaker_trips encoders.fragments limits.sdp_bytes workers.adopt_s

@@ -131,6 +131,9 @@ class RenditionSettings(Table):
     """What a rendition gets where the lobby does not say."""
 
     linger_s: float = Field(60, ge=0, le=86_400, description="How long a rendition lives on after its last viewer.")
+    parked: int = Field(
+        32, ge=0, le=10_000, description="Encoders of this host that may be kept for the next viewer; 0: none."
+    )
     keyframe_s: float = Field(2, ge=0.1, le=60, description="Longest time between keyframes.")
     bits_per_pixel: float = Field(
         0.09, gt=0, le=2, description="Bitrate by default: this times width, height and frame rate."

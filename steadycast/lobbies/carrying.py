@@ -16,6 +16,7 @@ from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import NO_STAGE, Opener
 from steadycast.lobbies.quietly import quietly
 from steadycast.lobbies.resting import Resting
+from steadycast.lobbies.seats import Encoding
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.swap import bus_name
 from steadycast.model import TrackInfo
@@ -31,11 +32,11 @@ CHANGES_FOLLOWED = 8  # of what makes a track, while somebody comes to it
 class Carrier:
     """What is done for the feeds of one lobby. `stage` is there only while the lobby shows."""
 
-    def __init__(self, opener: Opener, instances: Instances) -> None:
+    def __init__(self, opener: Opener, instances: Instances, encoding: Encoding) -> None:
         self.stage: Stage | None = None
         self._opener = opener
         self._instances = instances
-        self._resting = Resting(instances, self.key)
+        self._resting = Resting(encoding, instances, self.key)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def key(self, track: str) -> str:

@@ -61,7 +61,7 @@ class Feeds:
         self._encoding = encoding
         self._instances = Instances(encoding)
         self._opener = Opener(lobby, asked, settings, encoding, self._instances)
-        self._carrier = Carrier(self._opener, self._instances)
+        self._carrier = Carrier(self._opener, self._instances, encoding)
         self._swapper = Swapper(self._opener, self._instances, self._carrier.lay)
         self._told = told
         self._shelf = Shelf(settings, encoding, self._carrier, self._moved_to)

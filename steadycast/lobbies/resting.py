@@ -15,6 +15,7 @@ from steadycast.errors import DeadlineError, EncoderError, SteadycastError
 from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.quietly import quietly
+from steadycast.lobbies.seats import Encoding
 from steadycast.model import EncoderFault
 
 log = structlog.get_logger("lobby")
@@ -26,7 +27,8 @@ UNANSWERED = "worker.deadline"
 class Resting:
     """Of one lobby. `key` is a track's name on a bus."""
 
-    def __init__(self, instances: Instances, key: Callable[[str], str]) -> None:
+    def __init__(self, encoding: Encoding, instances: Instances, key: Callable[[str], str]) -> None:
+        self._encoding = encoding
         self._instances = instances
         self._key = key
 
@@ -65,6 +67,8 @@ class Resting:
         if feed.instance is instance:
             feed.life.because(error.why or error.what)
             feed.instance = None
+        if instance.seat is not None and self._instances.has(instance):
+            self._encoding.unfit(instance.seat)
         unanswered = isinstance(error, DeadlineError) and error.code == UNANSWERED
         if unanswered or error.code == EncoderFault.HUNG:
             self._instances.hangs(instance, error)

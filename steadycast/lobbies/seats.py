@@ -95,5 +95,8 @@ class Encoding(Protocol):
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
 
+    def unfit(self, seat: Seat) -> None:
+        """It was idle, and could not be taken over: it is ended by one of the others next."""
+
     def place(self, holder: str) -> Place | None:
         """Where a holder stands in the line."""

@@ -105,6 +105,9 @@ class MemoryEncoding:
         else:
             self.parked[seat.number] = give_up
 
+    def unfit(self, seat: Seat) -> None:
+        assert seat.number in self.seats and seat.number not in self.parked
+
     def place(self, holder: str) -> Place | None:
         line = sorted(self._line.values(), key=lambda request: request.since)
         for position, request in enumerate(line, 1):

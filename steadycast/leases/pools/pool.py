@@ -116,11 +116,11 @@ class Pool(Generic[K, R]):
         self._end(loan, Evicted.LOST)
         self.prune(now)
 
-    def lost(self, resource: R, now: float) -> bool:
-        """An idle one died. False where it is not idle here."""
+    def lost(self, resource: R, now: float, why: Evicted = Evicted.LOST) -> bool:
+        """An idle one died, or its owner ends it. False where it is not idle here."""
         found = next((one for one in self._idle.values() if one.resource is resource), None)
         if found is not None:
-            self._evict(found, Evicted.LOST)
+            self._evict(found, why)
         self.prune(now)
         return found is not None
 

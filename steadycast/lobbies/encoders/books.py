@@ -69,7 +69,7 @@ class Books:
         mark = f"{parts.machine} x{parts.cores} {parts.gstreamer or '-'}"
         self.cpu = Cpu(settings, self.ledger.quota("cpu"), mark, parts.cores)
         self.lent = LentSeats()
-        self.parked = Parked()
+        self.parked = Parked(parts.settings.renditions.parked, parts.clock)
         self._touched: dict[int, Touched] = {}  # processes of ours in which encoders opened or ended
         self.foreign: Mapping[str, int | None] = {}  # by pool, since the last look
         self.in_doubt: dict[str, int] = {}  # pools that just refused: at most so many are lent until it is learned
@@ -157,7 +157,7 @@ class Books:
     def take_back(self, seat: Seat) -> None:
         """Raises LeaseError where it is not lent (any more)."""
         lent = self.lent.remove(seat)
-        self.parked.discard(seat)
+        self.parked.gone(seat)
         self.ledger.give_back(lent.reservation)
         self.refresh(seat.device)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
@@ -20,6 +20,7 @@ from steadycast.lobbies.device_views import (
 )
 from steadycast.lobbies.encoders import words
 from steadycast.lobbies.encoders.admissions import Admissions
+from steadycast.lobbies.encoders.alone import Alone
 from steadycast.lobbies.encoders.books import KEPT, Books
 from steadycast.lobbies.encoders.desk import Desk
 from steadycast.lobbies.encoders.inherited import Inherited
@@ -44,7 +45,7 @@ FIRST_LOOK_S = 3.0  # more than the deadline of a look: a vendor that hangs then
 
 class Encoders:
     """Implements `seats.Encoding`. `start` first; `move_with` before anything can be promoted; `close` when nothing
-    encodes any more."""
+    encodes any more. `parked` keeps those of which nobody watches anything."""
 
     def __init__(self, parts: EncodersParts) -> None:
         self._parts = parts
@@ -59,7 +60,8 @@ class Encoders:
         self._watch = Watch(parts, self._books, self._outcomes, self._trier.held, self._inherited.looked)
         self._promoter = Promoter(parts, self._books, self._desk, self._transfers, self._outcomes)
         self._showing = Showing(parts, self._books, self._outcomes)
-        self._opening: dict[str, asyncio.Lock] = {}  # by pool
+        self._alone = Alone(self._books.roster)
+        self.parked = self._books.parked
         self._hurry = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
@@ -85,6 +87,7 @@ class Encoders:
             self._looking.cancel()
             await asyncio.wait({self._looking})
         await self._desk.close()
+        await self.parked.settle()
         await self._promoter.close()
         await self._trier.close()
         await self._watch.close()
@@ -136,17 +139,9 @@ class Encoders:
         self._promoter.tick()
         return seat
 
-    @asynccontextmanager
-    async def opening(self, seat: Seat) -> AsyncIterator[None]:
+    def opening(self, seat: Seat) -> AbstractAsyncContextManager[None]:
         """Around the opening of the encoder: some drivers bear only one at a time."""
-        known = self._books.roster.get(seat.device)
-        if known is None or not known.device.opens_alone:
-            yield
-            return
-        pools = {known.device.pool for known in self._books.roster}
-        self._opening = {pool: lock for pool, lock in self._opening.items() if pool in pools or lock.locked()}
-        async with self._opening.setdefault(known.device.pool, asyncio.Lock()):
-            yield
+        return self._alone.opening(seat.device)
 
     def opened(self, seat: Seat, pid: int, report: EncoderReport | None) -> None:
         """It encodes, in this process."""
@@ -177,10 +172,14 @@ class Encoders:
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
         if give_up is None:
-            self._books.parked.discard(seat)
+            self.parked.watched(seat)
         elif seat in self._books.lent:
-            self._books.parked.add(seat, give_up)
+            self.parked.add(seat, give_up)
             self._serve()
+
+    def unfit(self, seat: Seat) -> None:
+        """It was idle, and could not be taken over."""
+        self.parked.unfit(seat)
 
     def place(self, holder: str) -> Place | None:
         """Where a holder stands in the line."""

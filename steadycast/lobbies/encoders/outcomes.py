@@ -70,6 +70,7 @@ class Outcomes:
     def opened(self, seat: Seat, pid: int, report: EncoderReport | None) -> None:
         """It encodes: that many sessions are possible."""
         seat.pid, seat.report, seat.opened = pid, report, self._parts.clock()
+        self._books.parked.opened(seat)
         self._books.touched(pid, seat.device)
         self._books.failed.pop((seat.request.holder, seat.device), None)
         self._books.refresh(seat.device)
