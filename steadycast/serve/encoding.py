@@ -74,6 +74,7 @@ async def start_encoders(around: Around, stack: AsyncExitStack) -> tuple[Encoder
     )
     stack.push_async_callback(encoders.close)
     await encoders.start()
+    supervisor.pools.add("encoders", encoders.parked.statistics, encoders.parked.press)
     stack.callback(supervisor.gauge.ask, None, None)
     supervisor.gauge.ask(encoders.usage, encoders.look, lambda: any(one.state in MUTE for one in attendance.reports()))
     return encoders, simulated
