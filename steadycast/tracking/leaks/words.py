@@ -20,7 +20,7 @@ _NOUNS = {
     Resource.PRESSURE: "memory pressure", Resource.MEMFD: "memory in memfds",
     Resource.HANDLES: "handles", Resource.POOL: "pooled things", Resource.QUEUE: "queued things", Resource.OTHER: "it",
 }  # fmt: skip
-_SIZES = ((1024.0**3, "GB"), (1024.0**2, "MB"), (1024.0, "KB"))
+_SIZES = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
 _TIMES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
@@ -31,7 +31,7 @@ def noun(measured: Measured) -> str:
 
 
 def amount(value: float, unit: Unit) -> str:
-    """`1.0`, `1,024`, `64.5 KB`."""
+    """`1.0`, `1,024`, `64.5 KiB`."""
     if unit is Unit.BYTES:
         for size, name in _SIZES:
             if abs(value) >= size:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from steadycast.model import Unit
 from steadycast.tracking.leaks.climb import Climb
+from steadycast.tracking.leaks.demands import TrendPolicy
 from steadycast.tracking.leaks.trend import Trend
 from steadycast.tracking.leaks.verdicts import OverTime, Verdict
 
@@ -14,8 +15,8 @@ class Growth(Trend):
     """A trend, and until there is one what climbs within minutes: of other people's servers often nothing else is
     known, neither sessions nor load."""
 
-    def __init__(self, unit: Unit) -> None:
-        super().__init__(unit)
+    def __init__(self, unit: Unit, policy: TrendPolicy | None = None) -> None:
+        super().__init__(unit, policy)
         self._climb = Climb(unit)
 
     def update(self, monotonic: float, value: float, load: Mapping[str, float]) -> Verdict | None:

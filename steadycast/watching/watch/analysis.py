@@ -130,7 +130,8 @@ def told(found: Analysed, one: Judgement) -> Iterator[str]:
     head = {"leaks": "leaks", "suspect": "suspect", "leaked": "leaked, and has stopped"}[one.verdict]
     yield f"{head}: {_speed(found, one, worst)}, since {_when(found, worst)}"
     if worst.grown is not None and worst.level is not None:
-        yield f"{one.number(worst.grown)} too much so far, of {one.number(worst.level)}"
+        level = judged.ends["last"] if worst.closed is None else worst.level  # a growth is not judged at each row
+        yield f"{one.number(worst.grown)} too much so far, of {one.number(max(level, worst.grown))}"
     yield from worst.evidence[:4]
     if one.verdict == "suspect":
         yield "a suspect: it looks like a leak, but not for long enough to be sure"

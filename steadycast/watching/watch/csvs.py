@@ -11,14 +11,17 @@ import csv
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 from steadycast.errors import ConfigError
 from steadycast.model import Resource
+from steadycast.watching.watch.words import number_of
 
 MOST_ROWS = 20_000_000
 COLUMNS = 256
@@ -84,6 +87,9 @@ def read_table(path: Path, time: str | None = None) -> Table:
             else path.open(errors="replace", newline="") as file
         ):
             return _read(path, file, time)
+    except (EOFError, zlib.error):
+        what = f"{path} is compressed, and damaged or cut off."
+        raise ConfigError("analyze.file", what, hint="`zcat FILE > table.csv` saves what can be read of it.") from None
     except OSError as error:
         raise ConfigError("analyze.file", f"{path} cannot be read: {error.strerror or error}.") from None
     except csv.Error as error:
@@ -112,7 +118,7 @@ def _read(path: Path, file: IO[str], time: str | None) -> Table:
         what = f"{path} has no column with at least {LEAST} numbers at known times (most: {most})."
         raise ConfigError("analyze.rows", what, hint=_HINT)
     dated = kept[0].times[0] > 1e8
-    notes = _notes(columns, place, no_time)
+    notes = (*_notes(columns, place, no_time), *_clock_notes(max(kept, key=lambda one: len(one.times)).times))
     return Table(tuple(_ordered(column) for column in kept), dated, notes, names[place])
 
 
@@ -172,15 +178,25 @@ def _ordered(column: Column) -> Column:
     return replace(column, times=times, values=[by_time[at] for at in times])
 
 
+def _clock_notes(times: list[float]) -> Iterator[str]:
+    """What is done about rows that do not follow each other in time."""
+    back = [before - after for before, after in pairwise(times) if after < before]
+    if back:
+        often = "once" if len(back) == 1 else f"{len(back):,} times"
+        yield f"time goes back {often}, by {max(back):,.0f} s at most: rows are taken in the order of their times"
+    if (same := len(times) - len(set(times))) > 0:
+        yield f"{number_of(same, 'row')} with the time of another: the later one counts"
+
+
 def _notes(columns: list[Column], place: int, no_time: int) -> tuple[str, ...]:
-    notes = [f"{no_time} rows without a time were left out"] if no_time else []
+    notes = [f"{number_of(no_time, 'row')} without a time left out"] if no_time else []
     for number, column in enumerate(columns):
         if number == place:
             continue
         if len(column.times) < LEAST:
-            notes.append(f"column {column.name!r} has {len(column.times)} numbers: not judged")
+            notes.append(f"column {column.name!r} has {number_of(len(column.times), 'number')}: not judged")
         elif column.left_out:
-            notes.append(f"column {column.name!r}: {column.left_out} cells are no numbers")
+            notes.append(f"column {column.name!r}: {number_of(column.left_out, 'cell')} without a number left out")
     return tuple(notes[:COLUMNS])
 
 

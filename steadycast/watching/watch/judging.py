@@ -12,9 +12,10 @@ from steadycast.tracking.leaks.book import Book, Now, Scene
 from steadycast.tracking.leaks.demands import TrendPolicy
 from steadycast.tracking.leaks.lives import Series
 from steadycast.tracking.leaks.pace import Pace
-from steadycast.tracking.leaks.series import fitting
+from steadycast.tracking.leaks.series import SHORT, fitting
 from steadycast.tracking.leaks.trend import Trend
 from steadycast.tracking.leaks.verdicts import Verdict
+from steadycast.watching.common.growth import Growth
 
 HOUR = 3600.0
 BINS = 15  # that the shortest window and the repeats of its judgement take
@@ -95,7 +96,9 @@ def judge(
     loads, cycles = beside.loads, beside.cycles
     policy = policy_for(times, columns)
     measured = Measured(resource)
-    column = _Column(name, measured, Trend(unit_of(resource), policy), cycles)
+    brief = times[-1] - times[0] < SHORT
+    trend = Growth(unit_of(resource), policy) if brief else Trend(unit_of(resource), policy)
+    column = _Column(name, measured, trend, cycles)
     names = list(loads)
     rows = list(zip(*loads.values(), strict=True)) if loads else []
     restarts = iter((*beside.restarts, math.inf))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -76,10 +77,16 @@ def is_recording(path: Path) -> bool:
     try:
         with _open(path) as file:
             return FORMAT in file.readline(1000)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            return False
-        raise ConfigError("record.file", f"{path} cannot be read: {error}.") from None
+    except UnicodeDecodeError:
+        return False
+    except EOFError:
+        raise ConfigError("record.file", f"{path} is cut off before its first line.") from None
+    except FileNotFoundError:
+        raise ConfigError("record.file", f"There is no file {path}.") from None
+    except (OSError, zlib.error) as error:
+        raise ConfigError(
+            "record.file", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
+        ) from None
 
 
 def judges_groups(path: Path) -> bool:
@@ -87,18 +94,17 @@ def judges_groups(path: Path) -> bool:
     try:
         with _open(path) as file:
             return bool(json.loads(file.readline(MOST_LINE)).get("groups", True))
-    except (AttributeError, ValueError):
+    except (AttributeError, EOFError, ValueError):
         return True
 
 
 def read(path: Path) -> Iterator[tuple[Look, tuple[Bound, ...]]]:
-    """All looks of a file, in order. A last line that is cut off is left out; other damage raises ConfigError."""
+    """All looks of a file, in order. What is cut off at its end is left out; other damage raises ConfigError."""
     lives: dict[tuple[str, str], tuple[Owner, dict[Measured, float], tuple[Bound, ...]]] = {}
     with _open(path) as file:
-        file.readline(MOST_LINE)
-        number = 1
-        while text := file.readline(MOST_LINE):
-            number += 1
+        lines = enumerate(_lines(path, file), 1)
+        next(lines, None)
+        for number, text in lines:
             try:
                 line = json.loads(text)
                 if "ended" in line:
@@ -111,6 +117,17 @@ def read(path: Path) -> Iterator[tuple[Look, tuple[Bound, ...]]]:
                 raise ConfigError(
                     "record.broken", f"{path}, line {number} is not what was recorded: {error}."
                 ) from None
+
+
+def _lines(path: Path, file: IO[str]) -> Iterator[str]:
+    """To the end, or to where a compressed file is cut off: who wrote it was killed."""
+    try:
+        while text := file.readline(MOST_LINE):
+            yield text
+    except EOFError:
+        return
+    except (OSError, UnicodeDecodeError, zlib.error) as error:
+        raise ConfigError("record.broken", f"{path} is damaged: {error}.") from None
 
 
 def _look(

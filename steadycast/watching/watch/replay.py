@@ -15,7 +15,7 @@ from steadycast.watching.common.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.aims import is_group
 from steadycast.watching.watch.record import judges_groups, read
 from steadycast.watching.watch.report import Courses, finding_plain, ordered
-from steadycast.watching.watch.words import STYLES, duration, label, lines
+from steadycast.watching.watch.words import STYLES, duration, label, lines, nothing_found, number_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Replayed:
 
     def told(self) -> Iterator[tuple[str, str]]:
         """Lines for a person, each with its style."""
-        many = len(self.courses.owners)
-        yield f"{self.courses.looks:,} looks at {many} roles in {duration(self.seconds)}", "dim"
+        looks = number_of(self.courses.looks, "look")
+        yield f"{looks} at {number_of(len(self.courses.owners), 'role')} in {duration(self.seconds)}", "dim"
         for one in self.findings:
-            first, *rest = lines(one)
+            first, *rest = lines(one, ended=True)
             yield f"{label(one)}: {first}", STYLES.get(one.state, "dim")
             yield from ((f"  {line}", "dim") for line in rest)
         if not self.findings:
-            yield "nothing found", ""
+            yield nothing_found(self.seconds, self.courses.ended, self.courses.readings)
 
 
 def replay(path: Path) -> Replayed:

@@ -87,6 +87,11 @@ class Courses:
             self._quiet[role] = count + 1, ended
             self.readings = max(self.readings, count + 1)
 
+    @property
+    def ended(self) -> int:
+        """What came and went, of whoever had most."""
+        return max((sum(one.values()) for one in self.finished.values()), default=0)
+
     def unknown(self) -> list[dict[str, str]]:
         """What of whom could not be told at last, and why."""
         return [{"role": role, "resource": one.value, "why": why} for (role, one), why in sorted(self._unknown.items())]

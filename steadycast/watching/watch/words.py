@@ -26,6 +26,8 @@ MEMORY = (Resource.PRIVATE, Resource.USS, Resource.PSS, Resource.RSS, Resource.C
 _LIKELY = 0.1
 _SHORT = {Resource.VRAM: "GPU memory"}
 STYLES = {FindingState.CONFIRMED: "bold red", FindingState.SUSPECT: "yellow", FindingState.HEALED: "green"}
+TREND_S = 3 * 3600.0  # that a growth with time needs at least
+CYCLES = 10
 _TIMES = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
@@ -119,8 +121,9 @@ def wrapped(text: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(text, wide, subsequent_indent=" " * inside, break_on_hyphens=False) or [""]
 
 
-def lines(finding: Finding) -> list[str]:
-    """A finding as a person reads it: the headline, then how fast, until when, why probably, and what says so."""
+def lines(finding: Finding, *, ended: bool = False) -> list[str]:
+    """A finding as a person reads it: the headline, then how fast, until when, why probably, and what says so. `ended`:
+    nobody watches any more."""
     told = [finding.headline]
     speeds = []
     if finding.per_cycle is not None:
@@ -141,15 +144,32 @@ def lines(finding: Finding) -> list[str]:
     if finding.probe is not None:
         told.append(f"probe: {finding.probe.why}")
     if finding.state is FindingState.SUSPECT:
-        told.append(suspect_line(finding))
+        told.append(_suspect_line(finding, ended=ended))
     if finding.why_closed is not None:
         told.append(finding.why_closed if finding.is_undecided else f"{label(finding)}: {finding.why_closed}")
     return told
 
 
-def suspect_line(finding: Finding) -> str:
+def _suspect_line(finding: Finding, *, ended: bool) -> str:
     """Until when it is decided, and why it is not yet."""
     line = "a suspect: it looks like a leak"
+    if ended:
+        return f"{line}, and was not decided before the end" + (f", as {finding.hindered}" if finding.hindered else "")
     if finding.decide_by is not None:
         line += f", and is decided by {clock(finding.decide_by)}"
     return line + (f"; not yet, as {finding.hindered}" if finding.hindered else "")
+
+
+def nothing_found(seconds: float, ended: int, readings: int) -> tuple[str, str]:
+    """And its style. `ended`: sessions; `readings`: quiet looks after some, as what ends while it is never quiet cannot
+    be compared."""
+    if seconds >= TREND_S or readings >= CYCLES:
+        return "Nothing leaks, as far as can be told in that time.", "green"
+    seen = f"it was quiet after {readings} of {number_of(ended, 'session')}" if ended else "no session came and went"
+    wanted = f"{CYCLES} sessions that come and go, or {duration(TREND_S)}"
+    return f"Nothing was found, but that was too short to tell ({seen}): it takes {wanted}.", "yellow"
+
+
+def number_of(number: int, what: str) -> str:
+    """`1 look`, `2 looks`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")

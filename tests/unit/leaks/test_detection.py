@@ -64,7 +64,7 @@ def test_graphics_contexts_are_named_by_gpu_memory_alone() -> None:
         watched.look({Measured(Resource.DESCRIPTORS, "/dev/nvidia0"): 31, VRAM: 200 * MB + 128 * MB * n})
     (found,) = watched.detection.findings()
     assert found.cycles is not None and found.measured == VRAM
-    assert "loses 128.0 MB of GPU memory (0) each lobby" in found.headline
+    assert "loses 128.0 MiB of GPU memory (0) each lobby" in found.headline
     assert "EGL context" in found.sources[0].what
 
 

@@ -142,7 +142,7 @@ def test_every_row_of_meanings_is_found_by_what_it_names() -> None:
 
 def test_words_are_plain() -> None:
     assert noun(Measured(Resource.THREADS, "cuda-EvtHandlr")) == "threads (cuda-EvtHandlr)"
-    assert amount(64 * 1024, Unit.BYTES) == "64.0 KB"
+    assert amount(64 * 1024, Unit.BYTES) == "64.0 KiB"
     assert amount(1024, Unit.COUNT) == "1,024"
     assert [duration(one) for one in (5, 300, 3700, 90_000, 6 * 86400)] == [
         "a minute", "5 minutes", "1 hour", "25 hours", "6 days",

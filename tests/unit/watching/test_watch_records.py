@@ -10,7 +10,7 @@ import pytest
 from steadycast.errors import ConfigError
 from steadycast.model import About, Bound, Look, Measured, Owner, Resource
 from steadycast.watching.watch.cycle_log import SETTLE_S, CycleLog, pattern_of
-from steadycast.watching.watch.record import Recording, is_recording, read
+from steadycast.watching.watch.record import Recording, is_recording, judges_groups, read
 
 MEMORY, FDS = Measured(Resource.PRIVATE), Measured(Resource.DESCRIPTORS, "socket")
 OWNER = Owner("server/ffmpeg", "7:1", 7, About(command="ffmpeg"))
@@ -84,3 +84,20 @@ def test_a_pattern_of_ones_own_counts_ends() -> None:
 def test_a_pattern_that_may_search_for_ever_is_refused(words: str) -> None:
     with pytest.raises(ConfigError, match="--cycle-log"):
         pattern_of(words)
+
+
+def test_a_record_whose_writer_was_killed_is_judged_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.gz", tmp_path / "cut.gz"
+    recording = Recording(whole, {"watched": "pid", "groups": False})
+    for number in range(20_000):
+        recording.add(replace(LOOK, at=1e9 + number, values={MEMORY: number * 1.234567}), BOUNDS)
+    recording.close()
+    cut.write_bytes(whole.read_bytes()[:-2000])
+    assert is_recording(cut) and not judges_groups(cut)
+    assert 1000 < len(list(read(cut))) < 20_000
+    cut.write_bytes(whole.read_bytes()[:9000] + b"\0" * 5000)
+    with pytest.raises(ConfigError, match=r"damaged|not what was recorded"):
+        list(read(cut))
+    cut.write_bytes(whole.read_bytes()[:3])
+    with pytest.raises(ConfigError, match="cut off"):
+        is_recording(cut)

@@ -33,9 +33,10 @@ def test_names_units_gaps_duplicates_and_text(tmp_path: Path) -> None:
     assert [at - fds.times[0] for at in fds.times] == [0, 60, 120, 240]
     assert found.dated
     assert found.notes == (
-        "1 rows without a time were left out",
-        "column 'rss_mb': 1 cells are no numbers",
+        "1 row without a time left out",
+        "column 'rss_mb': 1 cell without a number left out",
         "column 'note' has 0 numbers: not judged",
+        "1 row with the time of another: the later one counts",
     )
 
 
