@@ -6,9 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-from steadycast.model import Bound, Finding, FindingEvent, Look
+from steadycast.model import Bound, Finding, FindingEvent, Look, unit_of
 from steadycast.tracking.leaks.detection import Detection
-from steadycast.tracking.probes.sampler import Sampled
+from steadycast.tracking.leaks.words import whole
+from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.common.growth import over_time
 from steadycast.watching.common.quiet_probe import QuietProbe, users_of
 from steadycast.watching.watch.aims import is_group, not_readable
@@ -19,6 +20,7 @@ from steadycast.watching.watch.screen import Shown
 EVENTS = 1000  # that wait to be told
 NOTES = 200
 ROLES = 1024  # that are shown
+FULL = 0.95  # of a limit: so much is told at once
 
 
 class Observing:
@@ -41,6 +43,7 @@ class Observing:
         self._notes: dict[str, None] = {}
         self._missing: dict[str, str] = {}
         self._unreadable: set[str] = set()
+        self._full: set[tuple[str, str]] = set()
 
     def take(self, sampled: Sampled) -> None:
         """One round."""
@@ -49,6 +52,7 @@ class Observing:
             self.took_s += sampled.took_s
             for sample in sampled.samples:
                 self._take(sample.look)
+                self._tell_full(sample)
                 if self._groups or not is_group(sample.look.owner.role):
                     self._events.extend(self.detection.observe(sample.look, sample.bounds))
                     self._quiet.look(sample.look, users_of(sample.look))
@@ -76,6 +80,19 @@ class Observing:
                 self._unreadable.add(target)  # its children are as unreadable
                 self._note(why)
         shown.take(look)
+
+    def _tell_full(self, sample: Sample) -> None:
+        """What is full when it is first looked at does not rise any more, so no finding tells of it."""
+        role = sample.look.owner.role
+        for bound in sample.bounds:
+            if (
+                bound.used >= FULL * bound.limit > 0
+                and (role, bound.name) not in self._full
+                and len(self._full) < NOTES
+            ):
+                self._full.add((role, bound.name))
+                unit = unit_of(bound.measured.resource)
+                self._note(f"{role}: {whole(bound.used, unit)} of {whole(bound.limit, unit)} in use ({bound.name})")
 
     def _record(self, recording: Recording, look: Look, bounds: tuple[Bound, ...]) -> None:
         try:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from steadycast.errors import ConfigError
-from steadycast.model import Look, Measured, Owner, Resource
+from steadycast.model import Bound, Look, Measured, Owner, Resource
 from steadycast.tracking.probes.sampler import Sample, Sampled
 from steadycast.watching.watch.aims import Aim, check_aim, not_readable, refuse_missing, seconds_of, targets_of
 from steadycast.watching.watch.observing import Observing
@@ -136,3 +136,12 @@ def test_what_came_and_went_while_it_was_never_quiet_is_no_proof() -> None:
     for at in range(12):
         courses.add(replace(look("a", {}, 30 + at), finished={"session": 40 + at // 2}, quiet=True))
     assert courses.readings == 6
+
+
+def test_a_limit_that_is_full_at_the_first_look_is_told_once() -> None:
+    observing = Observing(["server"], None)
+    for at in range(3):
+        bound = Bound("RLIMIT_NOFILE", Measured(Resource.DESCRIPTORS), 20_000, 20_000 - at)
+        sample = Sample(look("server", {Measured(Resource.DESCRIPTORS): 20_000.0 - at}, at), (bound,))
+        observing.take(Sampled((sample,), {}, (), (), 0.0))
+    assert observing.news()[1] == ("server: 20,000 of 20,000 in use (RLIMIT_NOFILE)",)
