@@ -13,6 +13,8 @@ from steadycast.cli.output import AsJson, failing, print_json
 from steadycast.errors import ConfigError
 
 FOUND = 1
+MANY = 24  # columns, of which those are not named that tell nothing
+_QUIET = ("nothing", "too short")
 _STYLES = {"leaks": "bold red", "suspect": "yellow", "leaked": "red", "too short": "dim"}
 Columns = Annotated[
     list[str] | None,
@@ -56,11 +58,20 @@ def _table(file: Path, time: str | None, load: list[str], cycles: str | None, *,
         print_json(table_plain(found))
         return found.confirmed > 0
     console = Paper(highlight=False)
+    many = len(found.columns) > MANY
+    quiet = [one.verdict for one in found.columns if many and one.verdict in _QUIET]
     for one in found.columns:
+        if many and one.verdict in _QUIET:
+            continue
         head, *rest = told(found, one)
         _print(console, f"{one.judged.name}: {head}", _STYLES.get(one.verdict, ""))
         for line in rest:
             _print(console, f"  {line}", "dim")
+    if quiet:
+        short = quiet.count("too short")
+        words = [f"nothing found in {len(quiet) - short} series"] if short < len(quiet) else []
+        words += [f"{short} series are too short to tell"] if short else []
+        _print(console, "; ".join(words), "")
     for note in found.notes:
         _print(console, note, "dim")
     return found.confirmed > 0

@@ -63,6 +63,7 @@ def export(
     with failing():
         wanted = {"role": role, "resource": resource, "step": step, "format": form}
         wanted["since"] = str(time.time() - _seconds(since))
+        _refuse_nothing(client(context), role, resource)
         count = _save(client(context), output, wanted)
     if str(output) != "-":
         print(f"{output}: {count:,} bytes.")
@@ -73,6 +74,12 @@ def _seconds(text: str) -> int:
     if found is None or int(found[1]) == 0:
         raise ConfigError("history.since", f"--since {text!r} is no time.", hint="Write 90s, 15m, 2h or 3d.")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def _refuse_nothing(host: Client, role: str | None, resource: str | None) -> None:
+    if (role or resource) and not all_items(host, "/api/v1/history", role=role, resource=resource):
+        named = " of ".join(filter(None, (resource, role)))
+        raise ConfigError("history.nothing", f"Nothing was measured: {named}.", hint="`steadycast history` lists it.")
 
 
 def _save(host: Client, output: Path, wanted: dict[str, Any]) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 from steadycast.model import Finding, FindingState, Rate, Unit
 from steadycast.watching.watch.busy import CYCLE_S, Busy, busy_of
-from steadycast.watching.watch.csvs import Column, read_table
+from steadycast.watching.watch.columns import Column
+from steadycast.watching.watch.csvs import read_table
 from steadycast.watching.watch.judging import CYCLES, Beside, Judged, judge
 from steadycast.watching.watch.report import finding_plain, ordered
 from steadycast.watching.watch.words import amount, duration

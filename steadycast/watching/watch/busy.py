@@ -10,7 +10,8 @@ from itertools import pairwise
 
 from steadycast.errors import ConfigError
 from steadycast.model.series import LOADS
-from steadycast.watching.watch.csvs import Column, Table
+from steadycast.watching.watch.columns import Column
+from steadycast.watching.watch.csvs import Table
 from steadycast.watching.watch.judging import Cycles
 
 SETTLE_S = 3.0

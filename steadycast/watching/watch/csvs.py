@@ -13,7 +13,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import IO
 
 from steadycast.errors import ConfigError
 from steadycast.model import Resource
+from steadycast.watching.watch.columns import UNITS, Column
+from steadycast.watching.watch.exported import EXPORTED, MEDIAN, Exported, is_exported
 from steadycast.watching.watch.words import number_of
 
 MOST_ROWS = 20_000_000
@@ -29,42 +31,11 @@ LEAST = 3  # rows of a series that are worth a look
 HEAD = 1 << 14  # characters that tell delimiter and header
 _TIMES = re.compile(r"^(time|timestamp|date|datetime|ts|at|t|seconds?|sec|epoch|when|elapsed.*|time[ _(\[].*)$", re.I)
 _NUMBER = re.compile(r"^\s*([-+]?(?:\d[\d,_ ]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*$")
-_UNITS = {
-    "": 1.0, "%": 1.0, "b": 1.0, "bytes": 1.0, "k": 1e3, "kb": 1e3, "kib": 1024.0, "m": 1e6, "mb": 1e6, "mib": 2.0**20,
-    "g": 1e9, "gb": 1e9, "gib": 2.0**30, "t": 1e12, "tb": 1e12, "tib": 2.0**40,
-}  # fmt: skip
 _CLOCK = re.compile(r"^(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?$")
 _DAY = 86_400.0
-_NAMED_UNIT = re.compile(r"(?:^|[_ (\[./-])(bytes|b|[kmgt]i?b?)[)\] ]*$", re.I)
-_LIKELY = ((3e4, "MB"), (3e7, "KB"))  # below which median a memory column without a unit is taken as MB, KB
 _COUNTED = re.compile(r"\b(fds?|descriptors?|handles?|threads?|sockets?|processes|objects?|count)\b", re.I)
 _BYTES = re.compile(r"mem|rss|pss|uss|heap|vram|bytes|[kmg]i?b\b", re.I)
 _SCALES = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # from which on a time is in ns, us, ms
-
-
-@dataclass(slots=True)
-class Column:
-    """One series: times in seconds that rise, and values. `left_out`: cells that were not numbers."""
-
-    name: str
-    resource: Resource
-    times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    left_out: int = 0
-    sized: bool = False  # cells had units of their own: values are bytes
-
-    def unit(self) -> tuple[str, float]:
-        """What a 1 in it is, in words, and in bytes (1.0 where it is no memory)."""
-        if self.sized:
-            return "bytes", 1.0
-        found = _NAMED_UNIT.search(self.name)
-        if found is not None and self.resource not in (Resource.DESCRIPTORS, Resource.THREADS):
-            return found[1] if len(found[1]) > 1 else found[1].upper(), _UNITS[found[1].lower()]
-        if self.resource not in (Resource.PRIVATE, Resource.IN_USE, Resource.VRAM):
-            return "", 1.0
-        middle = sorted(self.values)[len(self.values) // 2]
-        unit = next((unit for below, unit in _LIKELY if middle < below), "bytes")
-        return unit, _UNITS[unit.lower()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +79,43 @@ def _read(path: Path, file: IO[str], time: str | None) -> Table:
     first = next(rows)
     if all(_number(cell) is not None or _time(cell) is not None for cell in first if cell.strip()):
         raise ConfigError("analyze.header", f"{path} has no line with names.", hint=_HINT)
+    if is_exported(first):
+        return _exported(path, rows)
     names = [cell.strip() or f"column {number}" for number, cell in enumerate(first[:COLUMNS], 1)]
     place = _time_place(path, names, time)
     columns = [Column(name, _resource(name)) for name in names]
     no_time = _fill(rows, columns, place)
     kept = [column for number, column in enumerate(columns) if number != place and len(column.times) >= LEAST]
     if not kept:
-        most = max((len(column.times) for number, column in enumerate(columns) if number != place), default=0)
-        what = f"{path} has no column with at least {LEAST} numbers at known times (most: {most})."
-        raise ConfigError("analyze.rows", what, hint=_HINT)
+        raise _too_few(path, [column for number, column in enumerate(columns) if number != place])
     dated = kept[0].times[0] > 1e8
     notes = (*_notes(columns, place, no_time), *_clock_notes(max(kept, key=lambda one: len(one.times)).times))
     return Table(tuple(_ordered(column) for column in kept), dated, notes, names[place])
+
+
+def _too_few(path: Path, columns: list[Column]) -> ConfigError:
+    most = max((len(column.times) for column in columns), default=0)
+    what = f"{path} has no column with at least {LEAST} numbers at known times (most: {most})."
+    return ConfigError("analyze.rows", what, hint=_HINT)
+
+
+def _exported(path: Path, rows: Iterator[list[str]]) -> Table:
+    """What `steadycast history export` wrote."""
+    found, no_time = Exported(), 0
+    for count, row in enumerate(rows):
+        at = _time(row[0]) if len(row) == len(EXPORTED) else None
+        if at is None or count >= MOST_ROWS:
+            no_time += 1
+        else:
+            found.take(at, row, _plain(row[MEDIAN]))
+    columns = list(found.columns())
+    kept = [column for column in columns if len(column.times) >= LEAST]
+    if not kept:
+        raise _too_few(path, columns)
+    notes = [f"{number_of(no_time, 'row')} without a time left out"] if no_time else []
+    notes += [f"{number_of(found.unknown, 'row')} of what this version does not know left out"] if found.unknown else []
+    notes += [f"{len(found.left_out):,} series too many: export fewer with --role"] if found.left_out else []
+    return Table(tuple(_ordered(column) for column in kept), True, tuple(notes), EXPORTED[0])
 
 
 def _fill(rows: Iterator[list[str]], columns: list[Column], place: int) -> int:
@@ -240,9 +236,9 @@ def _plain(cell: str) -> float | None:
 def _sized(cell: str) -> tuple[float, bool] | None:
     """A number with a unit or marks of thousands, and whether the unit is one of size."""
     found = _NUMBER.match(cell)
-    if found is None or found[2].lower() not in _UNITS:
+    if found is None or found[2].lower() not in UNITS:
         return None
-    return float(re.sub(r"[,_ ]", "", found[1])) * _UNITS[found[2].lower()], found[2] not in ("", "%")
+    return float(re.sub(r"[,_ ]", "", found[1])) * UNITS[found[2].lower()], found[2] not in ("", "%")
 
 
 def _number(cell: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from steadycast.errors import ConfigError
 from steadycast.model import Resource
+from steadycast.tracking.history.export import COLUMNS
+from steadycast.watching.watch.analysis import analyse_table
 from steadycast.watching.watch.csvs import Table, read_table
 
 
@@ -91,3 +94,23 @@ def test_garbage_is_a_table_or_a_clear_error(tmp_path_factory: pytest.TempPathFa
     except ConfigError:
         return
     assert all(len(one.times) == len(one.values) >= 1 for one in found.columns)
+
+
+def test_what_a_host_exported_of_itself_is_judged_series_by_series(tmp_path: Path) -> None:
+    path = tmp_path / "held.csv"
+    rows = [",".join(COLUMNS)]
+    for minute in range(12 * 60):
+        at = datetime.fromtimestamp(1.79e9 + 60 * minute, UTC).isoformat()
+        for role, resource, detail, unit, value in (
+            ("lobby:a", "descriptors", "socket", "count", 10 + minute),
+            ("lobby:a", "memory.private", "", "bytes", 8e7 + 1000 * (minute % 7)),
+            ("gpu:0", "gpu.busy", "", "ratio", 0.5),
+            ("lobby:a", "of a later version", "", "count", 1),
+        ):
+            rows.append(f"{at},{role},{resource},{detail},{unit},60.0,60,{value - 1},{value},{value + 5}")
+    path.write_text("\n".join(rows) + "\n")
+    found = analyse_table(path)
+    told = {one.judged.name: (one.judged.resource, one.verdict) for one in found.columns}
+    assert told["lobby:a memory.private"] == (Resource.PRIVATE, "nothing")
+    assert told["lobby:a descriptors socket"][1] in ("suspect", "leaks")
+    assert len(told) == 2 and found.notes == ("720 rows of what this version does not know left out",)
