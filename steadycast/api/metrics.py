@@ -60,6 +60,8 @@ def _gauges(statistics: LobbiesStatistics) -> Iterator[Metric]:
     yield _labelled(viewers, statistics.viewers)
     running = statistics.renditions_running
     yield GaugeMetricFamily("steadycast_renditions_running", "Renditions that are made now.", value=running)
+    over, text = statistics.renditions_over_budget, "Renditions that keep more reference frames than they may."
+    yield GaugeMetricFamily("steadycast_renditions_over_budget", text, value=over)
     limited, text = statistics.renditions_limited, "Renditions with less than their own bitrate, for a viewer's way."
     yield GaugeMetricFamily("steadycast_renditions_limited", text, value=limited)
     kinds = {kind.value: sum(w.kind == kind for w in statistics.workers) for kind in WorkerKind}

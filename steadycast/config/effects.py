@@ -56,7 +56,8 @@ _KEYS: dict[Effect, str] = {
     REQUESTS: "sources.any_command sources.file_folders",
     ENCODINGS: "encoders.hardware encoders.when_full",
     LOBBY_WORKERS: """
-        egress.mtu encoders.open_s renditions.bits_per_pixel renditions.keyframe_s sources.rtsp_timeout_s
+        egress.mtu encoders.open_s encoders.reference_budget_mb renditions.bits_per_pixel renditions.keyframe_s
+        sources.rtsp_timeout_s
         """,
     EGRESS_WORKERS: """
         egress.gop_bytes egress.history_bytes egress.viewer_budget_bytes egress.viewer_silence_s

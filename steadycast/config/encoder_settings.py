@@ -40,6 +40,9 @@ class EncoderSettings(Table):
         default_factory=dict, description="How much a device should get compared with others (1)."
     )
     vram_reserve: float = Field(0.05, ge=0, lt=1, description="Share of a GPU's memory that is left free.")
+    reference_budget_mb: float = Field(
+        50, gt=0, le=10_000, description="Most megabytes for the reference frames of one encoder."
+    )
     cpu_share: float = Field(0.8, gt=0, le=1, description="Share of the CPU that software encoders may use.")
     cpu_pixels_per_s: float | None = Field(
         None, gt=0, le=1e12, description="H.264 pixels a second of this machine; None: measured at the first start."

@@ -10,6 +10,7 @@ from steadycast.leases.decisions import EncodeRequest
 from steadycast.model import Codec, EncodePolicy, HardwareUse, Rendition, WhenFull
 from steadycast.pipelines.parts import Limits
 from steadycast.pipelines.plan import FPS_WHERE_UNKNOWN, Picture, work
+from steadycast.pipelines.work import references
 from steadycast.tracking import proc
 
 PRIORITY = 50  # of a lobby that does not say
@@ -85,6 +86,12 @@ def request_of(
         refused=tried.devices(now),
         descriptors_free=free,
     )
+
+
+def check_references(rendition: Rendition, picture: Picture, budget_mb: float) -> None:
+    """Before anything is lent or opened: raises CallerError where its reference frames cannot fit."""
+    limits = Limits(reference_mb=budget_mb)
+    references(rendition, work(rendition, picture, limits), limits)
 
 
 def descriptors_free(pid: int | None) -> int | None:

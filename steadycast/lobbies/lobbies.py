@@ -192,6 +192,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
             lobbies=dict(Counter(lobby.state.value for lobby in lobbies)),
             viewers=dict(Counter(viewer.protocol.value for viewer in self._viewers.of())),
             renditions_running=sum(lobby.feeds.running for lobby in lobbies),
+            renditions_over_budget=sum(showing.over_budget(lobby) for lobby in lobbies),
             workers=tuple(showing.worker(worker) for worker in self._parts.staging.supervisor.workers),
             recycles_total=self._recycles(),
             restarts_total=restarts + self._parts.egresses.restarts_total,

@@ -11,7 +11,7 @@ from steadycast.config.current import HostSettings
 from steadycast.errors import ConflictError, EncoderError, RefusedError, WorkerError
 from steadycast.leases.decisions import Denial, EncodeRequest
 from steadycast.lobbies.asked import Asked
-from steadycast.lobbies.asking import descriptors_free, policy_of, request_of
+from steadycast.lobbies.asking import check_references, descriptors_free, policy_of, request_of
 from steadycast.lobbies.feed import NO_TRACK, Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.retry import Loss, LossKind
@@ -148,5 +148,6 @@ class Opener:
 
     def request(self, feed: Feed, rendition: Rendition, stage: Stage) -> EncodeRequest:
         """What is asked of the encoders for a track on this stage."""
+        check_references(rendition, stage.picture, self._settings.encoders.reference_budget_mb)
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)
         return request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)

@@ -158,9 +158,13 @@ def _check_rendition(rendition: Rendition, where: str, has_encoding: bool) -> No
         return
     if not has_encoding:
         raise _error("rendition.copy", f"{where}.codec", "this source sends nothing that could be copied", "h264")
-    if any((rendition.width, rendition.height, rendition.fps, rendition.bitrate_kbps, rendition.keyframe_s)):
+    asked = (rendition.width, rendition.height, rendition.fps, rendition.bitrate_kbps, rendition.keyframe_s)
+    if any((*asked, rendition.references)):
         raise _error(
-            "rendition.copy", where, "a copy is passed on as it is", "no size, rate or keyframes, or codec h264"
+            "rendition.copy",
+            where,
+            "a copy is passed on as it is",
+            "no size, rate, keyframes or references; or h264",
         )
 
 

@@ -17,6 +17,7 @@ from steadycast.lobbies.seats import Place, Seat
 from steadycast.lobbies.viewer import Viewer
 from steadycast.lobbies.views import BitrateView, LobbyView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
+from steadycast.pipelines.in_force import StreamParameters, exceeds, in_force
 from steadycast.workers.worker import Worker
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
     track = feed.info if feed is not None else None
     if track is None and rendition.codec == "copy" and one.stage is not None:
         track = one.stage.tracks.get(choose.COPY)
+    parameters = None if track is None else in_force(track.codec, track.fmtp)
     return RenditionView(
         name=rendition.name,
         declared=rendition if is_declared else None,
@@ -88,7 +90,19 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
         place=_place(one, one.feeds.place(rendition.name)),
         state=feed.life.state if feed is not None else None,
         bitrate=_bitrate(feed) if feed is not None else None,
+        in_force=parameters,
+        over_budget=_over_budget(one, parameters) if feed is not None and feed.encode is not None else False,
     )
+
+
+def _over_budget(one: Lobby, parameters: StreamParameters | None) -> bool:
+    return one.stage is not None and exceeds(parameters, one.stage.settings.encoders.reference_budget_mb)
+
+
+def over_budget(one: Lobby) -> int:
+    """How many of its encodings keep more reference frames than they may."""
+    made = (feed.info for feed in one.feeds.all() if feed.encode is not None)
+    return sum(_over_budget(one, in_force(info.codec, info.fmtp)) for info in made if info is not None)
 
 
 def _bitrate(feed: Feed) -> BitrateView | None:

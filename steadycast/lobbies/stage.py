@@ -174,6 +174,7 @@ class Stage(Holder):
             bits_per_pixel=settings.renditions.bits_per_pixel,
             timeout_s=settings.sources.rtsp_timeout_s,
             open_s=settings.encoders.open_s,
+            reference_mb=settings.encoders.reference_budget_mb,
             epoch=self.epoch,
             began=self.began,
         )

@@ -12,6 +12,7 @@ from steadycast.lifecycle import RenditionState, ViewerState
 from steadycast.lobbies.device_views import PlaceView, SeatView
 from steadycast.lobbies.receipt_counts import ReceiptStatistics
 from steadycast.model import EncodePolicy, LobbyState, Protocol, Receipt, RecycleCause, Rendition, TrackInfo
+from steadycast.pipelines.in_force import StreamParameters
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ class RenditionView:
     place: PlaceView | None = None  # where it stands in the line for hardware
     state: RenditionState | None = None  # None: not in use
     bitrate: BitrateView | None = None  # None: nothing was asked of an encoder but the rendition's own
+    in_force: StreamParameters | None = None  # what its stream says of itself
+    over_budget: bool = False  # its reference frames take more than they may
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +212,5 @@ class LobbiesStatistics:
     workers_died_total: int = 0  # by themselves, whatever they were for
     removals_waiting: int = 0  # deleted lobbies that are still in the store, because it fails
     bitrate_changes_total: dict[str, int] = field(default_factory=dict)  # for viewers' ways: `down`, `up`
+    renditions_over_budget: int = 0  # keep more reference frames than they may
     renditions_limited: int = 0  # made with less than their own bitrate now

@@ -150,6 +150,8 @@ class Rendition:
 
     `bitrate_min_kbps` is the least that narrow ways to its viewers may bring it to; `bitrate_kbps` or more: it stays.
 
+    `references` are the frames that an encoder keeps to predict from (1); more save bits and take memory.
+
     `copy` passes on what the source already sends and costs no encoder; it exists only where the source sends H.264
     or H.265.
     """
@@ -163,6 +165,7 @@ class Rendition:
     bitrate_kbps: Kbps | None = None
     keyframe_s: Annotated[float, Ge(0.1), Le(60)] | None = None
     bitrate_min_kbps: Kbps | None = None
+    references: Annotated[int, Ge(1), Le(16)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

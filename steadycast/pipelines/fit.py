@@ -67,6 +67,7 @@ class Wanted:
     bitrate_kbps: int
     keyframe_frames: int
     threads: int = 1
+    references: int = 1
     low_latency: bool = True
 
     def quantities(self) -> dict[str, str]:
@@ -81,6 +82,7 @@ class Wanted:
             "unasked_frames": min(self.keyframe_frames, max(1, round(self.fps * UNASKED_S))),
             "keyframe_ns": round(self.keyframe_frames / self.fps * 1e9),
             "threads": self.threads,
+            "references": self.references,
             "width": self.width,
             "height": self.height,
             "fps": round(self.fps),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from steadycast.leases.references import DEFAULT_BUDGET_MB
 from steadycast.model import Codec
 
 VIDEO_PT = 96  # dynamic payload types (RFC 3551, 6); the egress writes its own
@@ -45,13 +46,15 @@ PAYLOADERS = {
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Settings that a plan follows. `mtu` in bytes; `bits_per_pixel` is for H.264; `cpus` are those that this process
-    may use; an encoder that is not open after `open_s` counts as hung."""
+    may use; an encoder that is not open after `open_s` counts as hung; its reference frames get `reference_mb`
+    megabytes."""
 
     mtu: int = 1200
     keyframe_s: float = 2.0
     bits_per_pixel: float = 0.09
     cpus: int = 1
     open_s: float = 5.0
+    reference_mb: float = DEFAULT_BUDGET_MB
 
 
 def raw_queue() -> Part:

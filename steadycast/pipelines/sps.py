@@ -1,4 +1,4 @@
-"""Reading H.264 and H.265 sequence parameter sets, only as far as the question whether frames are reordered. Pure.
+"""Reading H.264 and H.265 sequence parameter sets: their syntax, and whether frames are reordered. Pure.
 
 ITU-T H.264 (08/2021) 7.3.2.1.1 and E.1.1; ITU-T H.265 (08/2021) 7.3.2.2.
 """
@@ -58,9 +58,9 @@ def reorders(codec: Codec, fmtp: Mapping[str, str]) -> bool | None:
     try:
         if codec is Codec.H264:
             first = fmtp.get("sprop-parameter-sets", "").split(",")[0]
-            return h264_reorders(_decode(first)) if first else None
+            return h264_reorders(decode(first)) if first else None
         first = fmtp.get("sprop-sps", "").split(",")[0]
-        return h265_reorders(_decode(first)) if first else None
+        return h265_reorders(decode(first)) if first else None
     except SpsError:
         return None
 
@@ -70,10 +70,10 @@ def complete(codec: Codec, fmtp: dict[str, str]) -> dict[str, str]:
     7.1): whether a browser can play what a camera sends hangs on them."""
     try:
         if codec is Codec.H264 and "profile-level-id" not in fmtp:
-            sps = _decode(fmtp.get("sprop-parameter-sets", "").split(",")[0])
+            sps = decode(fmtp.get("sprop-parameter-sets", "").split(",")[0])
             return {**fmtp, "profile-level-id": sps[1:4].hex()} if len(sps) >= 4 else fmtp
         if codec is Codec.H265:
-            return {**_h265_profile(_decode(fmtp.get("sprop-sps", "").split(",")[0])), **fmtp}
+            return {**_h265_profile(decode(fmtp.get("sprop-sps", "").split(",")[0])), **fmtp}
     except SpsError:
         pass
     return fmtp
@@ -93,7 +93,8 @@ def _h265_profile(nal: bytes) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value or name != "profile-space"}
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
+    """A parameter set as SDP spells it. Raises SpsError."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -120,10 +121,9 @@ def h264_reorders(nal: bytes) -> bool | None:
     profile, constraints = nal[1], nal[2]
     bits = Bits(unescape(nal[4:]))
     bits.ue()  # seq_parameter_set_id
-    if profile in _HIGH_PROFILES:
-        _skip_chroma(bits)
+    chroma_and_depth(bits, profile)
     bits.ue()  # log2_max_frame_num_minus4
-    order_type = _skip_order_count(bits)
+    order_type = skip_order_count(bits)
     if profile == 66 or order_type == 2:  # Baseline has no B slices; type 2 is "decoding order is output order"
         return False
     if profile in (44, 100, 110, 122, 244) and constraints & _CONSTRAINED_INTRA:
@@ -143,17 +143,22 @@ def h264_reorders(nal: bytes) -> bool | None:
     return _h264_vui_reorders(bits)
 
 
-def _skip_chroma(bits: Bits) -> None:
+def chroma_and_depth(bits: Bits, profile: int) -> tuple[int, int]:
+    """chroma_format_idc and the bits of a luma sample, of an H.264 SPS from behind its id; 1 and 8 where the profile
+    has no other."""
+    if profile not in _HIGH_PROFILES:
+        return 1, 8
     chroma = bits.ue()
     if chroma == 3:
         bits.flag()
+    depth = 8 + bits.ue()
     bits.ue()
-    bits.ue()  # bit depths
     bits.flag()
     if bits.flag():  # seq_scaling_matrix_present_flag
         for index in range(8 if chroma != 3 else 12):
             if bits.flag():
                 _skip_scaling_list(bits, 16 if index < 6 else 64)
+    return chroma, depth
 
 
 def _skip_scaling_list(bits: Bits, size: int) -> None:
@@ -164,7 +169,8 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         last = following or last
 
 
-def _skip_order_count(bits: Bits) -> int:
+def skip_order_count(bits: Bits) -> int:
+    """Reads over how pictures are put in order; answers with pic_order_cnt_type."""
     order_type = bits.ue()
     if order_type == 0:
         bits.ue()
@@ -230,7 +236,7 @@ def h265_reorders(nal: bytes) -> bool | None:
     bits.u(4)
     layers = bits.u(3)  # sps_max_sub_layers_minus1
     bits.flag()
-    _skip_profile(bits, layers)
+    skip_profile(bits, layers)
     bits.ue()
     chroma = bits.ue()
     if chroma == 3:
@@ -250,7 +256,8 @@ def h265_reorders(nal: bytes) -> bool | None:
     return reordered > 0
 
 
-def _skip_profile(bits: Bits, layers: int) -> None:
+def skip_profile(bits: Bits, layers: int) -> None:
+    """Reads over profile_tier_level of H.265, with so many sub-layers more."""
     bits.u(88)  # general profile
     bits.u(8)  # general_level_idc
     present = [(bits.flag(), bits.flag()) for _ in range(layers)]

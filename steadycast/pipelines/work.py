@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steadycast.errors import CallerError
-from steadycast.model import Rendition
+from steadycast.leases.references import References, ReferencesError, choose
+from steadycast.model import Codec, Rendition
 from steadycast.pipelines.fit import Wanted
 from steadycast.pipelines.parts import Limits
 
@@ -64,7 +65,23 @@ def wanted(rendition: Rendition, made: Work, limits: Limits) -> Wanted:
     rate = made.fps or FPS_WHERE_UNKNOWN
     every = clamp(rate * (rendition.keyframe_s or limits.keyframe_s), 1, KEYFRAME_EVERY_MAX)
     threads = _threads(made.width, made.height, limits.cpus)
-    return Wanted(made.width, made.height, rate, made.bitrate_kbps, every, threads)
+    kept = references(rendition, made, limits)
+    count = (rendition.references or 1) if kept.fixed else kept.count  # where the format keeps its own, of a picture
+    return Wanted(made.width, made.height, rate, made.bitrate_kbps, every, threads, count)
+
+
+def references(rendition: Rendition, made: Work, limits: Limits) -> References:
+    """How many reference frames it is asked for: what it says (1), as far as the budget holds them. Raises CallerError
+    where not even the least that its codec needs fits."""
+    codec, asked = Codec(rendition.codec), rendition.references or 1
+    try:
+        return choose(codec, made.width, made.height, asked, limits.reference_mb)
+    except ReferencesError as error:
+        raise CallerError(
+            "rendition.references",
+            f"'{rendition.name}' cannot be encoded: {error}",
+            hint="make the picture smaller, or raise encoders.reference_budget_mb",
+        ) from error
 
 
 def _size(rendition: Rendition, picture: Picture) -> tuple[int, int]:

@@ -140,7 +140,9 @@ class LobbyBody:
         if self._pipeline is not None:
             raise ConflictError("source.shown", "this worker shows a source already")
         cpus = len(os.sched_getaffinity(0))
-        limits = Limits(message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s)
+        limits = Limits(
+            message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s, message.reference_mb
+        )
         order = SourceOrder(
             message.source, limits, message.display, message.xauthority, message.timeout_s, message.began
         )

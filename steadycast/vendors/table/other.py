@@ -30,7 +30,7 @@ _AMF = (
     one(Want.MAX_BITRATE, "max-bitrate", "{bitrate_kbps}", live=True, needed=False),
     one(Want.KEYFRAMES, "gop-size", "{keyframe_frames}", live=True),
     Setting(Want.B_FRAMES, (Try("b-frames", ("0",)), Try("max-b-frames", ("0",))), needed=False),
-    one(Want.REFERENCES, "ref-frames", "1", needed=False),
+    one(Want.REFERENCES, "ref-frames", "{references}", needed=False),
     one(Want.SYNTAX, "cabac", "false", needed=False),
     one(Want.DELIMITERS, "aud", "false", needed=False),
 )
@@ -44,7 +44,7 @@ _MF = (
     one(Want.BUFFER, "vbv-buffer-size", "{buffer_bytes}", needed=False),
     one(Want.KEYFRAMES, "gop-size", "{keyframe_frames}"),
     one(Want.B_FRAMES, "bframes", "0", needed=False),
-    one(Want.REFERENCES, "ref", "1", needed=False),
+    one(Want.REFERENCES, "ref", "{references}", needed=False),
     one(Want.SYNTAX, "cabac", "false", needed=False),
 )
 
@@ -63,7 +63,7 @@ _VULKAN = (
     one(Want.RATE_CONTROL, "rate-control", "cbr", "default"),
     one(Want.KEYFRAMES, "idr-period", "{keyframe_frames}"),
     one(Want.B_FRAMES, "b-frames", "0", needed=False),
-    one(Want.REFERENCES, "ref-frames", "1", needed=False),
+    one(Want.REFERENCES, "ref-frames", "{references}", needed=False),
     one(Want.SPEED, "quality", "1", needed=False),
     one(Want.DELIMITERS, "aud", "false", needed=False),
 )

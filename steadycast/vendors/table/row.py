@@ -2,6 +2,7 @@
 
 Values are texts as `gst-launch` spells them. Quantities stand in them by name, and each name says its unit:
 {bitrate_kbps}, {bitrate_bps}, {buffer_ms}, {buffer_kbit}, {buffer_bytes}, {keyframe_frames}, {keyframe_ns}, {threads},
+{references},
 {width}, {height}, {fps}. {unasked_frames} is {keyframe_frames} for encoders that make no keyframe when they are asked
 for one: at most those of a second, which is then the longest that a viewer waits.
 """

@@ -17,6 +17,7 @@ X264_SETTINGS = (
     one(Want.TUNE, "tune", "zerolatency", latency=True),
     one(Want.SPEED, "speed-preset", "superfast"),
     one(Want.B_FRAMES, "bframes", "0"),
+    one(Want.REFERENCES, "ref", "{references}"),
     one(Want.SYNTAX, "byte-stream", "true"),
     one(Want.BUFFER, "vbv-buf-capacity", "{buffer_ms}", live=True),
     one(Want.SCENE_CUTS, "option-string", "scenecut=0"),
@@ -51,7 +52,7 @@ X265 = Row(
         # pictures would let no viewer begin at a keyframe.
         one(
             Want.EXTRA, "option-string",
-            "bframes=0:scenecut=0:open-gop=0:repeat-headers=1:pools={threads}:frame-threads=1"
+            "bframes=0:ref={references}:scenecut=0:open-gop=0:repeat-headers=1:pools={threads}:frame-threads=1"
             ":vbv-maxrate={bitrate_kbps}:vbv-bufsize={buffer_kbit}",
         ),
     ),

@@ -32,7 +32,7 @@ SETTINGS = (
     one(Want.BUFFER, "cpb-size", "{buffer_kbit}", live=True, needed=False),
     one(Want.KEYFRAMES, "key-int-max", "{keyframe_frames}"),
     Setting(Want.B_FRAMES, (Try("b-frames", ("0",)), Try("hierarchical-level", ("1",))), needed=False),
-    one(Want.REFERENCES, "ref-frames", "1", needed=False),
+    one(Want.REFERENCES, "ref-frames", "{references}", needed=False),
     one(Want.SPEED, "target-usage", "6", live=True, needed=False),
     one(Want.SLICES, "num-slices", "1", needed=False),
     one(Want.DELIMITERS, "aud", "false", needed=False),
@@ -51,7 +51,7 @@ QSV_SETTINGS = (
     # How many other intra pictures are between two at which a viewer may begin: none (H.264); HEVC counts from one.
     one(Want.KEYFRAMES, "idr-interval", "0", needed=False),
     one(Want.B_FRAMES, "b-frames", "0", needed=False),
-    one(Want.REFERENCES, "ref-frames", "1", needed=False),
+    one(Want.REFERENCES, "ref-frames", "{references}", needed=False),
     one(Want.SPEED, "target-usage", "6", needed=False),
     one(Want.SYNTAX, "cabac", "off", needed=False),
 )

@@ -24,6 +24,7 @@ class ShowSource:
     keyframe_s: float = 2.0
     bits_per_pixel: float = 0.09
     timeout_s: float = 8.0
+    reference_mb: float = 50.0  # for the reference frames of an encoder
     open_s: float = 5.0  # from opening an encoder until it is open; then it counts as hung
     epoch: str = ""  # names the clock of its tracks; kept for `LobbyStock`
     began: float | None = None  # of a file that another worker showed: when its beginning was, on the monotonic clock

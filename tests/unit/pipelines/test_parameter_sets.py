@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadycast.model import Codec
+from steadycast.pipelines.in_force import StreamParameters, exceeds, in_force
 from steadycast.pipelines.sps import (
     Bits,
     SpsError,
@@ -97,3 +98,36 @@ def test_any_bytes_end_in_an_answer_or_an_sps_error(data: bytes, head: bytes) ->
 def test_a_cut_parameter_set_is_no_crash(_: bytes, cut: int) -> None:
     whole = base64.b64decode(MAIN_WITH_B)
     assert reorders(Codec.H264, {"sprop-parameter-sets": base64.b64encode(whole[:cut]).decode()}) in (True, False, None)
+
+
+def test_what_a_stream_says_of_itself() -> None:
+    assert in_force(Codec.H264, {}) is None
+    assert in_force(Codec.H264, {"sprop-parameter-sets": "!!"}) is None
+    assert in_force(Codec.VP8, {"profile": "0"}) is None
+    assert in_force(Codec.AV1, {"profile": "0", "level-idx": "8", "tier": "0"}) == StreamParameters("Main", "4.0")
+
+
+@given(st.binary(max_size=80), st.sampled_from([Codec.H264, Codec.H265]))
+def test_any_bytes_are_parameters_or_none(data: bytes, codec: Codec) -> None:
+    name, head = ("sprop-parameter-sets", b"\x67") if codec is Codec.H264 else ("sprop-sps", b"\x42\x01")
+    found = in_force(codec, {name: base64.b64encode(head + data).decode()})
+    assert found is None or (found.references is not None and 0 <= found.references <= 16)
+
+
+FOUR_REFERENCES = "Z0LAH9lAUAW7AWoCAgKAAAADAIAAAB5HjBks"
+X265_TWELVE_BITS = "QgEBBAgAAAMAmAgAAAMAAF2QAFAQBaIpSy0lJhf/gACAALUBAQEEAAADAAQAAAMAeCA="
+
+
+@pytest.mark.parametrize(
+    ("codec", "text", "expected"),
+    [
+        (Codec.H264, X264_BASELINE, ("Constrained Baseline", "3.1", 1280, 720, 8, 1, 1_382_400)),
+        (Codec.H264, FOUR_REFERENCES, ("Constrained Baseline", "3.1", 1280, 720, 8, 4, 5_529_600)),
+        (Codec.H265, X265_TWELVE_BITS, ("Range extensions", "3.1", 1280, 720, 12, 4, 23_592_960)),
+    ],
+)
+def test_real_streams(codec: Codec, text: str, expected: tuple[object, ...]) -> None:
+    name = "sprop-parameter-sets" if codec is Codec.H264 else "sprop-sps"
+    found = in_force(codec, {name: f"{text},aM4=" if codec is Codec.H264 else text})
+    assert found == StreamParameters(*expected)  # type: ignore[arg-type]
+    assert exceeds(found, 1) and not exceeds(found, 50) and not exceeds(None, 1)

@@ -47,6 +47,7 @@ def test_a_bare_rendition_follows_source_and_settings() -> None:
         "tune": "zerolatency",
         "speed-preset": "superfast",
         "bframes": "0",
+        "ref": "1",
         "byte-stream": "true",
         "vbv-buf-capacity": "400",
         "option-string": "scenecut=0",
@@ -114,7 +115,7 @@ def test_ntsc_rates_stay_fractions() -> None:
     ),
     st.builds(
         Limits, mtu=st.integers(576, 1400), keyframe_s=st.floats(0.1, 60), bits_per_pixel=st.floats(0.001, 2),
-        cpus=st.integers(1, 256),
+        cpus=st.integers(1, 256), reference_mb=st.just(10_000.0),
     ),
 )  # fmt: skip
 def test_every_plan_is_within_bounds(rendition: Rendition, picture: Picture, limits: Limits) -> None:
@@ -200,3 +201,14 @@ def test_lists_of_addresses_are_no_media(name: str) -> None:
 @pytest.mark.parametrize("name", ["video/quicktime", "video/x-matroska", "application/ogg", "application/mxf"])
 def test_containers_are_media(name: str) -> None:
     assert not only_names_others(name)
+
+
+def test_reference_frames_are_as_many_as_the_budget_holds() -> None:
+    asked = Rendition("main", references=8)
+    assert plan_rendition(asked, HD, Limits()).wanted.references == 8
+    small = plan_rendition(asked, HD, Limits(reference_mb=5))
+    assert small.wanted.references == 3
+    assert part(small.chain, "x264enc").properties["ref"] == "3"
+    with pytest.raises(CallerError, match=r"1 reference frame of 1280x720 in h264 needs 1\.4 MB") as refused:
+        plan_rendition(asked, HD, Limits(reference_mb=1))
+    assert "encoders.reference_budget_mb" in (refused.value.hint or "")
