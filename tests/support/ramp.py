@@ -37,9 +37,10 @@ def film(path: Path) -> Path:
 def places(packets: Iterable[Packet]) -> list[int]:
     """Numbers of the frames that a decoder makes of H.264 packets, in their order."""
     decoder = av.CodecContext.create("h264", "r")
-    units = [b"".join(_units(group)) for _, group in itertools.groupby(packets, lambda packet: packet.timestamp)]
-    frames = [frame for unit in (*map(av.Packet, units), None) for frame in decoder.decode(unit)]
-    return [round(float(frame.to_ndarray()[: frame.height].mean())) - BLACK for frame in frames]  # luma, as it was made
+    frames = [list(group) for _, group in itertools.groupby(packets, lambda packet: packet.timestamp)]
+    units = [b"".join(_units(frame)) for frame in frames if frame[-1].marker]  # the last may not be whole
+    pictures = [picture for unit in (*map(av.Packet, units), None) for picture in decoder.decode(unit)]
+    return [round(float(one.to_ndarray()[: one.height].mean())) - BLACK for one in pictures]  # luma, as it was made
 
 
 def _units(packets: Iterable[Packet]) -> Iterable[bytes]:
