@@ -15,7 +15,7 @@ from steadycast.lobbies.feed import Bus, Failed, Feed
 from steadycast.lobbies.instances import Instance, Instances
 from steadycast.lobbies.opening import NO_STAGE, Opener
 from steadycast.lobbies.quietly import quietly
-from steadycast.lobbies.resting import Resting
+from steadycast.lobbies.resting import Others, Resting
 from steadycast.lobbies.seats import Encoding
 from steadycast.lobbies.stage import Stage
 from steadycast.lobbies.swap import bus_name
@@ -36,8 +36,9 @@ class Carrier:
         self.stage: Stage | None = None
         self._opener = opener
         self._instances = instances
-        self._resting = Resting(encoding, instances, self.key)
+        self._resting = Resting(encoding, instances, opener, self.spawn)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.others: Others | None = None  # all tracks of the lobby
 
     def key(self, track: str) -> str:
         """The track's name on a bus, and the one it asks for a seat with."""
@@ -119,7 +120,8 @@ class Carrier:
     async def _open(self, feed: Feed, stage: Stage) -> Instance:
         me = asyncio.current_task()
         try:
-            instance = await self._opener.open(feed, stage)
+            inherited = None if self.others is None else await self._resting.inherit(feed, stage, self.others)
+            instance = inherited or await self._opener.open(feed, stage)
             if feed.opening is not me or self.stage is not stage or feed.closed:
                 self._instances.close(instance)
                 raise WorkerError("lobby.not_streaming", NO_STAGE, retry_after=1)

@@ -64,7 +64,7 @@ class Feeds:
         self._carrier = Carrier(self._opener, self._instances, encoding)
         self._swapper = Swapper(self._opener, self._instances, self._carrier.lay)
         self._told = told
-        self._shelf = Shelf(settings, encoding, self._carrier, self._moved_to)
+        self._shelf = self._carrier.others = Shelf(settings, encoding, self._carrier, self._moved_to)
         self._mender = Mender(self._shelf, self._carrier, self._instances, failed)
         self._crossing = Crossing(
             self._shelf, self._carrier, self._opener, self._instances, self._mender, lambda: settings.workers.source_s

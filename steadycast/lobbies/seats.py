@@ -95,6 +95,9 @@ class Encoding(Protocol):
     def idle(self, seat: Seat, give_up: Callable[[], Awaitable[None]] | None) -> None:
         """Nobody watches it: `give_up` closes it when somebody else needs its place. None: it is watched again."""
 
+    def pass_to(self, seat: Seat, request: EncodeRequest) -> None:
+        """It was idle, and another track of its lobby goes on with it, which asks for the same but for its bitrate."""
+
     def unfit(self, seat: Seat) -> None:
         """It was idle, and could not be taken over: it is ended by one of the others next."""
 

@@ -105,6 +105,13 @@ class MemoryEncoding:
         else:
             self.parked[seat.number] = give_up
 
+    def pass_to(self, seat: Seat, request: EncodeRequest) -> None:
+        assert seat.number in self.seats and seat.number not in self.parked
+        before = seat.request
+        assert (before.codec, before.width, before.height) == (request.codec, request.width, request.height)
+        seat.request = request
+        self.history.append(("passed", seat.number))
+
     def unfit(self, seat: Seat) -> None:
         assert seat.number in self.seats and seat.number not in self.parked
 

@@ -38,11 +38,11 @@ class Pool(Generic[K, R]):
         self._high_water = 0
         self._closed = False
 
-    def take(self, key: K, holder: str, now: float, *, make: bool = True) -> Loan[K, R] | None:
+    def take(self, key: K, holder: str, now: float, *, make: bool = True, only: R | None = None) -> Loan[K, R] | None:
         """A loan now, or None: all are lent, somebody waits already, the pool is closed; or, where the holder would not
-        `make` one, none is idle."""
+        `make` one, none is idle. `only`: no other thing will do."""
         self.prune(now)
-        loan = None if self._waiting else self._lend(key, holder, now, make)
+        loan = None if self._waiting else self._lend(key, holder, now, make, only)
         if loan is None:
             self._counts["refused" if make else "missed"] += 1
         return loan
@@ -218,11 +218,12 @@ class Pool(Generic[K, R]):
             evicted={why.value: count for why, count in self._evicted.items()},
         )
 
-    def _lend(self, key: K, holder: str, now: float, make: bool) -> Loan[K, R] | None:
+    def _lend(self, key: K, holder: str, now: float, make: bool, only: R | None = None) -> Loan[K, R] | None:
         """The newest idle one of this key, or a place for a new one."""
         if self._closed:
             return None
-        found = next((one for one in reversed(self._idle.values()) if one.key == key), None)
+        fits = (one for one in reversed(self._idle.values()) if one.key == key and only in (None, one.resource))
+        found = next(fits, None)
         if found is None and not (make and self._has_room(now)):
             return None
         self._worth.used(key, now)

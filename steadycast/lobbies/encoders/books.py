@@ -161,6 +161,14 @@ class Books:
         self.ledger.give_back(lent.reservation)
         self.refresh(seat.device)
 
+    def pass_to(self, seat: Seat, request: EncodeRequest) -> None:
+        """What is lent with a seat is lent for another request of the same size from now on."""
+        lent = self.lent.remove(seat)
+        has = {name: lease.amount for name, lease in lent.reservation.parts.items()}
+        self.ledger.give_back(lent.reservation)
+        seat.request = request
+        self.lend(seat, self.ledger.bear(request.holder, has, self._parts.clock()))
+
     def touched(self, pid: int, device: str) -> None:
         """An encoder of this device opened or ended in this process."""
         before = self._touched.pop(pid, None)

@@ -49,12 +49,13 @@ class Encoders:
 
     def __init__(self, parts: EncodersParts) -> None:
         self._parts = parts
+        self._hurry = asyncio.Event()
         self._notes = Notes(parts.store)
         self._books = Books(parts, self._notes)
         self._admissions = Admissions(parts)
         self._desk = Desk(parts, self._books, self._admissions)
         self._transfers = Transfers(parts, self._books, self._desk, self._admissions)
-        self._outcomes = Outcomes(parts, self._books, self._look_now)
+        self._outcomes = Outcomes(parts, self._books, self._hurry.set)
         self._trier = Trier(parts, self._books, self._outcomes, self._notes, self._serve)
         self._inherited = Inherited(parts, self._books, self._desk, self._outcomes, self._admissions)
         self._watch = Watch(parts, self._books, self._outcomes, self._trier.held, self._inherited.looked)
@@ -62,7 +63,6 @@ class Encoders:
         self._showing = Showing(parts, self._books, self._outcomes)
         self._alone = Alone(self._books.roster)
         self.parked = self._books.parked
-        self._hurry = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
     def move_with(self, mover: Mover) -> None:
@@ -177,6 +177,12 @@ class Encoders:
             self.parked.add(seat, give_up)
             self._serve()
 
+    def pass_to(self, seat: Seat, request: EncodeRequest) -> None:
+        """It was idle, and another track of its lobby goes on with it."""
+        donor = seat.request.holder
+        self._books.pass_to(seat, request)
+        self._forget_gone(donor)
+
     def unfit(self, seat: Seat) -> None:
         """It was idle, and could not be taken over."""
         self.parked.unfit(seat)
@@ -273,9 +279,6 @@ class Encoders:
 
     def _places(self) -> tuple[Place, ...]:
         return (*self._desk.line.places(), *self._promoter.places())
-
-    def _look_now(self) -> None:
-        self._hurry.set()
 
     async def _look_on(self) -> None:
         """Looks for as long as the host runs, and at once when something was refused."""

@@ -1,4 +1,4 @@
-"""Encoders of which nobody watches what they make: kept for the next viewer of the same track, and given up first.
+"""Encoders of which nobody watches what they make: kept for the next viewer, and given up first.
 
 One pool counts all encoders: an encoder that opens is a thing that is made, one whose last viewer left is given back,
 one that is taken over is lent again. What the pool does not keep is closed.
@@ -15,6 +15,7 @@ import structlog
 
 from steadycast.errors import SteadycastError
 from steadycast.leases.pools import Bounds, Evicted, Loan, Pool, PoolStatistics, Pressure
+from steadycast.lobbies.encoders.admissions import lobby_of
 from steadycast.lobbies.seats import Seat
 from steadycast.model import Codec
 
@@ -31,11 +32,11 @@ GiveUp = Callable[[], Awaitable[None]]
 class Key:
     """What an encoder must agree in to be given to somebody: never in its bitrate, which changes in place.
 
-    `holder` is the track: an encoder stays in its lobby's worker. `rate` is in thousandths of a frame a second. `entry`
+    `lobby`: an encoder stays in its worker. `rate` is in thousandths of a frame a second. `entry`
     is the row of the table of encoders (or the operator's text), which fixes pixel format and profile.
     """
 
-    holder: str
+    lobby: str
     device: str
     codec: Codec
     width: int
@@ -48,7 +49,9 @@ def key_of(seat: Seat) -> Key:
     """Of the encoder on this seat."""
     asked, order = seat.request, seat.order
     entry = order.entry if order.fragment is None else order.fragment
-    return Key(asked.holder, seat.device, asked.codec, asked.width, asked.height, round(asked.fps * 1000), entry)
+    return Key(
+        lobby_of(asked.holder), seat.device, asked.codec, asked.width, asked.height, round(asked.fps * 1000), entry
+    )
 
 
 class Parked:
@@ -67,19 +70,16 @@ class Parked:
 
     def opened(self, seat: Seat) -> None:
         """It encodes, and somebody watches."""
-        now, key = self._clock(), key_of(seat)
-        loan = self._pool.take(key, seat.request.holder, now)
-        while loan is not None and loan.resource is not None:  # one whose worker is lost, and not gone yet
-            self._idle.pop(loan.resource.number, None)
-            loan = self._pool.unfit(loan, now)
+        now = self._clock()
+        loan = self._pool.take(key_of(seat), seat.request.holder, now, only=seat)
         if loan is not None:
             self._pool.made(loan, seat, now)
             self._loans[seat.number] = loan
-        self._pool.ended()
+        self._end_what_is_not_kept()
 
     def add(self, seat: Seat, give_up: GiveUp) -> None:
         """Nobody watches it any more. Where it is not kept, or another in its place, that is closed beside."""
-        if seat.number not in self._loans:
+        if seat.number not in self._loans and seat.number not in self._idle:
             self.opened(seat)
         loan = self._loans.pop(seat.number, None)
         self._idle[seat.number] = seat, give_up
@@ -91,7 +91,7 @@ class Parked:
         """It is wanted again."""
         if self._idle.pop(seat.number, None) is None:
             return  # it is given up, and goes on if that comes too late
-        loan = self._pool.take(key_of(seat), seat.request.holder, self._clock(), make=False)
+        loan = self._pool.take(key_of(seat), seat.request.holder, self._clock(), make=False, only=seat)
         if loan is not None:
             self._loans[seat.number] = loan
         self._end_what_is_not_kept()

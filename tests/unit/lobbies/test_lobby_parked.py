@@ -210,3 +210,82 @@ async def test_a_move_that_ends_when_they_have_left_is_parked_too(open_room: Ope
     await room.until(lambda: [seat.device for seat in room.encoding.seats.values()] == ["other"])
     feed = next(room.lobbies._entries.lobbies()).feeds.get("main")
     assert feed is not None and feed.life.state is RenditionState.IDLE
+
+
+SIZED = {"width": 640, "height": 360}
+TWO = [{"name": "main", "bitrate_kbps": 900, **SIZED}, {"name": "low", "bitrate_kbps": 200, **SIZED}]
+
+
+async def test_another_track_that_differs_in_its_bitrate_gets_it(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), renditions={"linger_s": 60})
+    lobby = (await room.create(key="k", renditions=[*TWO, {"name": "small", "height": 90}])).id
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    (worker,) = room.workers()
+    await room.told(worker, ParkRendition, 1)
+    low = (await room.lobbies.whep_offer("k", OFFER, rendition="low")).viewer
+    (taken,) = worker.told(TakeOverRendition)
+    assert (taken.instance, taken.rendition.name, taken.rendition.bitrate_kbps) == ("main.1", "low", 200)
+    (seat,) = room.encoding.seats.values()
+    assert seat.request.holder == f"{lobby}/low" and len(worker.told(OpenRendition)) == 1
+    feeds = next(room.lobbies._entries.lobbies()).feeds
+    await room.until(lambda: feeds.get("main") is None)
+    await leave(room, low)
+    await room.told(worker, ParkRendition, 2)
+    await room.lobbies.whep_offer("k", OFFER, rendition="small")
+    assert len(worker.told(TakeOverRendition)) == 1 and len(worker.told(OpenRendition)) == 2
+    await watch(room)
+    assert worker.told(TakeOverRendition)[1].rendition.name == "main"
+
+
+async def test_what_another_track_cannot_take_over_is_opened_anew(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), renditions={"linger_s": 60})
+    await room.create(key="k", renditions=TWO)
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    (worker,) = room.workers()
+    await room.told(worker, ParkRendition, 1)
+    worker.script = failing(ConflictError("rendition.not_reusable", "no", why="it keeps its bitrate"))
+    await room.lobbies.whep_offer("k", OFFER, rendition="low")
+    assert told(worker)[-3:] == ["CloseRendition None", "OpenRendition low.2", "AttachReader low.2"]
+    assert room.encoding.ends == {"given back": 1} and len(room.encoding.seats) == 1
+
+
+async def test_both_come_at_the_same_moment(open_room: OpenRoom) -> None:
+    for turns in range(6):
+        room = await open_room(encoding=MemoryEncoding(gpu=2), renditions={"linger_s": 60})
+        await room.create(key="k", renditions=TWO)
+        await room.state("k", "STREAMING")
+        await leave(room, await watch(room))
+        (worker,) = room.workers()
+        await room.told(worker, ParkRendition, 1)
+        worker.turns = lambda turns=turns: 1 + turns  # type: ignore[misc]
+        both = [asyncio.create_task(room.lobbies.whep_offer("k", OFFER, rendition=name)) for name in ("low", "main")]
+        if turns % 2:
+            both.reverse()
+        await asyncio.gather(*both)
+        assert len(room.encoding.seats) == 2 and len(worker.told(OpenRendition)) == 2
+        assert len(worker.told(TakeOverRendition)) == 1
+        both_gone = [asyncio.create_task(room.lobbies.whep_offer("k", OFFER, rendition="low")) for _ in range(3)]
+        for task in both_gone:
+            task.cancel()
+        await asyncio.wait(both_gone)
+
+
+async def test_one_that_leaves_while_another_tracks_encoder_is_taken_over(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), renditions={"linger_s": 60})
+    await room.create(key="k", renditions=TWO)
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    (worker,) = room.workers()
+    await room.told(worker, ParkRendition, 1)
+    worker.turns = lambda: 20
+    coming = asyncio.create_task(room.lobbies.whep_offer("k", OFFER, rendition="low"))
+    while not worker.told(TakeOverRendition):
+        await asyncio.sleep(0)
+    coming.cancel()
+    await asyncio.wait({coming})
+    worker.turns = lambda: 1
+    await room.until(lambda: not room.encoding.seats)
+    await watch(room)
+    assert len(worker.told(OpenRendition)) == 2 and len(room.encoding.seats) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 
 from steadycast.leases.decisions import EncodeRequest
@@ -46,6 +45,8 @@ def test_the_key_is_what_does_not_change_in_place() -> None:
     for change in ({"width": 640}, {"height": 360}, {"fps": 29.97}, {"codec": Codec.VP8}, {"holder": "m/main"}):
         other.request = dataclasses.replace(one.request, **change)
         assert key_of(one) != key_of(other)
+    other = house.seat("l/low")
+    assert key_of(one) == key_of(other), "another track of the lobby may have it"
     other = house.seat(device="gpu2")
     assert key_of(one) != key_of(other)
 
@@ -143,9 +144,10 @@ async def test_one_whose_worker_died_is_lent_to_nobody() -> None:
     house = House()
     dying = house.opened()
     house.leave(dying)
-    house.opened()  # the same track, in another worker
+    other = house.opened()  # the same track, in another worker
+    house.leave(other)
+    house.parked.watched(other)
     told = house.parked.statistics()
-    assert (told.created, told.reused, told.lent, told.evicted) == (2, 0, 1, {"unfit": 1})
-    assert dying not in house.parked
-    await asyncio.sleep(0)
-    assert not house.closed
+    assert (told.created, told.reused, told.lent, told.idle) == (2, 1, 1, 1)
+    house.parked.gone(dying)
+    assert house.parked.statistics().evicted == {"unused": 1} and not house.closed
