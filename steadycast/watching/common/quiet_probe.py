@@ -35,11 +35,15 @@ class QuietProbe:
     def __init__(self) -> None:
         self._began: dict[str, float | None] = {}  # the quiet time that is now, by target; None: somebody watches
         self._kept: dict[tuple[str, Measured], tuple[str, list[Quiet]]] = {}
+        self._told: set[str] = set()  # targets of which it is known when somebody uses them
         self._now = 0.0  # of the newest look
 
-    def look(self, look: Look, watching: int | None) -> None:
-        """One look; `watching` None: that cannot be told, so it is not quiet."""
+    def look(self, look: Look, watching: int | None, *, is_told: bool = True) -> None:
+        """One look; `watching` None: that cannot be told, so it is not quiet. `is_told` False: nobody was seen so far,
+        and whether anybody can be seen at all shows only when the first one comes."""
         target, self._now = target_of(look.owner.role), look.monotonic
+        if is_told and watching is not None:
+            self._told.add(target)
         if watching != 0:
             if watching is not None or target in self._began:
                 self._began[target] = None
@@ -68,6 +72,7 @@ class QuietProbe:
     def forget(self) -> None:
         """The server ended."""
         self._began.clear()
+        self._told.clear()
         self._kept.clear()
 
     def decide(self, detection: Detection) -> tuple[FindingEvent, ...]:
@@ -89,7 +94,7 @@ class QuietProbe:
         """A quiet time before, the one that is now, and what share of the growth lies between them; or why that
         cannot be told yet."""
         target = target_of(wanted.owner.role)
-        if target not in self._began:
+        if target not in self._told:
             return "nothing tells when nobody uses it"
         epoch, times = self._kept.get((wanted.owner.role, wanted.measured), ("", []))
         if epoch != wanted.owner.epoch or not times or times[-1].began != self._began[target]:
@@ -107,9 +112,9 @@ def target_of(role: str) -> str:
     return role.split("/", 1)[0]
 
 
-def users_of(look: Look) -> int | None:
-    """How many use it, by what the look knows of its load; None: that is not known."""
-    return None if not look.load else int(max(look.load.values()))
+def users_of(look: Look) -> int:
+    """How many use it, by what the look knows of its load."""
+    return int(max(look.load.values(), default=0))
 
 
 def outcome(before: Quiet, now: Quiet, finding: Finding, due: float) -> ProbeOutcome:

@@ -55,7 +55,7 @@ class Observing:
                 self._tell_full(sample)
                 if self._groups or not is_group(sample.look.owner.role):
                     self._events.extend(self.detection.observe(sample.look, sample.bounds))
-                    self._quiet.look(sample.look, users_of(sample.look))
+                    self._quiet.look(sample.look, users_of(sample.look), is_told=bool(sample.look.load))
                 if self._recording is not None:
                     self._record(self._recording, sample.look, sample.bounds)
             self._events.extend(self._quiet.decide(self.detection))

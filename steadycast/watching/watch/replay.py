@@ -65,7 +65,7 @@ def replay(path: Path) -> Replayed:
             quiet.decide(detection)  # that round is over
         if groups or not is_group(look.owner.role):
             detection.observe(look, bounds)
-            quiet.look(look, users_of(look))
+            quiet.look(look, users_of(look), is_told=bool(look.load))
         courses.add(look)
         first, last = first or look, look
     if first is None or last is None:

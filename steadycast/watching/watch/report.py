@@ -122,7 +122,7 @@ def finding_plain(one: Finding, scale: float = 1.0) -> dict[str, Any]:
     """`scale`: bytes that a 1 stands for in what is printed."""
     plain: dict[str, Any] = to_plain(one)
     measured, owner = one.measured, plain["owner"]
-    del plain["measured"]
+    del plain["measured"], plain["opened"]
     head = {"resource": measured.resource.value, "detail": measured.detail, "state": one.state.value}
     for name in ("level", "grown"):
         plain[name] = None if plain[name] is None else plain[name] / scale

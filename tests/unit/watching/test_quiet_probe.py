@@ -83,15 +83,17 @@ def test_a_quiet_time_decides_nothing_before_it_settled_or_where_it_cannot_be_to
 class Observed:
     """What `watch` sees of a server: a look a minute at how many sessions and sockets it has."""
 
-    def __init__(self, *, tells: bool = True) -> None:
+    def __init__(self, *, tells: bool = True, from_first: bool = True) -> None:
+        """`from_first`: it tells of sessions before there was one."""
         self.observing = Observing(["server"], None)
         self.minute, self.ended, self.sockets = 0, 0, 20
         self.events: list[FindingEvent] = []
-        self._tells = tells
+        self._tells, self._known = tells, from_first
 
     def look(self, sessions: int) -> None:
         self.minute += 1
-        load = {"sessions": float(sessions)} if self._tells else {}
+        self._known = self._known or sessions > 0
+        load = {"sessions": float(sessions)} if self._tells and self._known else {}
         at, finished = 60.0 * self.minute, {"session": self.ended}
         look = Look(OWNER, 1e9 + at, at, {SOCKETS: float(self.sockets)}, load=load, finished=finished, quiet=True)
         self.observing.take(Sampled((Sample(look),), {}, (), (), 0.0))
@@ -109,8 +111,9 @@ class Observed:
 @pytest.mark.parametrize(
     ("left", "change"), [(26, FindingChange.CONFIRMED), (20, FindingChange.CLOSED)], ids=["stays", "given back"]
 )
-def test_watch_decides_by_what_is_left_without_sessions(left: int, change: FindingChange) -> None:
-    observed = Observed()
+@pytest.mark.parametrize("from_first", [True, False])
+def test_watch_decides_by_what_is_left_without_sessions(left: int, change: FindingChange, from_first: bool) -> None:
+    observed = Observed(from_first=from_first)
     observed.grow()
     observed.sockets = left
     for _ in range(4):
