@@ -13,6 +13,7 @@ import random
 import statistics
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -119,9 +120,17 @@ def churn(viewers: int, seed: int) -> list[str]:
             threads.append(one)
         for one in threads:
             one.join(60)
-        pool = next(one for one in host.get("/api/v1/pools")["items"] if one["name"] == "encoders")
-        return [str(seed), str(viewers), str(len(failed)), str(pool["created"]), str(pool["reused"]),
-                "-" if pool["reuse"] is None else f"{100 * pool['reuse']:.1f}"]  # fmt: skip
+        created, reused, missed = (counted(host, name) for name in ("created", "reused", "missed"))
+        share = 100 * reused / (created + reused + missed)
+        return [str(seed), str(viewers), str(len(failed)), str(created), str(reused), f"{share:.1f}"]
+
+
+def counted(host: Host, name: str) -> int:
+    """What the pool of encoders counted so far."""
+    with urllib.request.urlopen(f"{host.url}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    found = [line for line in lines if line.startswith(f'steadycast_pool_{name}_total{{pool="encoders"}}')]
+    return int(float(found[0].split()[-1]))
 
 
 def _visit(host: Host, lobby: str, seconds: float, failed: list[str]) -> None:
