@@ -111,6 +111,8 @@ class Case:
             return f"it has not gone on for long enough since it was probed ({self.probe.why})"
         if self.shape is Shape.EXHAUSTION:
             return "the limit is neither met nor surely met soon"
+        if not self.granted:
+            return "as many others were probed today as may be"
         return self.hindered or "nobody could probe it"
 
     def put_off(self) -> None:
@@ -200,7 +202,7 @@ class Case:
             actions=tuple(self.actions),
             closed=self.closed,
             why_closed=self.why,
-            decide_by=self.decide_by + self.ahead if self.state is FindingState.SUSPECT else None,
+            decide_by=self.decide_by + self.ahead if self.state is FindingState.SUSPECT and self.ahead else None,
             hindered=self.hindered if self.state is FindingState.SUSPECT else None,
         )
 

@@ -9,7 +9,7 @@ from steadycast.model.series import Owner
 from steadycast.tracking.leaks.book import Book, Now, Scene
 from steadycast.tracking.leaks.cases import AGAIN, DECIDE_S
 from steadycast.tracking.leaks.detection import Detection
-from steadycast.tracking.leaks.verdicts import CYCLES, Verdict
+from steadycast.tracking.leaks.verdicts import CYCLES, TREND, Verdict
 from tests.support.looks import SOCKETS, Watched, first
 
 OPENED, CONFIRMED, CLOSED = FindingChange.OPENED, FindingChange.CONFIRMED, FindingChange.CLOSED
@@ -116,3 +116,18 @@ def test_it_is_a_suspect_again_only_so_often_each_time_that_it_doubled() -> None
     assert opened == [0, 180, 360, 540]  # closed after an hour, doubled two hours later
     assert len(opened) == 1 + AGAIN
     assert not book.open
+
+
+def test_one_that_was_not_its_turn_to_be_probed_says_so() -> None:
+    book, closed = Book(), []
+    for minute in range(70):
+        now = Now(1e9 + 60.0 * minute, 60.0 * minute)
+        verdict = Verdict(Shape.TIME, TREND, 0.01, 0.0, 100.0, 5.0)
+        for role in "abcdefgh":  # four at once may be probed, and twelve a day
+            events = [*book.say(Scene(Owner(role, "1:1"), (), (), now), SOCKETS, verdict), *book.settle(role, {}, now)]
+            closed += [str(one.finding.why_closed) for one in events if one.change is CLOSED]
+    assert sorted(set(closed)) == [
+        f"{NOT_DECIDED}: as many others were probed today as may be",
+        f"{NOT_DECIDED}: nobody could probe it",
+    ]
+    assert len(closed) == 8
