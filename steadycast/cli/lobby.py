@@ -31,8 +31,9 @@ def create(
     source: Annotated[
         str,
         typer.Argument(
-            help="test, app:NAME, run:'COMMAND LINE', rtsp://..., the path of a file on the host, or - (one line from"
-            " standard input: for an address with a password).",
+            help="test, push or push:FORMAT (pictures of a program, see docs/push.md), app:NAME, run:'COMMAND LINE',"
+            " rtsp://..., the path of a file on the host, or - (one line from standard input: for an address with a"
+            " password).",
             show_default=False,
         ),
     ],
@@ -163,6 +164,10 @@ def _show(view: dict[str, Any], as_json: bool) -> None:
     for name in ("id", "key", "why", "hint", "whep", "rtsp", "viewers", "restarts"):
         if view[name] not in (None, ""):
             console.print(f"  [dim]{name:<10}[/]{escape(str(view[name]))}")
+    if (push := view.get("push")) is not None:
+        refused = sum(push["refused"].values())
+        pictures = f"{push['shown']} shown, {push['dropped']} dropped, {refused} refused"
+        console.print(f"  [dim]{'push':<10}[/]{escape(push['says'])}; {pictures}")
     for rendition in view["renditions"]:
         track = rendition["track"] or {}
         made = f"{track.get('codec')} {track.get('width')}x{track.get('height')}" if track else "not made now"

@@ -15,19 +15,22 @@ _RENDITION = re.compile(r"([^=\s]{1,40})=(?:(\d{1,6})x(\d{1,6}))?(?:@(\d{1,4}))?
 def source_of(text: str, size: str | None) -> dict[str, Any]:
     """The source that `text` names; `size` is WxH or WxH@FPS. Raises ConfigError.
 
-    `test`, `app:NAME`, `run:COMMAND LINE` (words as a shell would split them; no shell runs it), an rtsp:// address, or
-    the path of a file.
+    `test`, `push` (or `push:FORMAT`), `app:NAME`, `run:COMMAND LINE` (words as a shell would split them; no shell runs
+    it), an rtsp:// address, or the path of a file.
     """
     dimensions = _dimensions(size) if size is not None else {}
     if text == "test":
         return {"kind": "test", **dimensions}
+    if text == "push" or text.startswith("push:"):
+        format = text.removeprefix("push").removeprefix(":")
+        return {"kind": "push", **({"format": format} if format else {}), **dimensions}
     if text.startswith("app:"):
         return {"kind": "desktop", "application": text.removeprefix("app:"), **dimensions}
     if text.startswith("run:"):
         return {"kind": "desktop", "command": _words(text.removeprefix("run:")), **dimensions}
     if dimensions:
         raise ConfigError(
-            "size.unused", "--size is for test, app: and run: sources.", why="Others bring their own size."
+            "size.unused", "--size is for test, push, app: and run: sources.", why="Others bring their own size."
         )
     if re.match(r"rtsps?://", text):
         return {"kind": "rtsp", "url": text}

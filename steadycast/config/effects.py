@@ -53,7 +53,7 @@ _KEYS: dict[Effect, str] = {
     NEXT_LOOK: "adaptation. encoders.look_s encoders.vram_reserve recycle. findings.",
     NEXT_LOSS: "workers.restarts workers.restart_window_s sources.rtsp_backoff_s",
     NEXT_DRAIN: "egress.drain_s",
-    REQUESTS: "sources.any_command sources.file_folders",
+    REQUESTS: "sources.any_command sources.file_folders sources.push_bytes",
     ENCODINGS: "encoders.hardware encoders.when_full",
     LOBBY_WORKERS: """
         egress.mtu encoders.open_s encoders.reference_budget_mb renditions.bits_per_pixel renditions.keyframe_s

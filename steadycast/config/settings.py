@@ -162,6 +162,9 @@ class SourceSettings(Table):
     rtsp_backoff_s: Annotated[tuple[Seconds, Seconds], AfterValidator(_ordered)] = Field(
         (0.5, 15), description="First and longest wait before a camera is tried again."
     )
+    push_bytes: int = Field(
+        256 << 20, ge=1 << 20, le=64 << 30, description="Most memory of one lobby's staging buffers."
+    )
     rtsp_timeout_s: Seconds = Field(8, description="A camera that sends nothing this long is taken as lost.")
 
 

@@ -12,9 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 from steadycast.config.current import HostSettings
 from steadycast.config.settings import LobbySettings
 from steadycast.errors import CallerError
+from steadycast.frames import layout
 from steadycast.lobbies.choose import AUDIO, COPY
 from steadycast.lobbies.ids import LOBBY_ID
-from steadycast.model import DesktopSource, FileSource, Rendition, RtspSource, TestSource
+from steadycast.model import DesktopSource, FileSource, PushSource, Rendition, RtspSource, TestSource
 
 RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
 _RENDITION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,10 +37,12 @@ def check_request(request: LobbySettings, settings: HostSettings) -> None:
     if request.key is not None and LOBBY_ID.fullmatch(request.key):
         raise _error("key.reserved", "key", f"{request.key!r} looks like an id of the host", "any other key")
     source = request.source
-    if isinstance(source, TestSource | DesktopSource):
+    if isinstance(source, TestSource | DesktopSource | PushSource):
         _check_size("source", source.width, source.height)
     if isinstance(source, DesktopSource):
         _check_desktop(source, settings)
+    if isinstance(source, PushSource):
+        _check_push(source, settings.sources.push_bytes)
     if isinstance(source, RtspSource):
         camera_address(source)
     _check_renditions(request, settings.limits.renditions)
@@ -128,6 +131,14 @@ def _check_desktop(source: DesktopSource, settings: HostSettings) -> None:
         )
     if not source.command or not source.command[0] or any("\0" in word or len(word) > 4096 for word in source.command):
         raise _error("source.command", "source.command", "it is empty, or a word is", "words of 1 to 4096 characters")
+
+
+def _check_push(source: PushSource, most: int) -> None:
+    size = layout(source.format, source.width, source.height).size * source.buffers
+    if size > most:
+        what = f"{source.buffers} buffers of {source.width}x{source.height} {source.format} are {size:,} bytes"
+        allowed = f"up to {most:,} bytes (`sources.push_bytes`): fewer buffers, a smaller picture, or I420"
+        raise _error("source.push_bytes", "source.buffers", what, allowed)
 
 
 def _check_size(where: str, width: int | None, height: int | None) -> None:

@@ -13,6 +13,7 @@ from steadycast.lobbies.device_views import PlaceView, SeatView
 from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.lobby import Lobby
 from steadycast.lobbies.mask import masked_source
+from steadycast.lobbies.push_view import push_view
 from steadycast.lobbies.seats import Place, Seat
 from steadycast.lobbies.viewer import Viewer
 from steadycast.lobbies.views import BitrateView, LobbyView, RenditionView, ViewerView, WorkerView
@@ -69,6 +70,7 @@ def lobby(one: Lobby, viewers: Sequence[Viewer]) -> LobbyView:
         crashes=one.crashes,
         generation=one.generation,
         worker_since=one.stage.worker.started if one.stage is not None and one.stage.works else None,
+        push=push_view(one.request.source, one.stage.pushed if one.stage is not None else None),
     )
 
 

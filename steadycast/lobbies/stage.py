@@ -151,6 +151,7 @@ class Stage(Holder):
         super().__init__(lobby, source, supervisor, settings)
         self.epoch = tag()
         self.began: float | None = None  # as `ShowSource.began`
+        self.heir_of: str | None = None  # as `ShowSource.heir_of`
         self.shows: asyncio.Future[SourceReady] = asyncio.get_running_loop().create_future()
         self.tracks: dict[str, TrackInfo] = {}
         self.picture = Picture()
@@ -177,6 +178,7 @@ class Stage(Holder):
             reference_mb=settings.encoders.reference_budget_mb,
             epoch=self.epoch,
             began=self.began,
+            heir_of=self.heir_of,
         )
         await self.worker.request(order, deadline=settings.workers.request_s)
 
@@ -196,9 +198,19 @@ class Stage(Holder):
         beginning, as after a source that failed or ended by its own words."""
         if self.source_failed:
             return None
-        told = {} if self._worker is None else self._worker.statistics.get("source")
-        began = told.get("began") if isinstance(told, dict) else None
+        began = self._told("began")
         return began if isinstance(began, float) else self.began
+
+    @property
+    def pushed(self) -> dict[str, Any] | None:
+        """How a source does that producers push into, by the last sign of life; None for others, and before that."""
+        told = self._told("push")
+        return told if isinstance(told, dict) else None
+
+    def _told(self, name: str) -> Any:
+        """What the last sign of life says of the source."""
+        told = {} if self._worker is None else self._worker.statistics.get("source")
+        return told.get(name) if isinstance(told, dict) else None
 
     def heard(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, SourceReady):

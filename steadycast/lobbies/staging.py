@@ -202,6 +202,9 @@ class Staging:
         left = self._left if self._stage is None else (self._stage.source, self._stage.goes_on)
         if left is not None and left[0] == source:
             stage.began = left[1]
+        there = self._stage
+        if there is not None and there.source == source and there.pushed is not None:
+            stage.heir_of = there.pushed.get("address")
         return stage
 
     def _new_display(self, source: DesktopSource) -> Display:

@@ -47,6 +47,36 @@ class RenditionView:
 
 
 @dataclass(frozen=True, slots=True)
+class PushView:
+    """How a lobby does that a program pushes pictures into, by its worker's last sign of life. Totals count since that
+    worker began.
+
+    `address`: the socket that producers on this machine connect to. `producer`: the process that is connected, None
+    where none is; `since` when it came or went (Unix seconds; None: none came yet), and `says` so in words. Pictures:
+    `shown`, of these `copied` once more than need be; the last one `repeated`; `dropped` by the producer because no
+    buffer was free; `refused` by why, the latest in words; `waiting` for their time. `lent` of `buffers` are in use,
+    `kept` wait for the next producer; `bytes` of memory are that at most.
+    """
+
+    address: str
+    producer: int | None
+    since: float | None
+    says: str
+    shown: int
+    copied: int
+    repeated: int
+    dropped: int
+    refused: dict[str, int]
+    last_refusal: str | None
+    waiting: int
+    producers: int
+    buffers: int
+    lent: int
+    kept: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LobbyView:
     """A lobby as seen from outside. `why` says in the words of the source why it is not STREAMING."""
 
@@ -75,6 +105,7 @@ class LobbyView:
     crashes: int = 0  # workers that were lost
     generation: int = 0  # workers that showed it, the present one included
     worker_since: float | None = None  # when the present lobby worker was started
+    push: PushView | None = None  # of a source of this kind, once its worker told
 
 
 @dataclass(frozen=True, slots=True)

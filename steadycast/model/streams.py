@@ -141,7 +141,24 @@ class FileSource:
     loop: bool = True
 
 
-Source = TestSource | DesktopSource | RtspSource | FileSource
+@dataclass(frozen=True, slots=True)
+class PushSource:
+    """Pictures that a program on this machine pushes into shared memory (`steadycast.Push`).
+
+    `buffers` pictures are lent to it. `idle` says what is shown when it went: its last picture, or black.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    kind: Literal["push"] = "push"
+    width: Width = 1280
+    height: Height = 720
+    fps: Fps = 30
+    format: Literal["RGB", "RGBA", "BGRx", "I420", "NV12"] = "RGB"
+    buffers: Annotated[int, Ge(3), Le(16)] = 4
+    idle: Literal["hold", "black"] = "hold"
+
+
+Source = TestSource | DesktopSource | RtspSource | FileSource | PushSource
 
 
 @dataclass(frozen=True, slots=True)

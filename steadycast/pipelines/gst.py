@@ -13,12 +13,15 @@ from collections.abc import Iterable
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstAllocators", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstVideo", "1.0")
 
-from gi.repository import Gio, GLib, GObject, Gst, GstRtsp, GstVideo  # noqa: E402
+from gi.repository import Gio, GLib, GObject, Gst, GstAllocators, GstRtsp, GstVideo  # noqa: E402
 
-__all__ = ["TRACED", "GLib", "GObject", "Gio", "Gst", "GstRtsp", "GstVideo", "missing", "preload", "version"]
+__all__ = [
+    "TRACED", "GLib", "GObject", "Gio", "Gst", "GstAllocators", "GstRtsp", "GstVideo", "missing", "preload", "version",
+]  # fmt: skip
 
 log = logging.getLogger("pipelines")
 
@@ -35,7 +38,7 @@ USUAL = (
     "queue", "tee", "capsfilter", "videorate", "videoscale", "videoconvert", "x264enc", "h264parse", "h265parse",
     "rtph264pay", "rtph265pay", "rtpopuspay", "rtpstreampay", "multisocketsink", "audioconvert", "audioresample",
     "opusenc", "videotestsrc", "audiotestsrc", "textoverlay", "ximagesrc", "rtspsrc", "rtph264depay", "rtph265depay",
-    "filesrc", "parsebin", "qtdemux", "clocksync", "decodebin", "avdec_h264",
+    "filesrc", "parsebin", "qtdemux", "clocksync", "decodebin", "avdec_h264", "appsrc",
 )  # fmt: skip
 
 

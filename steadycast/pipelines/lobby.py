@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steadycast.errors import ConflictError, DeadlineError, EncoderError, NotFoundError, SteadycastError
+from steadycast.leases.pools import Pressure
 from steadycast.model import EncoderOrder, EncoderReport, Rendition, Retuned, TrackInfo
 from steadycast.pipelines.bus import BusReader
 from steadycast.pipelines.failures import Failure, Phase, ended, explain, no_picture, stuck
@@ -190,14 +191,27 @@ class LobbyPipeline:
         meter = self._stage.meter
         source = {"frames": meter.frames, "keyframes": meter.keyframes, "bytes": meter.bytes}
         began = None if self._failed or self._closing is not None else self._stage.began(self._stage.pipeline)
+        told = self._stage.pushed
+        pushed = None if told is None or self._failed or self._closing is not None else told()
         tracks = () if self._failed else self._all_tracks()
         return {
-            "source": {**source, "failed": self._failed, "patience_s": self._order.timeout_s, "began": began},
+            "source": {
+                **source,
+                "failed": self._failed,
+                "patience_s": self._order.timeout_s,
+                "began": began,
+                "push": pushed,
+            },
             "tracks": {
                 track.name: {**track.statistics(), "patience_s": self._renditions.patience(track.name)}
                 for track in tracks
             },
         }
+
+    def press(self, pressure: Pressure) -> None:
+        """How short of memory the host is."""
+        if self._stage.press is not None and self._closing is None:
+            self._stage.press(pressure)
 
     # --- what the source does
 

@@ -10,9 +10,17 @@ from steadycast.pipelines.parts import Chain, Limits, Part
 
 
 @dataclass(frozen=True, slots=True)
+class PushPlace:
+    """Where a worker listens for producers; `heir_of`: where the one listens that it takes over from."""
+
+    path: str
+    heir_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceOrder:
     """What to show, and how. `display` and `xauthority` belong to a desktop; no frame for `timeout_s` is a failure.
-    `began`: when a file that is gone on with began, in seconds of the monotonic clock."""
+    `began`: when a file that is gone on with began, in seconds of the monotonic clock. `push`: of a push source."""
 
     source: Source
     limits: Limits
@@ -20,6 +28,7 @@ class SourceOrder:
     xauthority: str | None = None
     timeout_s: float = 8.0
     began: float | None = None
+    push: PushPlace | None = None
 
 
 def pattern_picture(source: TestSource) -> Chain:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from steadycast.errors import SteadycastError
+from steadycast.leases.pools import Pressure
 from steadycast.model import Codec
 from steadycast.patience import OwnTime
 from steadycast.pipelines.branch import Branch
@@ -61,6 +62,8 @@ class Stage:
         self._failed = failed
         self.sound_taken = False
         self.began: Callable[[Any], float | None] = lambda pipeline: None  # when what has a beginning began, monotonic
+        self.pushed: Callable[[], dict[str, Any]] | None = None  # of a source that producers push into: how it does
+        self.press: Callable[[Pressure], None] | None = None  # what hears how short of memory the host is
         self._tasks: set[asyncio.Task[None]] = set()
         self._sound_parts: list[Any] = []
         self.stopped_s = 0.0  # in which this process did not run

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from steadycast.errors import ConflictError, DeadlineError, EncoderError, SteadycastError, WorkerError
+from steadycast.leases.pools import Pressure
 from steadycast.model import EncoderReport
 from steadycast.pipelines.failures import Failure
 from steadycast.pipelines.graph import GraphThread
@@ -14,7 +15,7 @@ from steadycast.pipelines.gst import preload
 from steadycast.pipelines.live_objects import LiveObjects
 from steadycast.pipelines.lobby import LobbyPipeline, Ready
 from steadycast.pipelines.parts import Limits
-from steadycast.pipelines.source_plan import SourceOrder
+from steadycast.pipelines.source_plan import PushPlace, SourceOrder
 from steadycast.workers import messages
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.child import Parent, run_child
@@ -49,6 +50,9 @@ class LobbyBody:
     def on_message(self, message: Any, fds: Descriptors) -> None:
         if isinstance(message, messages.ForceKeyframe):
             self._showing().force_keyframe(message.track)
+        elif isinstance(message, messages.Press):
+            if self._pipeline is not None:
+                self._pipeline.press(Pressure(message.level))
         else:
             log.warning("not for a lobby worker: %s", type(message).__name__)
 
@@ -143,8 +147,9 @@ class LobbyBody:
         limits = Limits(
             message.mtu, message.keyframe_s, message.bits_per_pixel, cpus, message.open_s, message.reference_mb
         )
+        push = PushPlace(str(self._parent.folder / f"{self._parent.id}.push"), message.heir_of)
         order = SourceOrder(
-            message.source, limits, message.display, message.xauthority, message.timeout_s, message.began
+            message.source, limits, message.display, message.xauthority, message.timeout_s, message.began, push
         )
         self._order = message
         self._pipeline = LobbyPipeline(order, self._ready, self._failed, self._encoder)

@@ -36,3 +36,12 @@ def test_commands_run(tmp_path: Path, words: list[str]) -> None:
     result = without_gi(tmp_path, "-m", "steadycast", *words)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()
+
+
+def test_the_library_for_programs_needs_nothing_but_python() -> None:
+    """Nothing that is installed is to be found: neither numpy nor what the host needs."""
+    line = f"import sys; sys.path.append({str(ROOT)!r}); import steadycast; print(steadycast.Push.__name__)"
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, "Push"), result.stderr

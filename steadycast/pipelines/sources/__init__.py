@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from steadycast.model import DesktopSource, RtspSource, TestSource
+from steadycast.model import DesktopSource, PushSource, RtspSource, TestSource
 from steadycast.pipelines.source_plan import SourceOrder
 from steadycast.pipelines.sources.base import SourceParts
 from steadycast.pipelines.sources.desktop import DesktopParts
 from steadycast.pipelines.sources.file import FileParts
+from steadycast.pipelines.sources.push import PushParts
 from steadycast.pipelines.sources.rtsp import RtspParts
 from steadycast.pipelines.sources.test import TestParts
 
@@ -21,4 +22,6 @@ def make_source(order: SourceOrder) -> SourceParts:
             return DesktopParts(source, order.display, order.xauthority)
         case RtspSource():
             return RtspParts(source, order.timeout_s)
+        case PushSource():
+            return PushParts(source, order.push)
     return FileParts(source, order.began)

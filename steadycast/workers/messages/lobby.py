@@ -28,6 +28,7 @@ class ShowSource:
     open_s: float = 5.0  # from opening an encoder until it is open; then it counts as hung
     epoch: str = ""  # names the clock of its tracks; kept for `LobbyStock`
     began: float | None = None  # of a file that another worker showed: when its beginning was, on the monotonic clock
+    heir_of: str | None = None  # of a push source that another worker shows: where that one listens for producers
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,13 @@ class ForceKeyframe:
     """Make the next frame of a track a keyframe (at most twice a second; ignored for `copy`). Not answered."""
 
     track: str
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """How short of memory the host is (`leases.pools.Pressure`). Not answered; only staging buffers hear it."""
+
+    level: int
 
 
 @dataclass(frozen=True, slots=True)

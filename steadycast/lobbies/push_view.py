@@ -1,0 +1,29 @@
+"""What a lobby worker tells of its producers, as it is shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steadycast.lobbies.views import PushView
+from steadycast.model import PushSource, Source
+from steadycast.workers.codec import CodecError, from_plain
+
+
+def push_view(source: Source, told: Mapping[str, Any] | None) -> PushView | None:
+    """None where the source is of another kind, or nothing that makes sense was told yet."""
+    if not isinstance(source, PushSource) or told is None:
+        return None
+    try:
+        return from_plain(PushView, {**told, "says": _says(source, told)})
+    except CodecError:
+        return None
+
+
+def _says(source: PushSource, told: Mapping[str, Any]) -> str:
+    producer = told.get("producer")
+    if producer is not None:
+        return f"process {producer} pushes"
+    if told.get("since") is None:
+        return "no producer came yet; the picture is black"
+    return f"no producer; {'its last picture is held' if source.idle == 'hold' else 'the picture is black'}"
