@@ -120,9 +120,9 @@ def users_of(look: Look) -> int:
 def outcome(before: Quiet, now: Quiet, finding: Finding, due: float) -> ProbeOutcome:
     """`due`: how much should have been lost between two quiet times, if it is lost. Pure."""
     rose, unit = now.value - before.value, finding.unit
-    what = noun(finding.measured)
+    what = f"of {noun(finding.measured)}" if unit is Unit.BYTES else noun(finding.measured)
     step = (
-        f"nobody watched for {duration(now.at - now.began)}: {whole(now.value, unit)} of {what}, "
+        f"nobody watched for {duration(now.at - now.began)}: {whole(now.value, unit)} {what}, "
         f"{whole(before.value, unit)} when nobody did {duration(now.at - before.at)} before"
     )
     confirmed: bool | None = None

@@ -140,9 +140,9 @@ def lines(finding: Finding, *, ended: bool = False) -> list[str]:
     for one in [source for source in finding.sources[:3] if source.weight >= _LIKELY]:
         because = "; ".join(one.evidence[:1])
         told.append(f"likely ({one.weight:.0%}): {one.what}" + (f" - {because}" if because else ""))
-    told += [f"seen: {one}" for one in finding.evidence[:4]]
+    told += [f"seen: {one}" for one in finding.evidence[:4] if not one.startswith("probe: ")]
     if finding.probe is not None:
-        told.append(f"probe: {finding.probe.why}")
+        told.append("; ".join((f"probe: {finding.probe.why}", *finding.probe.steps)))
     if finding.state is FindingState.SUSPECT:
         told.append(_suspect_line(finding, ended=ended))
     if finding.why_closed is not None:

@@ -65,7 +65,7 @@ def test_what_is_left_when_nobody_watches_decides(tmp_path: Path, stays: bool, c
     assert served.changes == [FindingChange.OPENED, change]
     probe = served.events[-1].finding.probe
     assert probe is not None and why in probe.why
-    assert f"{sockets if stays else 20} of descriptors (socket), 20 when nobody did" in probe.steps[0]
+    assert f"{sockets if stays else 20} descriptors (socket), 20 when nobody did" in probe.steps[0]
     assert served.watch.suspects == ()
     served.watch.close()
 
