@@ -20,6 +20,7 @@ from steadycast.api import (
     findings,
     history,
     lobbies,
+    lobby_memory,
     metrics,
     page,
     pools,
@@ -94,6 +95,7 @@ def create_app(
     for router_of in _NOUNS:
         app.include_router(router_of(rooms))
     app.include_router(system.router(rooms, canary or Canary(), facts))
+    app.include_router(lobby_memory.router(rooms, more.upkeep))
     app.include_router(metrics.router(rooms, began, more.upkeep))
     app.include_router(whep.router(rooms, settings.webrtc.ice_servers))
     app.include_router(page.docs_router())

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from steadycast.cli.client import Client, part
+from steadycast.cli.lobby_memory import COLUMNS, profile_lines, rows
 from steadycast.cli.output import FAILED, AsJson, ago, client, connect, failing, print_json, print_table, styled
 from steadycast.cli.sources import rendition_of, source_of
 from steadycast.errors import ConfigError
@@ -107,6 +108,19 @@ def delete(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> Non
             Console(highlight=False).print(escape(deleted["note"]))
     if deleted["state"] != "DESTROYED":
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def memory(context: typer.Context, lobby: Lobby, as_json: AsJson = False) -> None:
+    """What its worker held at the named points of its life, measured from outside."""
+    with failing():
+        found = client(context).get(f"/api/v1/lobbies/{part(lobby)}/memory")
+    if as_json:
+        print_json(found)
+        return
+    print_table(COLUMNS, rows(found), "Nothing was measured yet.")
+    for line in profile_lines(found):
+        Console(highlight=False, soft_wrap=True).print(f"  {escape(line)}")
 
 
 @app.command()

@@ -29,8 +29,9 @@ class Subscription:
     A dropped listener may come back with the id of the last event it saw.
     """
 
-    def __init__(self, log: EventLog, backlog: list[Event]) -> None:
+    def __init__(self, log: EventLog, backlog: list[Event], inside: bool = False) -> None:
         self._log = log
+        self.inside = inside  # it is a part of this host
         self._queue: deque[Event] = deque(backlog)
         self._wake = asyncio.Event()
         self._ended = False
@@ -93,8 +94,8 @@ class EventLog:
 
     @property
     def listeners(self) -> int:
-        """How many listen now."""
-        return len(self._listeners)
+        """How many listen now; the host itself does not count."""
+        return sum(not one.inside for one in self._listeners)
 
     def publish(
         self,
@@ -116,7 +117,7 @@ class EventLog:
                 self.dropped_total += 1
         return event
 
-    def subscribe(self, after: int | None = None) -> Subscription:
+    def subscribe(self, after: int | None = None, *, inside: bool = False) -> Subscription:
         """Listen to all events after id `after` that are still kept, then to new ones; None: only new ones.
 
         Raises RefusedError when too many listen. An `after` that was never given out (0, or of another run of the
@@ -129,7 +130,7 @@ class EventLog:
         begin, last = self._first - 1, self._next - 1
         start = last if after is None else after if begin <= after <= last else begin
         backlog = [event for event in self._ring if event.id > start]
-        subscription = Subscription(self, backlog[-QUEUE:])
+        subscription = Subscription(self, backlog[-QUEUE:], inside)
         oldest = self._next - min(len(backlog), QUEUE)
         subscription.missed = start + 1 < oldest
         self._listeners.add(subscription)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steadycast.errors import NotFoundError
+from steadycast.lobbies.checkpoints import Checkpoints
 from steadycast.lobbies.entries import Entries
+from steadycast.lobbies.memory import Memory
 from steadycast.lobbies.viewers import Viewers
 from steadycast.model import About, Measures, Receipt, WorkerKind
 from steadycast.workers.allocator import allocated
@@ -48,6 +50,7 @@ class Holding:
     _viewers: Viewers
     _parts: LobbiesParts
     _lobbies_ended: int
+    memory: Memory
 
     def lobby_ids(self) -> frozenset[str]:
         """Those that are there, also those that end."""
@@ -66,6 +69,19 @@ class Holding:
             if one.id == worker and one.ready:
                 return await one.request(Settle(), deadline=deadline)
         raise NotFoundError("worker.unknown", f"There is no worker {worker[:100]!r}.")
+
+    def checkpoints(self, id_or_key: str) -> Checkpoints:
+        """What a lobby's workers held at the named points of its life. Raises NotFoundError `lobby.unknown`."""
+        return self.memory.of(self._entries.lobby(id_or_key).id)
+
+    def _worker_of(self, lobby: str, worker: str | None) -> Worker | None:
+        """A lobby's worker by its id, or the one that it has now."""
+        if worker is not None:
+            return next((one for one in self._parts.staging.supervisor.workers if one.id == worker), None)
+        if lobby not in self.lobby_ids():
+            return None
+        stage = self._entries.lobby(lobby).stage
+        return stage.worker if stage is not None and stage.works else None
 
     async def measure(self, pid: int) -> Measures | None:
         """What a process of this host holds; None where it cannot be told."""

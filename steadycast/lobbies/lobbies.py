@@ -25,6 +25,7 @@ from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.holding import Holding
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.memory import Memory
 from steadycast.lobbies.moving import Moving
 from steadycast.lobbies.pool_views import PoolView, pool_views
 from steadycast.lobbies.receipts import ReceiptBook
@@ -91,6 +92,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         gauge = parts.staging.supervisor.gauge
         self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, gauge, parts.events)
         self.adapter = Adapter(self._settings, self._entries.lobbies, self._viewers.of, parts.events)
+        self.memory = Memory(parts.events, gauge, self._worker_of)
         parts.receipts.on_residue = self.recycler.residue
 
     async def close(self) -> None:
@@ -109,6 +111,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         await self._parts.staging.supervisor.leave()  # first: what is only just starting is not given up
         await self.recycler.close()
         await self.adapter.close()
+        await self.memory.close()
         await self._parts.egresses.leave()
         await self._diaries.flush()
 
@@ -121,6 +124,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
             pass
         await self.recycler.close()
         await self.adapter.close()
+        await self.memory.close()
         await asyncio.gather(*(self._begin_end(entry, "host ends") for entry in self._entries))
         await self._parts.egresses.close()
         await self._removals.close()

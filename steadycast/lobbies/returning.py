@@ -17,6 +17,7 @@ from steadycast.lobbies.diary import Diaries
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.ids import lobby_id
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.memory import Memory
 from steadycast.lobbies.reception import Reception
 from steadycast.lobbies.recycler import Recycler
 from steadycast.lobbies.removals import Removals
@@ -43,6 +44,7 @@ class Returning:
 
     recycler: Recycler
     adapter: Adapter
+    memory: Memory
     _entries: Entries
     _viewers: Viewers
     _parts: LobbiesParts
@@ -64,6 +66,7 @@ class Returning:
         except SteadycastError as error:  # they are shown all the same
             log.error("the lobbies of the config are not stored", code=error.code, what=error.what, why=error.why)
         await self._diaries.read([one.id for one in restored.lobbies], [one.id for one in restored.changed])
+        self.memory.begin()
         lobbies = [made for stored in restored.lobbies if (made := self._brought_back(stored)) is not None]
         succession = Succession(self._parts.staging, self._parts.egresses, self._reception, adoption)
         succession.take(lobbies)

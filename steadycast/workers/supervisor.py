@@ -147,6 +147,7 @@ class Supervisor:
         spare = self._spares.take() if kind is WorkerKind.LOBBY else None
         if spare is not None:
             spare.take(lobby, on_message, on_request)
+            self._moved(spare, spare.state, "taken from the spares", 0.0)
             return spare
         worker = self._launch(kind, lobby)
         worker.take(lobby, on_message, on_request)

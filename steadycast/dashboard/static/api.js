@@ -141,6 +141,7 @@ export const findings = () => all("/api/v1/findings");
 // The first part of it; an empty `detail` means all of a resource.
 export const history = async (wanted) => (await json(`/api/v1/history?${new URLSearchParams(wanted)}`)).items;
 export const gpuStatus = () => json("/api/v1/system/gpu-status");
+export const lobbyMemory = (lobby) => json(`/api/v1/lobbies/${encodeURIComponent(lobby)}/memory`);
 export const pools = () => json(`/api/v1/pools?${query({ limit: 50 })}`);
 export const leases = (limit, after) => json(`/api/v1/leases?${query({ limit, after })}`);
 export const admissions = (wanted) => json(`/api/v1/admissions?${query(wanted)}`);

@@ -9,6 +9,7 @@ import { count, soon, sourceSummary, staysDown } from "./format.js";
 import { icon } from "./icons.js";
 import { moment, setMoment } from "./moment.js";
 import { Viewers } from "./people.js";
+import { Memory } from "./memory.js";
 import { Receipts } from "./receipts.js";
 import { RecycleControl } from "./recycle.js";
 import { Renditions } from "./renditions.js";
@@ -31,6 +32,7 @@ export class LobbyDetail {
     this.decisions = new LobbyDecisions();
     this.findings = new Findings();
     this.curves = new Curves();
+    this.memory = new Memory();
     this.activity = new Activity();
     this.receipts = new Receipts(store);
     this.whep = new CopyField("WHEP");
@@ -66,6 +68,7 @@ export class LobbyDetail {
       this.stage,
       this.findings.element,
       this.curves.element,
+      this.memory.element,
       this.columns,
     );
   }
@@ -117,6 +120,7 @@ export class LobbyDetail {
     if (!this.stop || (this.gone && !answered)) this.#arrive(lobby);
     show(this.columns, true);
     this.last = lobby;
+    this.memory.set(lobby.id);
     this.stop.lobby = lobby;
     this.recycle.draw(lobby, this.#store.connected);
     this.stop.button.disabled = !this.#store.connected;

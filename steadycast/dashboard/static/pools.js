@@ -41,7 +41,7 @@ export class Pools {
     this.pressure = h("p.faint");
     this.body = h("tbody");
     this.table = h(
-      "table.leases",
+      "table.plain",
       {},
       h("thead", {}, h("tr", {}, ...HEAD.map((text) => h("th", { scope: "col" }, text)))),
       this.body,
