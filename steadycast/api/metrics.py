@@ -96,6 +96,9 @@ def _counters(statistics: LobbiesStatistics) -> Iterator[Metric]:
     text = "Bitrates that were changed for what the ways to viewers carry."
     changes = CounterMetricFamily("steadycast_rendition_bitrate_changes", text, labels=["direction"])
     yield _labelled(changes, statistics.bitrate_changes_total)
+    text = "Viewers brought to a smaller rendition because of their way, and back."
+    turned = CounterMetricFamily("steadycast_viewers_turned", text, labels=["direction"])
+    yield _labelled(turned, statistics.viewers_turned_total)
     refused = CounterMetricFamily("steadycast_refused", "Requests refused by error code.", labels=["code"])
     yield _labelled(refused, statistics.refused_total)
     receipts = CounterMetricFamily("steadycast_receipts", "Receipts of ended workers.", labels=["result"])

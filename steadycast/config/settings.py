@@ -146,9 +146,12 @@ class AdaptationSettings(Table):
 
     enabled: bool = Field(True, description="Lower a rendition's bitrate while a viewer's way carries less.")
     floor: float = Field(
-        0.25, gt=0, le=1, description="Least bitrate, as a part of the rendition's own; below it pictures fall apart."
+        0.15, gt=0, le=1, description="Least bitrate, as a part of the rendition's own; below it pictures fall apart."
     )
     hold_s: Seconds = Field(5, description="How long more must be carried before the bitrate rises by a step.")
+    turn: bool = Field(
+        True, description="Bring a viewer whose way is far narrower than the others' to a smaller rendition."
+    )
 
 
 class SourceSettings(Table):

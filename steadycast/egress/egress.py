@@ -79,6 +79,10 @@ class Egress:
         """Candidates (None), or an ICE restart with its answer; raises CallerError, NotFoundError."""
         return await self._webrtc.patch(viewer, fragment, etag)
 
+    async def turn(self, viewer: str, before: str, after: str) -> None:
+        """As `WebrtcPeers.turn`: RTSP players described what they play."""
+        await self._webrtc.turn(viewer, before, after)
+
     async def kick(self, viewer: str, reason: str) -> None:
         """End a viewer of either protocol; an unknown one is no error."""
         if not await self._rtsp.kick(viewer, reason):

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -17,8 +17,9 @@ from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.feed import Feed
 from steadycast.lobbies.instances import Instance
 from steadycast.lobbies.lobby import Lobby
+from steadycast.lobbies.turner import Turner
 from steadycast.lobbies.viewer import Viewer
-from steadycast.model import Protocol, Rendition
+from steadycast.model import Rendition
 from steadycast.pipelines.parts import Limits
 from steadycast.pipelines.plan import work
 
@@ -27,7 +28,8 @@ log = structlog.get_logger("adaptation")
 LOOK_S = 1.0  # as often as workers tell of their viewers
 UNKNOWN = Tuned(asked=0)
 
-Ways = dict[tuple[str, str], list[float]]  # what is known of viewers' ways, kbit/s, by lobby and track
+Way = float | None  # what the way to a viewer carries, kbit/s; None: no limit is known
+Ways = dict[tuple[str, str], dict[str, Way]]  # by lobby and track, and by viewer
 
 
 class Adapter:
@@ -38,8 +40,10 @@ class Adapter:
         settings: HostSettings,
         lobbies: Callable[[], Iterable[Lobby]],
         viewers: Callable[[], Sequence[Viewer]],
+        find: Callable[[str], Viewer | None],
         events: EventLog,
     ) -> None:
+        self.turner = Turner(find, events)
         self.changes: Counter[str] = Counter()
         self._settings = settings
         self._lobbies = lobbies
@@ -63,6 +67,7 @@ class Adapter:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self.turner.close()
 
     @property
     def limited(self) -> int:
@@ -80,18 +85,24 @@ class Adapter:
     def look(self) -> None:
         """Decide for all renditions now, and begin what follows."""
         ways = _ways(self._viewers())
+        self.turner.forget_gone()
         for lobby in self._lobbies():
             for feed in lobby.feeds.all():
                 encode, instance = feed.encode, feed.instance
                 if encode is not None and instance is not None and instance.seat is not None:
-                    self._decide(lobby, feed, encode, instance, ways.get((lobby.id, feed.track), []))
+                    self._decide(lobby, feed, encode, instance, ways.get((lobby.id, feed.track), {}))
 
-    def _decide(self, lobby: Lobby, feed: Feed, encode: Rendition, instance: Instance, ways: Sequence[float]) -> None:
+    def _decide(self, lobby: Lobby, feed: Feed, encode: Rendition, instance: Instance, ways: Mapping[str, Way]) -> None:
         limits, adaptation = self._bounds(encode, instance), self._settings.adaptation
         if limits is None or instance.parked:
             feed.tuning = None
             return
-        known = ways if adaptation.enabled else ()
+        known: list[float] = []
+        if adaptation.enabled:
+            turns = (
+                self.turner.look(feed.track, ways, self._offered(lobby, encode, instance)) if adaptation.turn else ()
+            )
+            known = [way for viewer, way in ways.items() if way is not None and viewer not in turns]
         feed.tuning = tune(limits, feed.tuning, known, time.monotonic(), adaptation.hold_s)
         asked = None if feed.tuning is None or feed.tuning.kbps == limits.ceiling else feed.tuning.kbps
         now = instance.tuned or Tuned()
@@ -101,13 +112,22 @@ class Adapter:
             self._setting[instance] = task
             task.add_done_callback(lambda _: self._setting.pop(instance, None))
 
-    def _bounds(self, encode: Rendition, instance: Instance) -> Bounds | None:
+    def _own(self, encode: Rendition, instance: Instance) -> int | None:
+        """Its own bitrate, kbit/s; None where no size is known yet."""
+        limits = Limits(bits_per_pixel=self._settings.renditions.bits_per_pixel)
         try:
-            limits = Limits(bits_per_pixel=self._settings.renditions.bits_per_pixel)
-            own = work(encode, instance.stage.picture, limits).bitrate_kbps
-        except CallerError:  # no size is known yet
+            return work(encode, instance.stage.picture, limits).bitrate_kbps
+        except CallerError:
             return None
-        return bounds(own, encode.bitrate_min_kbps, self._settings.adaptation.floor)
+
+    def _bounds(self, encode: Rendition, instance: Instance) -> Bounds | None:
+        own = self._own(encode, instance)
+        return None if own is None else bounds(own, encode.bitrate_min_kbps, self._settings.adaptation.floor)
+
+    def _offered(self, lobby: Lobby, encode: Rendition, instance: Instance) -> dict[str, tuple[Rendition, int]]:
+        """The renditions of the same codec, with their own bitrates."""
+        alike = [one for one in lobby.request.renditions if one.codec == encode.codec]
+        return {one.name: (one, own) for one in alike if (own := self._own(one, instance)) is not None}
 
     async def _set(self, lobby: Lobby, feed: Feed, encode: Rendition, instance: Instance, asked: int | None) -> None:
         """On the encoder that plays; None: the rendition's own. One that takes none while it plays is left as it is."""
@@ -134,14 +154,13 @@ class Adapter:
 
 def _ways(viewers: Sequence[Viewer]) -> Ways:
     """RTSP players tell nothing that an estimate could be made of."""
-    ways: Ways = defaultdict(list)
+    ways: Ways = defaultdict(dict)
     for viewer in viewers:
         choice = viewer.hold.choice
-        if viewer.protocol is not Protocol.WHEP or choice is None or choice.track is None:
-            continue
-        told = viewer.hold.egress.viewer_statistics(viewer.id).get("estimate_bps")
-        if isinstance(told, int | float) and math.isfinite(told):
-            ways[viewer.hold.lobby.id, choice.track].append(told / 1000)
+        if choice is not None and choice.track is not None:
+            told = viewer.hold.egress.viewer_statistics(viewer.id).get("estimate_bps")
+            way = told / 1000 if isinstance(told, int | float) and math.isfinite(told) else None
+            ways[viewer.hold.lobby.id, choice.track][viewer.id] = way
     return ways
 
 

@@ -7,7 +7,8 @@ way that stays narrow is tried less and less often.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 SHARE = 0.9  # of the estimate that the picture may take: frames are uneven
@@ -92,3 +93,49 @@ def _fall(state: Tuning, room: int, why: str, now: float, hold_s: float) -> Tuni
 
 def _within(kbps: float, limits: Bounds) -> int:
     return min(max(int(kbps) // _ROUND * _ROUND, limits.floor), limits.ceiling)
+
+
+# --- one whose way is far narrower than the others'
+
+WORSE = 0.5  # of the median of the others
+TURN_S = 5.0  # that it must be so
+REST_S = 60.0  # after a turn that did not work, or before the first turn back
+REST_MOST_S = 1800.0
+BACK = 1.2  # of its own bitrate that the way of a viewer must carry, before it is turned back
+
+
+def far_worse(rooms: Mapping[str, float]) -> str | None:
+    """The viewer whose way carries less than half of what the others' do, by their median; None: there is none such.
+    `rooms` are what the rendition may have for each, its own bitrate for one of whom nothing is known."""
+    if len(rooms) < 2:
+        return None
+    worst = min(rooms, key=lambda viewer: rooms[viewer])
+    others = statistics.median(room for viewer, room in rooms.items() if viewer != worst)
+    return worst if rooms[worst] < WORSE * others else None
+
+
+def smaller(own: Mapping[str, int], of: str, room: float) -> str | None:
+    """The rendition for a viewer that `of` is too much for: the largest that its way carries, else the smallest there
+    is. `own` are bitrates by rendition, kbit/s, of the same codec. None: there is none that is smaller."""
+    less = {name: kbps for name, kbps in own.items() if kbps < own[of]}
+    if not less:
+        return None
+    fitting = [name for name, kbps in less.items() if kbps <= room]
+    return max(fitting, key=lambda name: less[name]) if fitting else min(less, key=lambda name: less[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A viewer that was brought to a smaller rendition, at a moment, and may go back to its own (`home`) after `rest_s`
+    in which its way carried more."""
+
+    home: str
+    at: float
+    rest_s: float = REST_S
+
+
+def turn_again(before: Turned | None, home: str, now: float) -> Turned:
+    """It is brought to a smaller one: where it had been turned back not long ago, it stays there twice as long."""
+    if before is None or now - before.at > 2 * before.rest_s:
+        return Turned(home, now)
+    return Turned(home, now, min(2 * before.rest_s, REST_MOST_S))

@@ -15,6 +15,7 @@ from steadycast.workers.messages import (
     DrainEgress,
     KickViewer,
     OpenBus,
+    TurnViewer,
     WhepOffer,
     WhepPatch,
 )
@@ -106,6 +107,10 @@ class Egress:
         """Candidates (None), or an ICE restart with its answer, which `etag` names from then on."""
         body = await self.worker.request(WhepPatch(viewer, fragment, etag), deadline=self._request_s)
         return body.get("fragment")
+
+    async def turn(self, viewer: str, before: str, after: str) -> None:
+        """Give a viewer another track in place of one (keys). Raises SteadycastError; it goes on as it was."""
+        await self.worker.request(TurnViewer(viewer, before, after), deadline=self._request_s)
 
     async def kick(self, viewer: str, reason: str) -> None:
         """End a viewer."""

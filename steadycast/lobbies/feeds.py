@@ -138,6 +138,13 @@ class Feeds:
             if feed.holds.pop(holder, None) is not None and not feed.holds:
                 self._shelf.linger(feed)
 
+    def pass_on(self, holder: str, before: str, choice: Choice, egress: Egress) -> None:
+        """The holder has the tracks of a choice from now on, which are open, in place of the track `before`."""
+        self.held(holder, choice, egress)
+        feed = self._shelf.get(before)
+        if feed is not None and feed.holds.pop(holder, None) is not None and not feed.holds:
+            self._shelf.linger(feed)
+
     def holders(self, track: str, egress: Egress) -> tuple[str, ...]:
         """Who holds a track on one egress worker."""
         feed = self._shelf.get(track)

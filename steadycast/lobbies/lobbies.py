@@ -91,7 +91,9 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         self._recycles_of_gone: Counter[tuple[str, str]] = Counter()
         gauge = parts.staging.supervisor.gauge
         self.recycler = Recycler(self._settings, self._entries.lobbies, parts.egresses, gauge, parts.events)
-        self.adapter = Adapter(self._settings, self._entries.lobbies, self._viewers.of, parts.events)
+        self.adapter = Adapter(
+            self._settings, self._entries.lobbies, self._viewers.of, self._viewers.find, parts.events
+        )
         self.memory = Memory(parts.events, gauge, self._worker_of)
         parts.receipts.on_residue = self.recycler.residue
 
@@ -212,6 +214,7 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
             workers_died_total=self._parts.staging.supervisor.statistics().died,
             removals_waiting=self._removals.waiting,
             bitrate_changes_total=dict(self.adapter.changes),
+            viewers_turned_total=dict(self.adapter.turner.turns),
             renditions_limited=self.adapter.limited,
         )
 

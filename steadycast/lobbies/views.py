@@ -244,4 +244,5 @@ class LobbiesStatistics:
     removals_waiting: int = 0  # deleted lobbies that are still in the store, because it fails
     bitrate_changes_total: dict[str, int] = field(default_factory=dict)  # for viewers' ways: `down`, `up`
     renditions_over_budget: int = 0  # keep more reference frames than they may
+    viewers_turned_total: dict[str, int] = field(default_factory=dict)  # to a smaller rendition (`down`), and back
     renditions_limited: int = 0  # made with less than their own bitrate now

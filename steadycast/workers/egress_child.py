@@ -32,6 +32,7 @@ from steadycast.workers.messages import (
     RtspDescribe,
     RtspGone,
     RtspListener,
+    TurnViewer,
     ViewerConnected,
     ViewerGone,
     ViewerJoined,
@@ -127,6 +128,8 @@ class EgressBody:
                 return {"fragment": await self._running.whep_patch(message.viewer, message.fragment, message.etag)}
             case KickViewer():
                 await self._running.kick(message.viewer, message.reason)
+            case TurnViewer():
+                await self._running.turn(message.viewer, message.before, message.after)
             case DrainEgress():
                 self._running.drain()
             case HandListener():

@@ -130,6 +130,15 @@ class Outlet:
         self.skipped += 1
         return None
 
+    def turn(self, track: Track, frame: Frame) -> None:
+        """Go on with another track of the same codec and lobby, this frame of it the first: numbers go on, and no
+        timestamp comes twice. What was given of the track before cannot be sent again."""
+        behind = -1 if self._last is None else self._last.timestamp - frame.timestamp
+        self._shift += max(0, behind + 1)
+        self.track = track
+        self._segments.clear()
+        self._next_index = -1
+
     def pause(self) -> None:
         """Give nothing until `start`."""
         self.state = OutletState.PAUSED

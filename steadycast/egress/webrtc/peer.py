@@ -202,6 +202,13 @@ class Peer:
         else:
             self._send_rtcp(rtcp.bye([stream.outlet.ssrc], self.cname))
 
+    def stream_of(self, key: str) -> TrackStream:
+        """The stream of a track. Raises NotFoundError."""
+        found = next((stream for stream in self._streams.values() if stream.outlet.track.key == key), None)
+        if found is None:
+            raise NotFoundError("track.unknown", "The viewer does not get this track.", why=f"The track is {key}.")
+        return found
+
     def _receive_rtcp(self, data: bytes, now: float) -> None:
         # Nothing but RTCP is expected: payload types 64 to 95 of the second byte (RFC 5761 section 4).
         if self._rtcp is None or len(data) < 8 or not 192 <= data[1] <= 223:

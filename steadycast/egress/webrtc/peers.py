@@ -25,12 +25,13 @@ from steadycast.egress.webrtc.ice import Credentials, IceAgent, Remote, new_cred
 from steadycast.egress.webrtc.peer import House, Peer, PeerState, PeerStatistics
 from steadycast.egress.webrtc.sdp import offered_codecs
 from steadycast.egress.webrtc.sdp_text import malformed
-from steadycast.errors import ConflictError, NotFoundError, RefusedError
+from steadycast.errors import ConflictError, DeadlineError, NotFoundError, RefusedError
 from steadycast.model import Protocol, TrackInfo
-from steadycast.patience import OwnTime
+from steadycast.patience import OwnTime, patience
 
 logger = logging.getLogger("steadycast.egress.webrtc")
 
+TURN_S = 5.0  # from an order to turn to another track until its keyframe: it is asked for at once
 MOST_HANDSHAKES = 1024  # viewers that were answered and have not connected yet
 _TICK_S = 0.05  # while somebody connects: checks are paced by it
 _IDLE_TICK_S = 0.25  # while all are connected
@@ -176,6 +177,26 @@ class WebrtcPeers:
         peer = self._peers.get(viewer)
         if peer is not None:
             peer.end(reason)
+
+    async def turn(self, viewer: str, before: str, after: str) -> None:
+        """Give a viewer another track in place of one (keys) from its next keyframe on; answers then.
+
+        Raises NotFoundError, ConflictError, DeadlineError; it goes on as it was.
+        """
+        if (peer := self._peers.get(viewer)) is None:
+            raise NotFoundError("viewer.unknown", "There is no such viewer.")
+        stream, turned = peer.stream_of(before), asyncio.Event()
+        stream.turn(after, turned.set)
+        try:
+            async with patience(TURN_S):
+                await turned.wait()
+        except TimeoutError:
+            stream.stay()
+            what = f"No keyframe of the other track came within {TURN_S:g} s."
+            raise DeadlineError("viewer.not_turned", what, retry_after=TURN_S) from None
+        if (came := self._watchers.get(viewer)) is not None:
+            tracks = tuple(after if key == before else key for key in came.tracks)
+            self._watchers[viewer] = replace(came, tracks=tracks)
 
     # --- datagrams ------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,12 @@ from steadycast.egress.core.rtp import headers, numbered
 from steadycast.egress.core.track import Track
 from steadycast.egress.fanout import Fanout
 from steadycast.egress.webrtc.srtp import Protect
+from steadycast.errors import ConflictError
 
 RESENDS_PER_S = 2000  # packets sent again for one stream in a second; who asks for more asks in vain
+# Where the way is known to be narrow, so large a part of it: what is lost in a full queue, sent again, fills it again.
+_RESEND_SHARE = 0.2
+_PACKET_BITS = 8 * 1200
 
 
 class Carrier(Protocol):
@@ -51,6 +55,7 @@ class TrackStream:
         self._on_ended = on_ended
         self._extension = extension
         self._next_index = -1
+        self._next: tuple[Track, Callable[[], None]] | None = None  # that it turns to, and who hears of it
         self._window = 0.0
         self._left = RESENDS_PER_S
 
@@ -68,7 +73,7 @@ class TrackStream:
 
     def deliver(self, track: Track, frame: Frame, now: float) -> None:
         """A new frame of the track; one that waited to be handed out while `begin` replayed it is passed over."""
-        if frame.index < self._next_index:
+        if (track is not self.outlet.track and not self._turns(track, frame)) or frame.index < self._next_index:
             return
         sending = self.outlet.offer(frame, self._carrier.queued(), now)
         if sending is not None:
@@ -78,7 +83,38 @@ class TrackStream:
 
     def track_closed(self, track: Track, reason: str) -> None:
         """The track is gone."""
-        self._on_ended(self, reason)
+        if self._next is not None and self._next[0] is track:
+            self._next = None
+        elif track is self.outlet.track:
+            self._on_ended(self, reason)
+
+    def turn(self, key: str, turned: Callable[[], None]) -> None:
+        """Go on with another track of the codec from its next keyframe on; `turned` is called then. What it would have
+        turned to before is forgotten. Raises NotFoundError, ConflictError."""
+        self.stay()
+        track = self._fanout.subscribe(key, self)
+        if track.info.codec is not self.outlet.track.info.codec:
+            self._fanout.unsubscribe(key, self)
+            raise ConflictError("track.codec_changed", "A viewer cannot go on with another codec.")
+        self._next = track, turned
+        self._fanout.want_keyframe(key)
+
+    def stay(self) -> None:
+        """Turn to nothing else."""
+        if self._next is not None:
+            self._fanout.unsubscribe(self._next[0].key, self)
+            self._next = None
+
+    def _turns(self, track: Track, frame: Frame) -> bool:
+        """Whether this frame is where it turns to that track."""
+        if self._next is None or self._next[0] is not track or not frame.keyframe:
+            return False
+        turned, self._next = self._next[1], None
+        self._fanout.unsubscribe(self.outlet.track.key, self)
+        self.outlet.turn(track, frame)
+        self._next_index = -1
+        turned()
+        return True
 
     def _protected(self, sending: Sending, now: float) -> list[bytes]:
         self._next_index = sending.frame.next_index
@@ -97,7 +133,7 @@ class TrackStream:
     def resend(self, lost: Sequence[int], now: float) -> None:
         """Send lost packets again, as far as they are still known."""
         if now - self._window >= 1.0:
-            self._window, self._left = now, RESENDS_PER_S
+            self._window, self._left = now, self._resends()
         packets = []
         for number in lost[: self._left]:
             found = self.outlet.resend(number)
@@ -110,12 +146,18 @@ class TrackStream:
         if packets:
             self._carrier.transmit(packets)
 
+    def _resends(self) -> int:
+        """How many packets may be sent again within the next second."""
+        carries = None if self.link is None else self.link.estimate_bps
+        return RESENDS_PER_S if carries is None else min(RESENDS_PER_S, 1 + int(carries * _RESEND_SHARE / _PACKET_BITS))
+
     def want_keyframe(self) -> None:
         """The viewer said PLI or FIR."""
         self._fanout.want_keyframe(self.outlet.track.key)
 
     def end(self) -> None:
         """Get no more frames."""
+        self.stay()
         self._fanout.unsubscribe(self.outlet.track.key, self)
 
     def report(self, now: float) -> SenderInfo | None:

@@ -89,6 +89,16 @@ class WhepPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnViewer:
+    """Give a WebRTC viewer another track (key) of the same codec in place of one, from its next keyframe on. Answered
+    then, or with `Failed`, and it goes on as it was."""
+
+    viewer: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class KickViewer:
     """End a viewer. Answered when it is gone."""
 

@@ -7,7 +7,20 @@ import random
 
 import pytest
 
-from steadycast.lobbies.adapting import HOLD_MOST_S, LEAST_KBPS, Bounds, Tuning, bounds, tune
+from steadycast.lobbies.adapting import (
+    HOLD_MOST_S,
+    LEAST_KBPS,
+    REST_MOST_S,
+    REST_S,
+    Bounds,
+    Tuning,
+    Turned,
+    bounds,
+    far_worse,
+    smaller,
+    tune,
+    turn_again,
+)
 
 HOLD_S = 5.0
 OWN = Bounds(500, 2000)
@@ -97,3 +110,29 @@ def test_whatever_is_told_it_stays_within_its_bounds(seed: int) -> None:
         state = tune(OWN, state, ways, now, HOLD_S)
         assert OWN.floor <= kbps(state) <= OWN.ceiling
         assert state is None or HOLD_S <= state.hold_s <= HOLD_MOST_S
+
+
+def test_who_is_far_worse_than_the_others() -> None:
+    assert far_worse({}) is None and far_worse({"a": 100}) is None
+    assert far_worse({"a": 2000, "b": 900}) == "b"
+    assert far_worse({"a": 2000, "b": 1000}) is None
+    assert far_worse({"a": 300, "b": 400, "c": 500, "d": 2000}) is None, "half of them are narrow: they are the measure"
+    assert far_worse({"a": 300, "b": 2000, "c": 1500}) == "a"
+
+
+def test_the_rendition_for_a_narrow_way() -> None:
+    own = {"main": 2000, "middle": 800, "low": 300}
+    assert smaller(own, "main", 900) == "middle"
+    assert smaller(own, "main", 700) == "low" and smaller(own, "main", 50) == "low"
+    assert smaller(own, "low", 50) is None and smaller({"main": 2000, "same": 2000}, "main", 50) is None
+
+
+def test_who_is_turned_again_and_again_stays_longer() -> None:
+    first = turn_again(None, "main", 0)
+    assert first == Turned("main", 0, REST_S)
+    turned, now = first, 0.0
+    for _ in range(12):
+        now += turned.rest_s + 20
+        turned = turn_again(turned, "main", now)
+    assert turned.rest_s == REST_MOST_S
+    assert turn_again(turned, "main", now + 3 * REST_MOST_S).rest_s == REST_S

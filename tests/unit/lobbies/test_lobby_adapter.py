@@ -68,17 +68,17 @@ async def test_the_worst_viewer_counts_and_it_is_seen(open_room: OpenRoom) -> No
     assert shown is not None and (shown.asked, shown.in_force) == (900, 900) and "1000 kbit/s" in str(shown.why)
     assert room.lobbies.statistics().renditions_limited == 1
     tell(room, 10, 1000)
-    assert await look(room) == [500], "the floor is a quarter"
+    assert await look(room) == [300], "the floor"
     tell(room, None, 9000)
     rises: list[int | None] = []
     async with asyncio.timeout(30):
         while None not in rises:
             rises += await look(room)
             await asyncio.sleep(0.001)
-    assert rises == [750, 1120, 1680, None]
+    assert rises == [450, 670, 1000, 1500, None]
     statistics = room.lobbies.statistics()
-    assert statistics.bitrate_changes_total == {"down": 2, "up": 4} and statistics.renditions_limited == 0
-    assert room.names(room.lobbies.get("k").id, "rendition").count("rendition.bitrate") == 6
+    assert statistics.bitrate_changes_total == {"down": 2, "up": 5} and statistics.renditions_limited == 0
+    assert room.names(room.lobbies.get("k").id, "rendition").count("rendition.bitrate") == 7
 
 
 async def test_switched_off_nothing_is_lowered(open_room: OpenRoom) -> None:
@@ -126,4 +126,4 @@ async def test_nonsense_of_a_worker_hurts_nothing(open_room: OpenRoom, told: Any
     room = await watched(open_room, viewers=1)
     (viewer,) = room.lobbies.list_viewers().items
     room.egress.statistics = {"viewers": {viewer.id: {"estimate_bps": told}}}
-    assert all(kbps is None or 500 <= kbps <= 2000 for kbps in await look(room))
+    assert all(kbps is None or 300 <= kbps <= 2000 for kbps in await look(room))
