@@ -1,7 +1,9 @@
 """A server for tests: sessions come and go and it says so as Sunshine does; by switch it keeps something of each.
 
 python leaking_server_child.py [--every SECONDS] [--keep nothing|descriptor|memory] [--size BYTES] [--children]
-                               [--sessions N]
+                               [--sessions N] [--pairs N]
+
+`--pairs`: so many pairs of sockets are kept as well with each descriptor.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--children", action="store_true")
     parser.add_argument("--sessions", type=int, default=1_000_000)
     parser.add_argument("--size", type=int, default=100_000)
+    parser.add_argument("--pairs", type=int, default=0)
     words = parser.parse_args()
     kept: list[object] = []
     for number in range(words.sessions):
@@ -39,7 +42,7 @@ def main() -> None:
             child.wait()
         peer.close()
         if words.keep == "descriptor":
-            kept.append(connection)
+            kept += [connection, *(socket.socketpair() for _ in range(words.pairs))]
         else:
             connection.close()
         if words.keep == "memory":

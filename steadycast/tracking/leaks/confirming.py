@@ -87,15 +87,18 @@ def _due(now: Verdict, first: Verdict, when: float, monotonic: float) -> float:
 def _enough(now: Verdict, case: Case) -> bool:
     """A pool or a cache that fills up goes on for a while, too: so it must have become much."""
     if now.tier == 0:
-        return now.grown > _POOL
+        return now.grown > _POOL and not now.fills
     if now.tier == CYCLES:
         return now.grown >= 0.5 * _DOUBLED * max(now.level - now.grown, 0.0)
     return now.grown >= _DOUBLED * max(now.level - now.grown, 0.0)
 
 
 def _probed(case: Case, monotonic: float) -> str | None:
-    """Nothing was given back when it was probed, and it went on for half as long again (40 minutes at most)."""
+    """Nothing was given back when it was probed, and it went on for half as long again (40 minutes at most). A pool
+    gives nothing back either."""
     if case.probe is None or case.probe.confirmed is not True or case.probed is None:
+        return None
+    if case.members and all(verdict.fills for verdict in case.members.values()):
         return None
     if case.first.tier <= CYCLES:
         return f"a probe: {case.probe.why}"

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from steadycast.model.findings import Rate, Shape
+from steadycast.model.series import Measured, Resource
 from steadycast.tracking.leaks.bets import Bets
 from steadycast.tracking.leaks.kinds import together
 from steadycast.tracking.leaks.levels import Compared, LoadLevels
 from steadycast.tracking.leaks.runs import Run, steps
 from steadycast.tracking.leaks.verdicts import EXACT, Verdict
 
+_FILLS = "a pool that is not full yet would look the same so far: more pieces, another life or a near limit decide"
 SURE = 0.3  # costs of a load are not whole numbers always
 
 
@@ -26,8 +28,10 @@ class CountPolicy:
 
     A suspect grew at least twice, one that pages `times`. A growth that was seen once is forgotten after `patience`
     readings; one that came again has stopped after `late` times its usual gap. A harmless pool of `pool` pieces may
-    fill up now and then: an uneven growth pages only beyond it, and only where it does not get rarer; an even one (each
-    time, or each tenth) pages at once. `step` more at once, not as the last time, is another level: compared anew.
+    fill up now and then: an uneven growth pages only beyond it, and only where it does not get rarer. One of `full`
+    pieces may take some in each cycle until it is full: what grows by `seldom` to `few` pieces a cycle pages only
+    beyond that. Any other even growth (14 each time, or one each tenth) pages at once. `step` more at once, not as the
+    last time, is another level: compared anew.
     """
 
     suspect: float = 1e-2
@@ -36,7 +40,23 @@ class CountPolicy:
     patience: int = 60
     late: float = 4.0
     pool: float = 32.0
+    full: float = 128.0
+    seldom: float = 0.5
+    few: float = 4.5
     step: float = 3.0
+
+
+_POOLED = CountPolicy()
+_SINGLE = CountPolicy(full=0.0)
+# Nobody keeps zombies, displays or sessions of an encoder for later. Pieces of memory are its granules, not things.
+_SINGLES = frozenset({
+    Resource.ZOMBIES, Resource.DISPLAYS, Resource.ENCODER_SESSIONS, Resource.VRAM, Resource.DMABUF, Resource.MEMFD,
+})  # fmt: skip
+
+
+def count_policy(measured: Measured) -> CountPolicy:
+    """By whether programs keep such things in pools."""
+    return _SINGLE if measured.resource in _SINGLES else _POOLED
 
 
 class Counts:
@@ -129,18 +149,22 @@ class Counts:
         self._run = Run()
         return verdict
 
-    def _pages(self) -> bool:
+    def _fills(self, cycles: int) -> bool:
+        """Whether it may as well be a pool that is not full yet."""
         run, policy = self._run, self._policy
-        return run.times >= policy.times and (run.even or (run.lost >= policy.pool and not run.slower))
+        if policy.seldom <= run.lost / max(cycles, 1) <= policy.few and run.lost <= policy.full:
+            return True
+        return not run.even and run.lost < policy.pool
 
     def _verdict(self, monotonic: float, value: float, holds: bool) -> Verdict:
         run = self._run
         chance = 1 / max(run.strength, 1.0)
-        if not self._pages():
-            chance = max(chance, 2 * self._policy.page)
         ranked = run.kinds.ranked()
         kind = ranked[0][0] if ranked else None
         cycles = run.kinds.ended(kind) if kind else run.readings
+        fills = self._fills(cycles)
+        if fills or run.times < self._policy.times or not (run.even or not run.slower):
+            chance = max(chance, 2 * self._policy.page)
         lost, hours, over = run.after_first(monotonic, kind)
         return Verdict(
             shape=Shape.CYCLE,
@@ -153,8 +177,9 @@ class Counts:
             per_cycle=_rate(lost, run.spread, over),
             cycle=kind,
             cycles=cycles,
-            evidence=_evidence(run, kind, cycles, together(ranked), chance),
+            evidence=(*_evidence(run, kind, cycles, together(ranked), chance), *((_FILLS,) if fills else ())),
             holds=holds,
+            fills=fills,
         )
 
     def state(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from steadycast.model.findings import Rate
 from steadycast.model.series import Look, Measured, Owner, Resource, Unit, unit_of
-from steadycast.tracking.leaks.counts import Counts
+from steadycast.tracking.leaks.counts import Counts, count_policy
 from steadycast.tracking.leaks.cycles import Cycles, policy_of
 from steadycast.tracking.leaks.foreign import Foreign
 from steadycast.tracking.leaks.pace import Pace
@@ -38,7 +38,7 @@ class Series:
     def __init__(self, measured: Measured, trend: OverTime | None) -> None:
         unit = unit_of(measured.resource)
         exact = (unit is Unit.COUNT and measured.resource not in _INEXACT) or measured.resource in _PIECES
-        self.counts = Counts() if exact else None
+        self.counts = Counts(count_policy(measured)) if exact else None
         self.cycles = Cycles(policy_of(measured)) if unit is Unit.BYTES or measured.resource in _INEXACT else None
         self.foreign = Foreign() if measured.resource is Resource.FILES else None
         self.trend = trend

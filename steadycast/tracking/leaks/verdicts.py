@@ -21,7 +21,7 @@ class Verdict:
     `chance` bounds the probability that a series without a leak is ever judged so, over all of its looks (p-like;
     1/e where e is an e-value). `since` is the change point on the monotonic clock of the looks, in seconds; `grown` how
     much of `level` is too much, in the unit of the series. `holds` is False where the growth was there and has stopped
-    or gone back.
+    or gone back. `fills`: a harmless pool that is not full yet would look the same.
     """
 
     shape: Shape
@@ -36,6 +36,7 @@ class Verdict:
     cycles: int | None = None  # of that kind, since `since`
     evidence: tuple[str, ...] = ()
     holds: bool = True
+    fills: bool = False
 
 
 class OverTime(Protocol):

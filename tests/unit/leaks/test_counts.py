@@ -34,15 +34,24 @@ def within(cycle: int | None, most: int) -> bool:
     return cycle is not None and cycle <= most
 
 
-def test_one_descriptor_a_session_is_named_and_pages_within_ten() -> None:
-    found = judge(range(20, 40))
+def test_one_descriptor_a_session_is_named_within_ten_and_pages_beyond_any_pool() -> None:
+    found = judge(range(20, 170))
     assert within(named(found), 10)
-    assert within(paged(found), 10)
+    assert paged(found) == 130
     last = found[-1]
     assert last is not None and last.per_cycle is not None
     assert last.cycle == "session"
     assert last.per_cycle.value == pytest.approx(1.0)
     assert last.per_cycle.low > 0.9
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 4])
+@pytest.mark.parametrize("bound", [64, 100, 128])
+def test_a_pool_that_takes_as_many_each_cycle_is_named_and_never_pages(bound: int, pieces: int) -> None:
+    found = judge(20 + min(bound, pieces * max(0, n - 9)) for n in range(250))
+    assert within(named(found), 20)
+    assert paged(found) is None
+    assert found[-1] is None
 
 
 def test_fourteen_descriptors_a_pipeline_are_named_within_three() -> None:

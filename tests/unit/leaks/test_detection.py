@@ -19,10 +19,10 @@ OPENED, CONFIRMED = FindingChange.OPENED, FindingChange.CONFIRMED
 MB = 1024.0**2
 
 
-def test_a_lost_descriptor_a_session_is_named_with_when_it_ends() -> None:
+def test_lost_descriptors_are_named_with_when_it_ends() -> None:
     watched = Watched(minute=600.0, bounds=(Bound("RLIMIT_NOFILE", ALL, 1024, 30),))
     for n in range(12):
-        watched.look({SOCKETS: 10 + n, ALL: 20 + n, THREADS: 4})
+        watched.look({SOCKETS: 10 + 6 * n, ALL: 20 + 6 * n, THREADS: 4})
     assert watched.changes()[:2] == [OPENED, CONFIRMED]
     opened = first(watched.events, OPENED).finding
     assert opened.cycles is not None and opened.cycles <= 10
@@ -31,12 +31,12 @@ def test_a_lost_descriptor_a_session_is_named_with_when_it_ends() -> None:
     assert found.related == (ALL,)
     assert found.state is FindingState.CONFIRMED
     assert found.shape is Shape.CYCLE
-    assert found.headline.startswith("ffmpeg (pid 4711) loses 1.0 descriptors (socket) each session, 11 so far; ")
-    assert "the limit of 1,024 (RLIMIT_NOFILE) is met in about 7 days" in found.headline
+    assert found.headline.startswith("ffmpeg (pid 4711) loses 6.0 descriptors (socket) each session, 66 so far; ")
+    assert "the limit of 1,024 (RLIMIT_NOFILE) is met in about 28 hours" in found.headline
     assert found.exhaustion is not None
     assert found.exhaustion.at == pytest.approx(found.updated + found.exhaustion.seconds)
     assert found.sources[0].what == (
-        "each session leaves 1.0 descriptors (socket): sockets are not closed: connections, "
+        "each session leaves 6.0 descriptors (socket): sockets are not closed: connections, "
         "or the buses of kept pipelines (two for each)"
     )
 
@@ -84,8 +84,8 @@ def test_signatures_and_receipts_are_evidence() -> None:
 def test_a_suspect_wants_a_probe_and_ends_by_it() -> None:
     for confirmed, change in ((True, CONFIRMED), (False, FindingChange.CLOSED)):
         watched = Watched()
-        for n in range(7):
-            watched.look({SOCKETS: 10 + n})
+        for n in range(3):
+            watched.look({SOCKETS: 10 + 14 * n})
         (wanted,) = watched.detection.probes_wanted()
         assert ProbeStep.CANARY in wanted.steps
         outcome = ProbeOutcome(1.0, 2.0, ("collected",), confirmed, "it stayed" if confirmed else "it was kept")
@@ -109,8 +109,8 @@ def test_a_probe_that_cannot_decide_is_wanted_again_later() -> None:
 
 def test_it_is_worse_when_it_doubled_and_heals_when_it_is_given_back() -> None:
     watched = Watched()
-    for n in range(30):
-        watched.look({SOCKETS: 10 + n})
+    for n in range(12):
+        watched.look({SOCKETS: 10 + 6 * n})
     assert watched.changes() == [OPENED, CONFIRMED, FindingChange.WORSE]
     for _ in range(3):
         watched.look({SOCKETS: 10})
@@ -125,6 +125,35 @@ def test_a_pool_that_filled_up_is_closed() -> None:
     for n in range(60):
         watched.look({SOCKETS: 10 + min(n, 6)})
     assert watched.changes() == [OPENED, FindingChange.CLOSED]
+
+
+def test_what_may_be_a_pool_that_fills_is_confirmed_by_no_probe_but_by_many_pieces() -> None:
+    watched = Watched(minute=10.0)
+    for n in range(7):
+        watched.look({SOCKETS: 10 + n})
+    (wanted,) = watched.detection.probes_wanted()
+    assert watched.detection.probed(wanted.finding, ProbeOutcome(1.0, 2.0, (), True, "2 stayed")) == ()
+    for n in range(7, 140):
+        watched.look({SOCKETS: 10 + n})
+    assert watched.changes() == [OPENED, CONFIRMED]
+    assert first(watched.events, CONFIRMED).finding.grown == 129
+
+
+def test_it_is_confirmed_sooner_where_a_limit_comes_near() -> None:
+    watched = Watched()
+    for n in range(100):
+        watched.bounds = (Bound("RLIMIT_NOFILE", SOCKETS, 256, 10.0 + n),)
+        watched.look({SOCKETS: 10 + n})
+    confirmed = first(watched.events, CONFIRMED).finding
+    assert confirmed.measured == SOCKETS and confirmed.shape is Shape.CYCLE
+    assert (confirmed.grown or 0) in range(10, 65)
+
+
+def test_what_nobody_keeps_for_later_is_no_pool() -> None:
+    watched = Watched()
+    for n in range(12):
+        watched.look({Measured(Resource.ZOMBIES): n})
+    assert watched.changes()[:2] == [OPENED, CONFIRMED]
 
 
 def test_a_restart_is_no_drop_and_what_comes_back_is_the_same_finding() -> None:
@@ -145,7 +174,7 @@ def test_a_restart_is_no_drop_and_what_comes_back_is_the_same_finding() -> None:
 def test_what_does_not_come_back_after_a_restart_has_healed() -> None:
     watched = Watched()
     for n in range(12):
-        watched.look({SOCKETS: 10 + n})
+        watched.look({SOCKETS: 10 + 6 * n})
     assert watched.detection.acted(watched.detection.findings()[0].id, ActionTaken(1.0, "recycle", "done"))
     watched.restart("4712:900")
     for _ in range(30):
@@ -270,7 +299,7 @@ def test_series_and_lives_are_bounded_and_what_is_left_out_is_counted() -> None:
 def test_forgotten_owners_end_their_findings() -> None:
     watched = Watched()
     for n in range(12):
-        watched.look({SOCKETS: 10 + n})
+        watched.look({SOCKETS: 10 + 6 * n})
     (event,) = watched.detection.forget(watched.role)
     assert event.change is FindingChange.HEALED
     assert watched.detection.statistics().series == 0
@@ -291,8 +320,8 @@ def test_clocks_that_jump_change_nothing_but_times_told(jumps: list[float]) -> N
 def test_what_the_first_quiet_look_does_not_show_is_read_at_the_next() -> None:
     watched = Watched()
     for n in range(12):
-        watched.look({ALL: 20 + n} if n else {ALL: 20, SOCKETS: 10}, {"session": n + 1})
-        watched.look({SOCKETS: 10 + n}, {"session": n + 1})
+        watched.look({ALL: 20 + 6 * n} if n else {ALL: 20, SOCKETS: 10}, {"session": n + 1})
+        watched.look({SOCKETS: 10 + 6 * n}, {"session": n + 1})
     assert watched.changes()[:2] == [OPENED, CONFIRMED]
     assert watched.detection.findings()[0].measured == SOCKETS
 
@@ -301,7 +330,7 @@ def test_a_kind_that_is_no_more_is_none_lost() -> None:
     watched = Watched()
     pipes = Measured(Resource.DESCRIPTORS, "pipe")
     for n in range(12):
-        watched.look({SOCKETS: 10 + n, pipes: 4})
+        watched.look({SOCKETS: 10 + 6 * n, pipes: 4})
     for _ in range(3):
         watched.look({pipes: 4})
     assert watched.changes()[-1] is FindingChange.HEALED
@@ -310,8 +339,8 @@ def test_a_kind_that_is_no_more_is_none_lost() -> None:
 def test_a_detail_that_was_not_read_is_unknown_and_not_0() -> None:
     watched = Watched()
     for n in range(12):
-        watched.look({SOCKETS: 10 + n, ALL: 20 + n})
-        watched.look({ALL: 20 + n})
+        watched.look({SOCKETS: 10 + 12 * n, ALL: 20 + 12 * n})
+        watched.look({ALL: 20 + 12 * n})
     assert watched.changes()[:2] == [OPENED, CONFIRMED]
 
 
@@ -345,21 +374,21 @@ def test_counters_that_begin_anew_are_no_reason_to_be_deaf() -> None:
     for n in range(30):
         watched.look({SOCKETS: 10, IN_USE: 8 * MB}, {"session": n + 1})
     for n in range(30):
-        watched.look({SOCKETS: 10 + n, IN_USE: 8 * MB}, {"session": n + 1})
+        watched.look({SOCKETS: 10 + 6 * n, IN_USE: 8 * MB}, {"session": n + 1})
     assert CONFIRMED in watched.changes()
 
 
 def test_what_a_probe_has_cleared_is_not_told_again_until_it_is_as_much_again() -> None:
     watched = Watched()
-    for n in range(7):
-        watched.look({SOCKETS: 10 + n})
+    for n in range(4):
+        watched.look({SOCKETS: 10 + 6 * n})
     (wanted,) = watched.detection.probes_wanted()
     watched.detection.probed(wanted.finding, ProbeOutcome(1.0, 2.0, (), False, "a pool"))
-    for n in range(7, 10):
-        watched.look({SOCKETS: 10 + n})
+    for n in range(4, 6):
+        watched.look({SOCKETS: 10 + 6 * n})
     assert watched.changes() == [OPENED]
-    for n in range(10, 16):
-        watched.look({SOCKETS: 10 + n})
+    for n in range(6, 12):
+        watched.look({SOCKETS: 10 + 6 * n})
     assert watched.changes() == [OPENED, OPENED, CONFIRMED]
 
 

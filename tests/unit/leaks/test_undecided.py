@@ -63,7 +63,7 @@ def test_what_is_proven_later_is_told_as_another_finding() -> None:
     sockets = grown(watched)
     rest(watched, sockets, 65)
     for n in range(1, 8):
-        watched.look({SOCKETS: sockets + n})
+        watched.look({SOCKETS: sockets + 9 * n})
     assert watched.changes() == [OPENED, CLOSED, OPENED, CONFIRMED]
     again = watched.events[-1].finding
     assert again.id != watched.events[0].finding.id
@@ -102,7 +102,7 @@ def test_it_is_known_after_a_restart_of_who_watches() -> None:
     watched.detection = Detection()
     watched.detection.restore(saved)
     for n in range(1, 8):
-        watched.look({SOCKETS: sockets + n})
+        watched.look({SOCKETS: sockets + 9 * n})
     assert watched.changes() == [OPENED, CLOSED, OPENED, CONFIRMED]
 
 

@@ -41,19 +41,19 @@ def test_a_lobby_that_was_deleted_is_forgotten_with_all_below_it(books: Books) -
 
 
 def test_a_finding_of_a_deleted_lobby_is_over(books: Books) -> None:
-    seen = [change for n in range(12) for change in look(books, "lobby:a", n * 60.0, 10.0 + n, n)]
+    seen = [change for n in range(12) for change in look(books, "lobby:a", n * 60.0, 10.0 + 6 * n, n)]
     assert seen[:2] == [FindingChange.OPENED, FindingChange.CONFIRMED]
     assert [event.change for event in books.forget("lobby:a")] == [FindingChange.HEALED]
     assert books.statistics().open == 0
 
 
 def test_what_was_learned_outlives_the_process(books: Books, tmp_path: Path) -> None:
-    for n in range(7):
-        look(books, "lobby:a", n * 60.0, 10.0 + n, n)
+    for n in range(5):
+        look(books, "lobby:a", n * 60.0, 10.0 + 6 * n, n)
     books.write(dict, at_once=True)
     books.history.close()
     later = Books(TrackingSettings(), FindingSettings(), tmp_path, tmp_path, tmp_path / "history.db")
-    changes = [change for n in range(7, 12) for change in look(later, "lobby:a", n * 60.0, 10.0 + n, n)]
+    changes = [change for n in range(5, 12) for change in look(later, "lobby:a", n * 60.0, 10.0 + 6 * n, n)]
     assert FindingChange.CONFIRMED in changes
     assert FindingChange.OPENED not in changes
 

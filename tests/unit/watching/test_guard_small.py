@@ -237,13 +237,13 @@ def looks(epoch: str, cycles: range, lost: int, clock: float) -> list[Sampled]:
 def test_a_leak_a_session_acts_in_its_own_life_only(tmp_path: Path) -> None:
     watch = LeakWatch("server", FindingsPolicy(act="quiet"), tmp_path, lambda: None)
     watch.born(100)
-    for sampled in looks("100:100", range(30), 1, 0.0):
+    for sampled in looks("100:100", range(30), 6, 0.0):
         watch.take(sampled)
     changes = [event.change for event in watch.events()]
     assert FindingChange.CONFIRMED in changes
     signs = watch.signs(1e9 + 1800)
     assert [(one.cause, one.act, one.key) for one in signs] == [(Cause.FINDING, Act.QUIET, "server descriptors")]
-    assert watch.level(signs[0].finding, 100) == 49
+    assert watch.level(signs[0].finding, 100) == 194
     watch.acted(signs[0].finding, "the server was restarted", "it runs anew")
     assert any(one.actions for one in watch.findings)
     watch.born(200)

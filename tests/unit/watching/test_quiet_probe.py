@@ -43,7 +43,7 @@ class Served:
         sockets = 20
         while not self.watch.suspects:
             self.sessions += 1
-            sockets += 1
+            sockets += 6
             self.look(sockets, 2)
         return sockets
 
@@ -104,18 +104,18 @@ class Observed:
         for _ in range(5):
             self.look(0)
         while not self.events:
-            self.ended, self.sockets = self.ended + 1, self.sockets + 1
+            self.ended, self.sockets = self.ended + 1, self.sockets + 6
             self.look(1)
 
 
 @pytest.mark.parametrize(
-    ("left", "change"), [(26, FindingChange.CONFIRMED), (20, FindingChange.CLOSED)], ids=["stays", "given back"]
+    ("stays", "change"), [(True, FindingChange.CONFIRMED), (False, FindingChange.CLOSED)], ids=["stays", "given back"]
 )
 @pytest.mark.parametrize("from_first", [True, False])
-def test_watch_decides_by_what_is_left_without_sessions(left: int, change: FindingChange, from_first: bool) -> None:
+def test_watch_decides_by_what_is_left_without_sessions(stays: bool, change: FindingChange, from_first: bool) -> None:
     observed = Observed(from_first=from_first)
     observed.grow()
-    observed.sockets = left
+    observed.sockets = observed.sockets if stays else 20
     for _ in range(4):
         observed.look(0)
     assert [one.change for one in observed.events] == [FindingChange.OPENED, change]

@@ -44,20 +44,23 @@ def test_growth_with_time_is_named_with_its_rate_in_the_units_of_the_table(tmp_p
 
 
 def test_a_row_a_cycle_names_the_descriptor_that_each_one_loses(tmp_path: Path) -> None:
-    path = table(tmp_path, "cycle,fds,threads", lambda number, rolls: f"{number},{20 + number},{8 + number % 2}", 30)
+    def row(number: int, rolls: random.Random) -> str:
+        return f"{number},{20 + 6 * number},{8 + number % 2}"
+
+    path = table(tmp_path, "cycle,fds,threads", row, 30)
     found = analyse_table(path)
     assert verdicts(found) == {"fds": "leaks", "threads": "nothing"}
-    assert found.confirmed == 1 and "1 a cycle" in words(found) and "an hour" not in words(found)
+    assert found.confirmed == 1 and "6 a cycle" in words(found) and "an hour" not in words(found)
 
 
 def test_sessions_explain_what_they_hold_and_count_what_each_loses(tmp_path: Path) -> None:
     def row(number: int, rolls: random.Random) -> str:
         sessions, ended = (number // 4) % 2, number // 8
-        return f"{60 * number},{50 + 9 * sessions},{50 + 9 * sessions + ended},{sessions}"
+        return f"{60 * number},{50 + 9 * sessions},{50 + 9 * sessions + 6 * ended},{sessions}"
 
     found = analyse_table(table(tmp_path, "t,fds,sockets,sessions", row, 240))
     assert verdicts(found) == {"fds": "nothing", "sockets": "leaks"}
-    assert "1 a session" in words(found) and "'sessions' is taken as load" in found.notes
+    assert "6 a session" in words(found) and "'sessions' is taken as load" in found.notes
 
 
 def test_another_pid_is_another_life_and_what_it_loses_comes_back(tmp_path: Path) -> None:
