@@ -107,6 +107,8 @@ class Case:
         """Why nobody could decide it."""
         if self.probe is not None and self.probe.confirmed is None:
             return self.probe.why
+        if self.probe is not None and self.members and all(one.fills for one in self.members.values()):
+            return f"{self.probe.why}, but a pool that is not full yet would look the same"
         if self.probe is not None:
             return f"it has not gone on for long enough since it was probed ({self.probe.why})"
         if self.shape is Shape.EXHAUSTION:
@@ -114,6 +116,10 @@ class Case:
         if not self.granted:
             return "as many others were probed today as may be"
         return self.hindered or "nobody could probe it"
+
+    def _hindered(self) -> str | None:
+        """Why it is not decided yet, as far as that is known."""
+        return self.hindered if self.probe is None else self.undecided()
 
     def put_off(self) -> None:
         """It was not decided in time."""
@@ -203,7 +209,7 @@ class Case:
             closed=self.closed,
             why_closed=self.why,
             decide_by=self.decide_by + self.ahead if self.state is FindingState.SUSPECT and self.ahead else None,
-            hindered=self.hindered if self.state is FindingState.SUSPECT else None,
+            hindered=self._hindered() if self.state is FindingState.SUSPECT else None,
         )
 
     def headline(self) -> str:

@@ -131,3 +131,14 @@ def test_one_that_was_not_its_turn_to_be_probed_says_so() -> None:
         f"{NOT_DECIDED}: nobody could probe it",
     ]
     assert len(closed) == 8
+
+
+def test_what_may_be_a_pool_that_fills_is_not_decided_by_what_stays() -> None:
+    watched = Watched()
+    sockets = grown(watched)
+    (wanted,) = watched.detection.probes_wanted()
+    assert watched.detection.probed(wanted.finding, ProbeOutcome(1.0, 2.0, (), True, "it stayed")) == ()
+    (found,) = watched.detection.findings()
+    assert found.hindered == "it stayed, but a pool that is not full yet would look the same"
+    rest(watched, sockets, 65)
+    assert watched.events[-1].finding.why_closed == f"{NOT_DECIDED}: {found.hindered}"
