@@ -183,7 +183,8 @@ async def test_guard_keeps_nothing_of_the_lives_that_it_ended(tmp_path: Path) ->
             await kept.until(lambda: kept.keeper.busy is None, "the end of the restart")
             kinds = proc.descriptors_by_kind(os.getpid()) or {}
             counts.append(kinds.get("anon_inode:[pidfd]", 0) + kinds.get("file", 0))
-        assert max(counts[-3:]) <= max(counts[:3]) + 1, counts
+        # A probe that is under way and files that are just read or written come and go: one a life would be nine more.
+        assert max(counts[-3:]) <= max(counts[:3]) + 4, counts
         assert len(list((tmp_path / "state" / "evidence").iterdir())) == 12
 
 
