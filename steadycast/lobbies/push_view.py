@@ -15,7 +15,8 @@ def push_view(source: Source, told: Mapping[str, Any] | None) -> PushView | None
     if not isinstance(source, PushSource) or told is None:
         return None
     try:
-        return from_plain(PushView, {**told, "says": _says(source, told)})
+        shown = {name: value for name, value in told.items() if name != "pool"}
+        return from_plain(PushView, {**shown, "says": _says(source, told)})
     except CodecError:
         return None
 

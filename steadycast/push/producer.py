@@ -19,6 +19,7 @@ from steadycast.cli.client import Client, part
 from steadycast.errors import CallerError, ConflictError, DeadlineError, NotFoundError, SteadycastError, WorkerError
 from steadycast.frames import layout
 from steadycast.frames.messages import Frame
+from steadycast.lobbies.ids import LOBBY_ID
 from steadycast.push.link import LOST, Link
 from steadycast.push.pixels import fill
 from steadycast.push.times import nanoseconds
@@ -26,16 +27,18 @@ from steadycast.push.times import nanoseconds
 READY_S = 30.0  # from asking for a lobby until its worker lets us in
 CONNECT_S = 5.0  # of that, for one connection
 LOOK_S = 0.1  # between looks at a lobby that is not ready
+_OF_PICTURES = ("width", "height", "fps", "format")  # what the lobby that is there must have
 WAIT_S = 5.0  # for a free slot; a worker that is replaced takes about a second
 
 
 class Push:
     """A lobby of a host on this machine, made where there is none of this key; it stays when the program ends.
 
-    `size` is (width, height), both even; `format` one of RGB, RGBA, BGRx, I420, NV12; `fps` the most pictures a second;
-    `idle` what is shown when no program pushes: "hold" the last picture, or "black". `token`: of the host, where it
-    has one; `STEADYCAST_TOKEN` where it is not given. For one thread at a time. All that goes wrong is an error of
-    `steadycast.errors`: CallerError for what is to be changed, WorkerError for what may be tried again.
+    `key` may be the id of a lobby, too. `size` is (width, height), both even; `format` one of RGB, RGBA, BGRx, I420,
+    NV12; `fps` the most pictures a second; `idle` what is shown when no program pushes: "hold" the last picture, or
+    "black". `token`: of the host, where it has one; `STEADYCAST_TOKEN` where it is not given. For one thread at a time.
+    All that goes wrong is an error of `steadycast.errors`: CallerError for what is to be changed, WorkerError for what
+    may be tried again.
     """
 
     def __init__(
@@ -149,10 +152,13 @@ class Push:
 
     def _make(self) -> str:
         """The lobby of this key, made where there is none. Raises ConflictError where it shows something else."""
-        body = {"key": self._key, "name": self._name, "source": self._source}
-        view = self._client.post("/api/v1/lobbies", body)
+        if LOBBY_ID.fullmatch(self._key):
+            view = self._client.get(f"/api/v1/lobbies/{part(self._key)}")
+        else:
+            body = {"key": self._key, "name": self._name, "source": self._source}
+            view = self._client.post("/api/v1/lobbies", body)
         there = view["source"]
-        differs = [name for name, value in self._source.items() if there.get(name) != value]
+        differs = [name for name in ("kind", *_OF_PICTURES) if there.get(name) != self._source[name]]
         if differs:
             words = ", ".join(f"{name} {there.get(name)!r} instead of {self._source[name]!r}" for name in differs)
             hint = "Use another key, or delete that lobby: `steadycast lobby delete KEY`."

@@ -21,7 +21,7 @@ from steadycast.tracking import proc
 from steadycast.tracking.families import Identity
 from steadycast.tracking.gauge import Gauge
 from steadycast.tracking.pools import filled_pool
-from steadycast.workers import records
+from steadycast.workers import records, staged
 from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
 from steadycast.workers.evidence import EvidenceFolder, Hang
@@ -97,6 +97,7 @@ class Supervisor:
         self.pools = Pools()  # of all the host, by name
         self._spares = Spares(settings.spares, self._start_spare, settings.spare_age_s)
         self.pools.add("spare lobby workers", self._spares.statistics, self._spares.press)
+        staged.add_to(self.pools, self._workers.values)
         self._pressing = Pressing(self.pools, self._looks)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from steadycast.config.settings import LobbySettings
-from steadycast.model import FileSource, LobbyState, Protocol, RtspSource, TestSource
+from steadycast.lobbies.views import PushView
+from steadycast.model import FileSource, LobbyState, Protocol, PushSource, RtspSource, TestSource
 from tests.browser.conftest import Complaints
 from tests.support.page_server import PageServer, furnish
 
@@ -136,3 +139,37 @@ def test_steps_are_shown_on_demand_and_push_nothing_out(server: PageServer, page
     expect(panel.get_by_text("Rendition open")).to_have_count(0)
     panel.get_by_label("Every step").check()
     expect(panel.get_by_text("Rendition open · t399")).to_be_visible()
+
+
+def test_a_lobby_that_a_program_pushes_into(server: PageServer, page: Page) -> None:
+    """It is made in the form, says how a program begins, and what became of its pictures."""
+    source = PushSource(width=640, height=360)
+    push = PushView(
+        address="/run/x.push", producer=None, since=1.0, says="no producer; its last picture is held", shown=1200,
+        copied=0, repeated=3, dropped=7, refused={"push.size": 2}, last_refusal="The picture has 7 bytes.", waiting=0,
+        producers=1, buffers=4, lent=0, kept=4, bytes=2_764_800,
+    )  # fmt: skip
+    lobby = server.do(lambda: server.lobbies.add(LobbySettings(name="Bar", key="bar", source=source), push=push))
+    other = server.do(server.lobbies.add, LobbySettings(name="Clock", source=TestSource()))
+    page.goto(server.at("/#/new"))
+    page.get_by_label("Name", exact=True).fill("Simulation")
+    page.get_by_text("What a program on the host's machine draws").click()
+    page.get_by_label("Width").fill("640")
+    page.get_by_label("Height").fill("360")
+    page.get_by_label("Pixels").select_option("RGBA")
+    page.get_by_role("button", name="Create lobby").click()
+    panel = page.get_by_role("region", name="Program")
+    expect(panel).to_contain_text("not ready for a program yet")
+    line = 'size=(640, 360), fps=30, format="RGBA")'
+    expect(panel).to_contain_text(line)
+    page.goto(server.at(f"/#/lobby/{lobby.id}"))
+    expect(panel).to_contain_text("no producer; its last picture is held")
+    expect(panel).to_contain_text("1,200 pictures shown, 7 dropped, 2 refused (2 another size)")
+    expect(panel).to_contain_text("The picture has 7 bytes.")
+    expect(panel).to_contain_text('key="bar"')
+    came = replace(lobby, push=replace(push, producer=77, says="process 77 pushes"))
+    server.do(server.lobbies.views.__setitem__, lobby.id, came)  # without an event
+    expect(panel).to_contain_text("process 77 pushes")
+    page.goto(server.at(f"/#/lobby/{other.id}"))
+    expect(page.locator("h1")).to_have_text("Clock")
+    expect(panel).to_be_hidden()

@@ -10,6 +10,7 @@ const KINDS = [
   ["desktop", "A display of its own and a program on it"],
   ["rtsp", "A camera or server that speaks RTSP"],
   ["file", "A video file, played in a loop"],
+  ["push", "What a program on the host's machine draws"],
 ];
 const RENDITIONS = 8;
 
@@ -59,6 +60,19 @@ const SOURCE_FIELDS = {
       ["udp", "UDP"],
     ]),
     numberField("source.latency_ms", "Jitter buffer, ms", { value: "100" }),
+  ],
+  push: () => [
+    ...pictureFields(),
+    choiceField("source.format", "Pixels", ["RGB", "RGBA", "BGRx", "I420", "NV12"].map((format) => [format, format])),
+    choiceField(
+      "source.idle",
+      "When no program pushes",
+      [
+        ["hold", "The last picture stays"],
+        ["black", "Black"],
+      ],
+      { wide: true, help: "The lobby's page has the line that a Python program begins with." },
+    ),
   ],
   file: (system) => {
     const folders = system?.file_folders ?? [];

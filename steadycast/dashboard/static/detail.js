@@ -12,6 +12,7 @@ import { Viewers } from "./people.js";
 import { Memory } from "./memory.js";
 import { Receipts } from "./receipts.js";
 import { RecycleControl } from "./recycle.js";
+import { Pushed } from "./pushed.js";
 import { Renditions } from "./renditions.js";
 import { StateChip } from "./status.js";
 import { StopControl } from "./stop.js";
@@ -29,6 +30,7 @@ export class LobbyDetail {
     this.#head();
     this.viewers = new Viewers();
     this.renditions = new Renditions();
+    this.pushed = new Pushed();
     this.decisions = new LobbyDecisions();
     this.findings = new Findings();
     this.curves = new Curves();
@@ -49,7 +51,7 @@ export class LobbyDetail {
     this.columns = h(
       "div.columns",
       {},
-      h("div.column", {}, this.renditions.element, this.decisions.element, addresses),
+      h("div.column", {}, this.pushed.element, this.renditions.element, this.decisions.element, addresses),
       h("div.column", {}, this.viewers.element),
       h("div.column", {}, this.activity.element),
       h("div.column", {}, this.receipts.element),
@@ -136,6 +138,7 @@ export class LobbyDetail {
     setMoment(this.created, lobby.created);
     this.#drawTrouble(lobby);
     this.renditions.draw(lobby);
+    this.pushed.draw(lobby);
     this.decisions.draw(lobby.id, this.#store.gpu);
     this.curves.draw(lobby, this.#store.findingsOf(lobby.id), Boolean(this.#store.system?.watched));
     this.viewers.draw(this.#store.viewersOf(lobby.id), this.#player.viewer);

@@ -86,7 +86,7 @@ export function size(width, height) {
   return width && height ? `${width} × ${height}` : null;
 }
 
-const KIND_WORDS = { test: "Test picture", desktop: "Desktop", rtsp: "Camera", file: "File" };
+const KIND_WORDS = { test: "Test picture", desktop: "Desktop", rtsp: "Camera", file: "File", push: "Program" };
 
 export function kindWord(kind) {
   return KIND_WORDS[kind] ?? String(kind ?? "Source");

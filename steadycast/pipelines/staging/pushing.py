@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections import deque
@@ -82,6 +83,7 @@ class Pushing:
             "lent": pool.lent,
             "kept": pool.idle,
             "bytes": (pool.lent + pool.idle) * self._layout.size,
+            "pool": {**dataclasses.asdict(pool), "evicted": dict(pool.evicted)},
         }
 
     # --- who comes and goes

@@ -13,6 +13,7 @@ from steadycast.leases.caps import CapOrigin
 from steadycast.leases.decisions import Denial
 from steadycast.lifecycle import RenditionState, ViewerState, WorkerState
 from steadycast.lobbies.viewer import EVENTS
+from steadycast.pipelines.staging.counts import CODES
 from steadycast.vendors.protocol import VendorState
 from steadycast.vendors.simulated.faults import FAULTS
 
@@ -39,3 +40,8 @@ def test_each_move_has_words(state: str) -> None:
 @pytest.mark.parametrize("state", ViewerState)
 def test_each_move_of_a_viewer_has_words(state: ViewerState) -> None:
     assert re.search(rf'^  {EVENTS[state].partition(".")[2]}: "', HAPPENINGS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", [*CODES, "push.other"])
+def test_each_refusal_of_a_pushed_picture_has_words(code: str) -> None:
+    assert f'"{code}": "' in page_files()["pushed.js"].path.read_text()
