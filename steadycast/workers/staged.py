@@ -15,10 +15,11 @@ NOW = ("total", "lent", "idle")
 SINCE = ("created", "stocked", "parted", "reused", "failed", "refused", "missed", "expired")
 
 
-def add_to(pools: Pools, workers: Callable[[], Iterable[Sayer]]) -> None:
-    """Among the pools of the host; `workers` are those that are there now, of all kinds."""
-    buffers = StagingBuffers(workers)
-    pools.add("staging buffers", buffers.statistics, buffers.press)
+def pools(workers: Callable[[], Iterable[Sayer]]) -> Pools:
+    """The pools of a host, with this one in them; `workers` are those that are there now, of all kinds."""
+    made, buffers = Pools(), StagingBuffers(workers)
+    made.add("staging buffers", buffers.statistics, buffers.press)
+    return made
 
 
 class Sayer(Protocol):

@@ -13,7 +13,6 @@ import structlog
 
 from steadycast.config.settings import WorkerSettings
 from steadycast.errors import ConflictError, SteadycastError
-from steadycast.leases.pools import Pools
 from steadycast.lifecycle import WorkerState
 from steadycast.model import Receipt, WorkerKind
 from steadycast.patience import OwnTime
@@ -94,10 +93,9 @@ class Supervisor:
         self._around = Surroundings(runtime, settings, self._looks, self._gone, self._moved, self.gauge, evidence)
         self._leftovers = LeftoverEnds(self._around, self._note)
         self._muster = Muster(self._around, self._hold, self._leftovers)
-        self.pools = Pools()  # of all the host, by name
+        self.pools = staged.pools(self._workers.values)  # of all the host, by name
         self._spares = Spares(settings.spares, self._start_spare, settings.spare_age_s)
         self.pools.add("spare lobby workers", self._spares.statistics, self._spares.press)
-        staged.add_to(self.pools, self._workers.values)
         self._pressing = Pressing(self.pools, self._looks)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
