@@ -129,7 +129,8 @@ class Case:
         """As another finding that knows what was seen before."""
         self.id, self.opened, self.asked = ident, at, monotonic
         self.state, self.closed, self.why = FindingState.SUSPECT, None, None
-        self.probed, self.tries, self.granted, self.hindered = None, 0, False, None
+        if self.probe is None or self.probe.confirmed is None:  # else it is known that nothing was given back
+            self.probe, self.probed, self.tries, self.granted, self.hindered = None, None, 0, False, None
         self.again += 1
 
     @property

@@ -142,3 +142,16 @@ def test_what_may_be_a_pool_that_fills_is_not_decided_by_what_stays() -> None:
     assert found.hindered == "it stayed, but a pool that is not full yet would look the same"
     rest(watched, sockets, 65)
     assert watched.events[-1].finding.why_closed == f"{NOT_DECIDED}: {found.hindered}"
+
+
+def test_a_probe_that_came_late_confirms_when_it_has_gone_on_for_long_enough() -> None:
+    book, owner, changes = Book(), Owner("server", "1:1", 1), []
+    for minute in range(120):
+        now = Now(1e9 + 60.0 * minute, 36_000 + 60.0 * minute)
+        verdict = Verdict(Shape.TIME, TREND, 0.01, 0.0, 100.0, 5.0 + minute / 100)
+        events = [*book.say(Scene(owner, (), (), now), SOCKETS, verdict), *book.settle("server", {}, now)]
+        if minute == 55:
+            (wanted,) = book.probes(now.monotonic)
+            events += book.probed(wanted.finding, ProbeOutcome(1.0, 2.0, (), True, "it stayed"), now)
+        changes += [(minute, one.change) for one in events]
+    assert changes == [(0, OPENED), (60, CLOSED), (95, OPENED), (95, CONFIRMED)]
