@@ -43,6 +43,9 @@ PAYLOADERS = {
 }
 
 
+RAW_QUEUE = "raw"  # the name of the queue in front of an encoder
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Settings that a plan follows. `mtu` in bytes; `bits_per_pixel` is for H.264; `cpus` are those that this process
@@ -63,6 +66,7 @@ def raw_queue() -> Part:
         "queue",
         {"max-size-buffers": "2", "max-size-bytes": "0", "max-size-time": "0", "leaky": "downstream", "silent": "true"},
         "two raw frames: latency and memory are bounded",
+        name=RAW_QUEUE,
     )
 
 

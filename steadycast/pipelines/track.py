@@ -16,8 +16,9 @@ from steadycast.pipelines.caps import first_of
 from steadycast.pipelines.gst import Gst, GstVideo
 from steadycast.pipelines.keyframes import KeyframeGate, is_fresh
 from steadycast.pipelines.meter import FrameMeter
-from steadycast.pipelines.parts import AUDIO_CLOCK, VIDEO_CLOCK
+from steadycast.pipelines.parts import AUDIO_CLOCK, RAW_QUEUE, VIDEO_CLOCK
 from steadycast.pipelines.plan import Picture
+from steadycast.pipelines.raw_frames import RawFrames
 from steadycast.pipelines.readers import Readers
 from steadycast.pipelines.sps import complete, reorders
 from steadycast.pipelines.teardown import Disposer, tell
@@ -67,6 +68,8 @@ class Track:
             self._meter.watch(self._encoder.get_static_pad("src"), self._disposer)
         _Packets(loop, self.first).watch(branch.element("payloader"), self._disposer)
         self._readers = Readers(branch.element("sink"), loop, self._disposer)
+        queue = branch.element(RAW_QUEUE) if self.encodes else None
+        self._raw = None if queue is None else RawFrames(queue, self._encoder, self._disposer)
         self._gate = KeyframeGate()
         self._forced = 0
         self.parked = False  # fed nothing; no reader may come
@@ -158,6 +161,7 @@ class Track:
             "keyframes": self._meter.keyframes if self._codec is not Codec.OPUS else None,
             "keyframes_forced": self._forced,
             "parked": self.parked,
+            "raw": None if self._raw is None else self._raw.statistics(),
             **self._readers.statistics(),
         }
 
