@@ -16,7 +16,7 @@ from steadycast.lobbies.mask import masked_source
 from steadycast.lobbies.push_view import push_view
 from steadycast.lobbies.seats import Place, Seat
 from steadycast.lobbies.viewer import Viewer
-from steadycast.lobbies.views import BitrateView, LobbyView, RenditionView, ViewerView, WorkerView
+from steadycast.lobbies.views import BitrateView, LobbyView, RawFramesView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
 from steadycast.pipelines.in_force import StreamParameters, exceeds, in_force
 from steadycast.workers.worker import Worker
@@ -93,8 +93,21 @@ def _rendition(one: Lobby, rendition: Rendition, is_declared: bool, viewers: int
         state=feed.life.state if feed is not None else None,
         bitrate=_bitrate(feed) if feed is not None else None,
         in_force=parameters,
+        raw=_raw(feed) if feed is not None else None,
         over_budget=_over_budget(one, parameters) if feed is not None and feed.encode is not None else False,
     )
+
+
+def _raw(feed: Feed) -> RawFramesView | None:
+    """As its worker told in its last heartbeat."""
+    instance = feed.instance
+    tracks = None if instance is None else instance.stage.worker.statistics.get("tracks")
+    told = tracks.get(instance.name) if instance is not None and isinstance(tracks, dict) else None
+    raw = told.get("raw") if isinstance(told, dict) else None
+    if not isinstance(raw, dict):
+        return None
+    names = ("came", "dropped", "created", "reused")
+    return RawFramesView(*(int(raw.get(name, 0)) for name in names))
 
 
 def _over_budget(one: Lobby, parameters: StreamParameters | None) -> bool:

@@ -29,6 +29,17 @@ class BitrateView:
 
 
 @dataclass(frozen=True, slots=True)
+class RawFramesView:
+    """Raw frames in front of an encoder since it was opened: those that `came`, those that were `dropped` because it is
+    slow; memory that was `created` for them, and how often it was `reused`."""
+
+    came: int
+    dropped: int
+    created: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True)
 class RenditionView:
     """A rendition as declared, and what it is now. `running` renditions have `track`; times are Unix seconds."""
 
@@ -43,6 +54,7 @@ class RenditionView:
     state: RenditionState | None = None  # None: not in use
     bitrate: BitrateView | None = None  # None: nothing was asked of an encoder but the rendition's own
     in_force: StreamParameters | None = None  # what its stream says of itself
+    raw: RawFramesView | None = None  # None: nothing is encoded, or it was not told yet
     over_budget: bool = False  # its reference frames take more than they may
 
 

@@ -38,6 +38,7 @@ def test_each_point_is_measured_and_told() -> None:
         assert found["encoder open"]["d_pss"] > 1 << 20, "an encoder takes memory"
         assert found["encoder open"]["d_descriptors"] >= 0
         assert all(one["private_dirty"] <= one["pss"] for one in found.values())
+        wait_for("its history", lambda: host.get(f"/api/v1/lobbies/{lobby}/memory")["profile"])
         said = subprocess.run(
             [sys.executable, "-m", "steadycast", "lobby", "--url", host.url, "memory", lobby],
             capture_output=True, text=True, check=True, timeout=60,

@@ -37,6 +37,13 @@ const DENIALS = {
 };
 
 // A breaker that is not closed says more than that the driver answers.
+// What an encoder that is slow leaves out.
+export function droppedText(raw) {
+  if (!raw || raw.dropped * 100 < raw.came) return ""; // less than one in a hundred: a hiccup
+  const part = Math.round((100 * raw.dropped) / raw.came);
+  return `Its encoder is too slow: ${part} % of the pictures are left out. A smaller picture or fewer frames help.`;
+}
+
 export function deviceLook(device) {
   if (device.state === "works" && device.breaker.state === "latched")
     return { word: "Latched", tone: "bad", icon: "incomplete" };

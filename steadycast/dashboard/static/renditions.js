@@ -1,7 +1,7 @@
 // The renditions of a lobby: what each is, whether it runs, what makes it, who watches.
 import { Caution } from "./caution.js";
 import { h, keyed, setAttr, setText, show } from "./dom.js";
-import { memoryText, placeText, seatText, softwareText } from "./encoders.js";
+import { droppedText, memoryText, placeText, seatText, softwareText } from "./encoders.js";
 import { count, encoderText, renditionText, soon } from "./format.js";
 import { moment, setMoment } from "./moment.js";
 
@@ -39,7 +39,7 @@ class RenditionRow {
     setMoment(this.since, rendition.seat?.since ?? null);
     show(this.seat, Boolean(rendition.seat));
     const waits = rendition.seat ? "" : placeText(rendition.place);
-    this.caution.set([softwareText(rendition), memoryText(rendition.seat), waits].filter(Boolean).join(" "));
+    this.caution.set([softwareText(rendition), memoryText(rendition.seat), waits, droppedText(rendition.raw)].filter(Boolean).join(" "));
     const closing = rendition.running && Number.isFinite(rendition.closes_at);
     const watched = rendition.viewers ? count(rendition.viewers, "viewer") : "no viewer";
     setText(this.state, !rendition.running ? "starts with its first viewer" : closing ? "ends " : watched);
