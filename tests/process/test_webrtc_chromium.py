@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.support.browser import CHROMIUM, LOOK, SWITCHES
-from tests.support.webrtc_house import PICTURE, TRACKS, House, house, playing, until
+from tests.support.webrtc_house import PICTURE, TRACKS, VIDEO, House, house, playing, until
 
 pytestmark = pytest.mark.browser
 
@@ -115,3 +117,32 @@ async def test_a_picture_that_began_long_ago_shows_at_once() -> None:
 
 def newest_frame(home: House) -> int:
     return home.fanout.statistics().tracks[0].counters.frames
+
+
+SMALL = PICTURE.replace("width=640,height=360", "width=320,height=180").replace("bitrate=1500", "bitrate=300")
+
+
+async def test_chromium_turns_to_a_smaller_picture_and_back() -> None:
+    """In the same connection: another size, and no packet is missed."""
+    async with house() as home, playing(home), browser_page() as page:
+        reader, writer = socket.socketpair()
+        home.fanout.open_bus("lobby/low", "one", replace(VIDEO, name="low"), reader)
+        line = SMALL.format(video=writer.fileno()).split()
+        child = await asyncio.create_subprocess_exec("gst-launch-1.0", "-q", *line, pass_fds=[writer.fileno()])
+        writer.close()
+        try:
+            await join(page, home, "one")
+            seen = await look(page, frames=10)
+            for width, before, after in ((320, TRACKS[0], "lobby/low"), (640, "lobby/low", TRACKS[0])):
+                await home.peers.turn("one", before, after)
+                async with asyncio.timeout(40):
+                    while (seen := await look(page, frames=seen["frames"] + 10))["width"] != width:
+                        pass
+            lost = await page.evaluate(
+                "(async () => [...(await window.pc.getStats()).values()]"
+                ".find((s) => s.type === 'inbound-rtp' && s.kind === 'video').packetsLost)()"
+            )
+            assert (seen["state"], lost) == ("connected", 0) and not home.told.gone
+        finally:
+            child.kill()
+            await child.wait()
