@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -27,6 +28,8 @@ log = structlog.get_logger("adaptation")
 
 LOOK_S = 1.0  # as often as workers tell of their viewers
 UNKNOWN = Tuned(asked=0)
+REMAKE_S = 30.0  # between two encoders of a rendition that takes no other bitrate while it plays
+REMAKE_PART = 0.2  # and by so much it must differ
 
 Way = float | None  # what the way to a viewer carries, kbit/s; None: no limit is known
 Ways = dict[tuple[str, str], dict[str, Way]]  # by lobby and track, and by viewer
@@ -56,7 +59,7 @@ class Adapter:
         """Look from now on. What a former control plane set on encoders that are here is not known."""
         for lobby in self._lobbies():
             for feed in lobby.feeds.all():
-                if feed.instance is not None:
+                if feed.instance is not None and feed.instance.tuned is None:
                     feed.instance.tuned = UNKNOWN
         self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="adaptation")
 
@@ -107,7 +110,7 @@ class Adapter:
         asked = None if feed.tuning is None or feed.tuning.kbps == limits.ceiling else feed.tuning.kbps
         now = instance.tuned or Tuned()
         busy = instance in self._setting or feed.moving is not None or instance.dead or not instance.stage.works
-        if asked != now.asked and now.fixed is None and not busy:
+        if asked != now.asked and not busy and (now.fixed is None or self._may_remake(instance, limits, asked, now)):
             task = asyncio.get_running_loop().create_task(self._set(lobby, feed, encode, instance, asked))
             self._setting[instance] = task
             task.add_done_callback(lambda _: self._setting.pop(instance, None))
@@ -130,20 +133,41 @@ class Adapter:
         return {one.name: (one, own) for one in alike if (own := self._own(one, instance)) is not None}
 
     async def _set(self, lobby: Lobby, feed: Feed, encode: Rendition, instance: Instance, asked: int | None) -> None:
-        """On the encoder that plays; None: the rendition's own. One that takes none while it plays is left as it is."""
+        """On the encoder that plays, else with another one in its place; `asked` None: the rendition's own."""
         before, tuning = instance.tuned or Tuned(), feed.tuning
         try:
-            retuned = await instance.stage.retune(encode, instance.name, asked)
+            after = await self._tuned(lobby, feed, encode, instance, asked)
         except SteadycastError as error:
             log.warning("a bitrate is not set", lobby=lobby.id, track=feed.track, code=error.code, what=error.what)
             return
-        if retuned.why is not None:
-            instance.tuned = Tuned(before.asked, None, retuned.why)
-            log.info("its encoder keeps its bitrate", lobby=lobby.id, track=feed.track, why=retuned.why)
-            return
-        instance.tuned = Tuned(asked, retuned.bitrate_kbps)
-        if before is not UNKNOWN:
-            self._tell(lobby, feed, tuning, instance.tuned, is_lower=_is_lower(asked, before.asked))
+        if after is not None and before.asked != UNKNOWN.asked:
+            self._tell(lobby, feed, tuning, after, is_lower=_is_lower(asked, before.asked))
+
+    async def _tuned(
+        self, lobby: Lobby, feed: Feed, encode: Rendition, instance: Instance, asked: int | None
+    ) -> Tuned | None:
+        """What is in force then; None where it is as it was."""
+        before = instance.tuned or Tuned()
+        if before.fixed is None:
+            retuned = await instance.stage.retune(encode, instance.name, asked)
+            if retuned.why is None:
+                instance.tuned = Tuned(asked, retuned.bitrate_kbps)
+                return instance.tuned
+            before = replace(before, fixed=retuned.why)
+        if before.asked == UNKNOWN.asked:  # nobody could set it: it is as it was opened
+            instance.tuned = replace(before, asked=None)
+            return None
+        instance.tuned = replace(before, tried=time.monotonic())
+        if not await lobby.feeds.remake(feed, asked) or feed.instance is None:
+            return None
+        feed.instance.tuned = Tuned(asked, None, before.fixed, time.monotonic())
+        return feed.instance.tuned
+
+    def _may_remake(self, instance: Instance, limits: Bounds, asked: int | None, now: Tuned) -> bool:
+        """Another encoder costs a keyframe and, for a moment, a second place: for much, and not often."""
+        wanted, had = asked or limits.ceiling, limits.ceiling if now.asked is None else now.asked
+        rested = now.tried is None or time.monotonic() - now.tried >= REMAKE_S
+        return rested and abs(wanted - had) >= REMAKE_PART * max(wanted, had)
 
     def _tell(self, lobby: Lobby, feed: Feed, tuning: Tuning | None, tuned: Tuned, *, is_lower: bool) -> None:
         self.changes["down" if is_lower else "up"] += 1

@@ -46,11 +46,13 @@ class Tuning:
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """What was set on an encoder that plays. `asked` None: its rendition's own bitrate; 0: not known. `in_force` is
-    what the encoder tells, kbit/s. `fixed`: why it takes no other bitrate while it plays."""
+    what the encoder tells, kbit/s. `fixed`: why it takes no other bitrate while it plays; `tried`: when it was last
+    replaced for that, or was to be."""
 
     asked: int | None = None
     in_force: int | None = None
     fixed: str | None = None
+    tried: float | None = None
 
 
 def bounds(own_kbps: int, least_kbps: int | None, floor: float) -> Bounds:

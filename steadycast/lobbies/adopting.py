@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from steadycast.config.settings import LobbySettings
 from steadycast.lobbies import adopting_stages as stages
@@ -153,9 +153,10 @@ def _lobby(
     buses = list(_buses(kept.id, egresses))
     fitting: dict[str, list[InstanceStock]] = {}
     for one in sorted(stock.instances, key=lambda one: one.instance):
-        if one.order is not None and rendition_of(request, one.rendition.name) == one.rendition:
+        wanted = rendition_of(request, one.rendition.name)
+        if one.order is not None and wanted is not None and _is_alike(wanted, one.rendition):
             fitting.setdefault(one.rendition.name, []).append(one)
-    tracks = [_encoded(track, group, buses) for track, group in sorted(fitting.items())]
+    tracks = [_encoded(track, group, buses, request) for track, group in sorted(fitting.items())]
     readers = stock.readers or {}
     for info in sorted(stock.ready.tracks, key=lambda info: info.name):
         of = frozenset(readers.get(info.name, ()))
@@ -175,11 +176,19 @@ def _with_tracks(kept: KeptLobby, stock: LobbyStock, tracks: tuple[KeptTrack, ..
     return KeptLobby(kept.id, kept.display, kept.stage, tracks, surplus, loose)
 
 
-def _encoded(track: str, group: Sequence[InstanceStock], buses: Sequence[tuple[str, BusStock]]) -> KeptTrack:
+def _is_alike(wanted: Rendition, made: Rendition) -> bool:
+    """But for the bitrate, which follows the ways to viewers: it is brought to that when the tracks are in place."""
+    kbps = wanted.bitrate_kbps if made.bitrate_kbps is None else made.bitrate_kbps
+    return replace(wanted, bitrate_kbps=kbps) == made
+
+
+def _encoded(
+    track: str, group: Sequence[InstanceStock], buses: Sequence[tuple[str, BusStock]], request: LobbySettings
+) -> KeptTrack:
     """The instance that most egress workers read goes on; of equals the newest: a move was under way to it."""
     reads = {one.instance: _of(track, frozenset(one.readers), buses) for one in group}
     best = max(group, key=lambda one: (len(reads[one.instance]), number_of(one.instance), one.instance))
-    return KeptTrack(track, best.rendition, best, reads[best.instance])
+    return KeptTrack(track, rendition_of(request, track), best, reads[best.instance])
 
 
 def _buses(lobby: str, egresses: Mapping[str, EgressStock]) -> Iterator[tuple[str, BusStock]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from steadycast.errors import CallerError
+from steadycast.lobbies.adapting import Tuned
 from steadycast.lobbies.adopting import KeptLobby, KeptTrack, number_of
 from steadycast.lobbies.carrying import Carrier
 from steadycast.lobbies.egress import Egress
@@ -79,4 +80,7 @@ class Estate:
             self._surplus.append(one.instance.instance)
             return None
         feed.tried.since = None  # it does not wait
-        return self._instances.adopt(stage, one.instance, request)
+        adopted = self._instances.adopt(stage, one.instance, request)
+        if one.instance.rendition != one.encode:
+            adopted.tuned = Tuned(one.instance.rendition.bitrate_kbps)
+        return adopted

@@ -178,6 +178,10 @@ class Feeds:
         """Make a track as another rendition of its codec, as `Reopener.reopen`."""
         return await self._reopener.reopen(feed, encode)
 
+    async def remake(self, feed: Feed, kbps: int | None) -> bool:
+        """Make a track with another encoder of another bitrate, as `Reopener.remake`."""
+        return await self._reopener.remake(feed, kbps)
+
     async def end(self, feed: Feed) -> None:
         """Close a track whose viewers were told to go; who holds it all the same after a while holds nothing."""
         for holder in feed.holds:

@@ -92,15 +92,15 @@ class Opener:
             Denial.NO_ENCODER, what, why=None if last is None else last.what, hint=hint, retry_after=5
         ) from last
 
-    async def open_on(self, feed: Feed, stage: Stage, seat: Seat) -> Instance:
-        """Open an instance on this seat. Raises SteadycastError; EncoderError where its device is to blame, which is
-        not asked again for a while then."""
+    async def open_on(self, feed: Feed, stage: Stage, seat: Seat, made: Rendition | None = None) -> Instance:
+        """Open an instance on this seat, as `made` where that is not the feed's rendition. Raises SteadycastError;
+        EncoderError where its device is to blame, which is not asked again for a while then."""
         assert feed.encode is not None
         if (lost := stage.lost_devices.get(seat.device)) is not None:
             raise self._used_up(stage, lost, seat)
         name = f"{feed.track}.{next(self._numbers)}"
         try:
-            instance = await self._instances.open(stage, feed.encode, seat, name)
+            instance = await self._instances.open(stage, made or feed.encode, seat, name)
             if instance.dead:
                 raise EncoderError("encoder.failed", f"{seat.device_name} failed as soon as it was open.")
         except EncoderError:
@@ -116,9 +116,9 @@ class Opener:
         stage.lose(Loss(LossKind.WORKER, EncoderFault.DRIVER_LOST, what, why))
         return WorkerError("lobby.not_streaming", NO_STAGE, why=what, retry_after=1)
 
-    async def beside(self, feed: Feed, stage: Stage) -> Instance | None:
-        """Open a track on a stage besides what makes it now; None where no seat is free for that. Raises
-        SteadycastError where the stage is to blame."""
+    async def beside(self, feed: Feed, stage: Stage, made: Rendition | None = None) -> Instance | None:
+        """Open a track on a stage besides what makes it now, as `made` where that is not the feed's rendition: another
+        bitrate of it. None where no seat is free for that. Raises SteadycastError where the stage is to blame."""
         assert feed.encode is not None
         for _ in range(DEVICES_TRIED):
             request = self.request(feed, feed.encode, stage)
@@ -130,7 +130,7 @@ class Opener:
                 self._encoding.give_back(seat)
                 return None
             try:
-                return await self.open_on(feed, stage, seat)
+                return await self.open_on(feed, stage, seat, made)
             except EncoderError as error:
                 log.warning("encoder did not open", holder=request.holder, device=seat.device, code=error.code)
                 if not stage.works:

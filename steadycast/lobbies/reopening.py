@@ -102,6 +102,31 @@ class Reopener:
             feed.inherit(self._instances.pass_on(old, self._opener.request(feed, encode, stage)))
         return None
 
+    async def remake(self, feed: Feed, kbps: int | None) -> bool:
+        """Go on with another encoder that makes this bitrate of the rendition (None: its own), make before break.
+        False: it goes on as it was, since none is free besides or it does not work out. Raises SteadycastError."""
+        if feed.moving is not None or not feed.holds:
+            return False
+        task = feed.moving = self._carrier.spawn(self._remake(feed, kbps))
+        task.add_done_callback(lambda _: self._done(feed, task))
+        await asyncio.wait({task})
+        return not task.cancelled() and task.result()
+
+    async def _remake(self, feed: Feed, kbps: int | None) -> bool:
+        stage, encode = self._carrier.stage, feed.encode
+        if stage is None or encode is None or not stage.works:
+            return False
+        made = encode if kbps is None else replace(encode, bitrate_kbps=kbps)
+        new = await self._opener.beside(feed, stage, made)
+        old = feed.instance
+        if new is None:
+            return False
+        if old is not None and _is_hardware(old) and not _is_hardware(new):  # that would be a loss for all
+            self._instances.close(new)
+            return False
+        new.tuned = Tuned(kbps)
+        return await self._swapper.go_on_with(feed, new) is None
+
     async def _in_place(self, old: Instance, before: Rendition | None, encode: Rendition) -> Retuned | None:
         """None: it has to be opened anew. Raises SteadycastError where its worker does not do as it is told."""
         kbps, least = encode.bitrate_kbps, encode.bitrate_min_kbps
@@ -117,8 +142,12 @@ class Reopener:
         old.tuned = Tuned(None, retuned.bitrate_kbps)
         return retuned
 
-    def _done(self, feed: Feed, task: asyncio.Task[Retuned | None]) -> None:
+    def _done(self, feed: Feed, task: asyncio.Task[Any]) -> None:
         if feed.moving is task:
             feed.moving = None
         self._shelf.moved(feed)
         self._mender.recover_soon(feed)
+
+
+def _is_hardware(instance: Instance) -> bool:
+    return instance.seat is not None and instance.seat.hardware

@@ -80,6 +80,16 @@ def test_what_is_whole_goes_on_as_it_is() -> None:
     assert made.egresses["egress-1"].close == () == made.egresses["egress-1"].kick
 
 
+def test_what_has_another_bitrate_for_a_while_goes_on_as_the_rendition_that_is_wanted() -> None:
+    request = LobbySettings.model_validate({"name": "x", "source": {"kind": "test"}, "renditions": [{"name": "main"}]})
+    for other, goes_on in ((Rendition("main", bitrate_kbps=300), True), (Rendition("main", height=180), False)):
+        lowered = InstanceStock(other, "main.3", ORDER, PICTURE, None, ("bus1",))
+        found: dict[str, Stock] = {"lobby-1": stage("l_a", lowered), "egress-1": egress(bus("l_a", "bus1"))}
+        made = plan((Wanted("l_a", request),), found).lobbies["l_a"]
+        assert [one.encode for one in made.tracks] == [Rendition("main")] * goes_on
+        assert made.surplus == (() if goes_on else ("main.3",))
+
+
 def test_of_two_workers_the_one_that_is_read_stays() -> None:
     found: dict[str, Stock] = {
         "lobby-1": stage("l_a", instance("main.1")),

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from steadycast.config.lobby_change import LobbyChange
+from steadycast.lobbies import adapter as adapter_module
 from steadycast.lobbies.lobby import Lobby
 from steadycast.model import EncoderFault, Rendition
-from steadycast.workers.messages import RenditionFailed, RetuneRendition
+from steadycast.workers.messages import CloseRendition, OpenRendition, RenditionFailed, RetuneRendition
 from tests.support.lobby_room import OFFER, OpenRoom, Room
 from tests.support.memory_encoding import MemoryEncoding
 from tests.support.stand_in_workers import StandIn
@@ -25,10 +26,17 @@ def takes(worker: StandIn, message: Any) -> dict[str, Any] | None:
     return None
 
 
-async def watched(open_room: OpenRoom, viewers: int = 2, rendition: dict[str, Any] = MAIN, **tables: Any) -> Room:
-    room = await open_room(encoding=MemoryEncoding(gpu=2), **tables)
+async def watched(
+    open_room: OpenRoom,
+    viewers: int = 2,
+    rendition: dict[str, Any] = MAIN,
+    gpu: int = 2,
+    hardware: str = "prefer",
+    **tables: Any,
+) -> Room:
+    room = await open_room(encoding=MemoryEncoding(gpu=gpu), **tables)
     room.supervisor.prepare = lambda worker: setattr(worker, "script", takes)
-    await room.create(key="k", renditions=[rendition])
+    await room.create(key="k", renditions=[rendition], encoders={"hardware": hardware})
     await room.state("k", "STREAMING")
     for _ in range(viewers):
         await room.lobbies.whep_offer("k", OFFER)
@@ -108,14 +116,37 @@ async def test_another_encoder_gets_the_bitrate_of_now(open_room: OpenRoom) -> N
     assert await look(room) == [900]
 
 
-async def test_an_encoder_that_takes_none_is_asked_once(open_room: OpenRoom) -> None:
+async def test_an_encoder_that_takes_none_is_replaced_make_before_break(
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = await watched(open_room)
     worker = room.workers()[-1]
     worker.script = lambda worker, message: None
     tell(room, 1000, None)
     assert await look(room) == [900]
+    opened = worker.told(OpenRendition)
+    assert [one.rendition.bitrate_kbps for one in opened] == [2000, 900]
+    assert worker.asked.index(opened[1]) < worker.asked.index(worker.told(CloseRendition)[0])
+    shown = room.lobbies.get("k").renditions[0].bitrate
+    assert shown is not None and (shown.asked, shown.in_force) == (900, None) and "takes none" in str(shown.fixed)
     tell(room, 600, None)
+    assert await look(room) == [] and len(worker.told(OpenRendition)) == 2, "not so soon again"
+    monkeypatch.setattr(adapter_module, "REMAKE_S", 0.0)
     assert await look(room) == []
+    assert [one.rendition.bitrate_kbps for one in worker.told(OpenRendition)] == [2000, 900, 540]
+    tell(room, 680, None)
+    await look(room)
+    assert len(worker.told(OpenRendition)) == 3, "not for so little"
+    assert [one.viewers for one in room.lobbies.get("k").renditions] == [2]
+
+
+async def test_without_another_place_it_stays_as_it_is(open_room: OpenRoom) -> None:
+    room = await watched(open_room, gpu=1, hardware="require")
+    worker = room.workers()[-1]
+    worker.script = lambda worker, message: None
+    tell(room, 1000, None)
+    assert await look(room) == [900]
+    assert len(worker.told(OpenRendition)) == 1
     shown = room.lobbies.get("k").renditions[0].bitrate
     assert shown is not None and shown.asked is None and "takes none" in str(shown.fixed)
     assert room.lobbies.statistics().renditions_limited == 0
