@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 MOST_PACKETS = (
@@ -39,8 +38,8 @@ def read_arrivals(body: bytes) -> Arrivals | None:
             return None
         symbols += _symbols(int.from_bytes(body[place : place + 2], "big"), count - len(symbols))
         place += 2
-    times = tuple(_times(symbols, body, place, (reference >> 8) * REFERENCE_S))
-    return Arrivals(first, times) if len(times) == count else None
+    times = _times(symbols, body, place, (reference >> 8) * REFERENCE_S)
+    return Arrivals(first, tuple(times)) if len(times) == count else None
 
 
 def _symbols(chunk: int, left: int) -> list[int]:
@@ -52,15 +51,20 @@ def _symbols(chunk: int, left: int) -> list[int]:
     return [chunk >> (12 - 2 * pair) & 3 for pair in range(min(7, left))]
 
 
-def _times(symbols: list[int], body: bytes, place: int, clock: float) -> Iterator[float | None]:
+def _times(symbols: list[int], body: bytes, place: int, clock: float) -> list[float | None]:
     """One for each symbol; fewer where the deltas are cut off or a symbol is none."""
+    times: list[float | None] = []
     for symbol in symbols:
-        if symbol == 0:
-            yield None
-            continue
-        size = {_SMALL: 1, _LARGE: 2}.get(symbol)
-        if size is None or place + size > len(body):
-            return
-        clock += int.from_bytes(body[place : place + size], "big", signed=symbol == _LARGE) * _DELTA_S
-        place += size
-        yield clock
+        if symbol == _SMALL and place < len(body):
+            clock += body[place] * _DELTA_S
+            place += 1
+            times.append(clock)
+        elif symbol == 0:
+            times.append(None)
+        elif symbol == _LARGE and place + 1 < len(body):
+            clock += int.from_bytes(body[place : place + 2], "big", signed=True) * _DELTA_S
+            place += 2
+            times.append(clock)
+        else:
+            break
+    return times

@@ -172,6 +172,7 @@ class Link:
     # --- what follows
 
     def _judge(self, now: float) -> None:
+        self._trend.judge()
         through = self._through()
         if self._trend.use is Use.OVER and through is not None:
             self._fall(through * _FALL, through, now)

@@ -33,7 +33,7 @@ class Use(Enum):
 
 class Trend:
     """Fed with groups of packets, each sent at once: when it was sent and when the last of it came, in seconds of two
-    clocks. `use` is what the last groups say."""
+    clocks. `judge` after some of them; `use` is what the last groups say then."""
 
     def __init__(self) -> None:
         self.use = Use.NORMAL
@@ -48,6 +48,7 @@ class Trend:
         self._groups = 0
         self._over_ms = 0.0
         self._slope = 0.0
+        self._judged: float | None = None  # when the last group came that was judged
 
     def add(self, sent: float, came: float) -> None:
         """The next group. One that came before the last is passed over."""
@@ -65,10 +66,15 @@ class Trend:
         self._smoothed = _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * self._sum
         self._points.append((came * 1000, self._smoothed))
         self._groups = min(self._groups + 1, _GROUPS_MOST)
-        if len(self._points) == WINDOW:
-            self._judge(_slope(self._points), step)
 
-    def _judge(self, slope: float, step: float) -> None:
+    def judge(self) -> None:
+        """Look at the groups so far, if there are new ones."""
+        if len(self._points) < WINDOW or self._last is None or self._judged == self._last[1]:
+            return
+        came = self._last[1]
+        step = _STEP_MS if self._judged is None else (came - self._judged) * 1000
+        self._judged = came
+        slope = _slope(self._points)
         weighed = slope * self._groups * _GAIN
         if weighed > self._threshold:
             self._over_ms += step
@@ -87,8 +93,13 @@ class Trend:
 
 def _slope(points: deque[tuple[float, float]]) -> float:
     """Of the line through the points by least squares; 0 where all came at one moment."""
-    count = len(points)
-    middle_x = sum(x for x, _ in points) / count
-    middle_y = sum(y for _, y in points) / count
-    spread = sum((x - middle_x) ** 2 for x, _ in points)
-    return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread > 0 else 0.0
+    count, first = len(points), points[0][0]
+    sum_x = sum_y = sum_xx = sum_xy = 0.0
+    for moment, y in points:
+        x = moment - first  # small numbers: the squares of large ones would leave no digits
+        sum_x += x
+        sum_y += y
+        sum_xx += x * x
+        sum_xy += x * y
+    spread = sum_xx - sum_x * sum_x / count
+    return (sum_xy - sum_x * sum_y / count) / spread if spread > 0 else 0.0
