@@ -30,7 +30,7 @@ class Come:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Producer to host: a picture is in this slot. `pts` in nanoseconds of any clock; None: the moment of its arrival.
+    """Producer to host: a picture is in this slot. `pts` in nanoseconds of any clock; None: when it is shown.
 
     `size` in bytes and `stride` of the first plane, where they are told, must be those of `Welcome`. `dropped`:
     pictures that this producer threw away since it came, because no slot was free.

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from steadycast.errors import CallerError, ConflictError
-from steadycast.frames.messages import LONGEST, TO_PRODUCER, VERSION, Bye, Come, Frame, Refused, pack, unpack
+from steadycast.frames.messages import LONGEST, TO_PRODUCER, VERSION, Bye, Come, Frame, Refused, Welcome, pack, unpack
 from steadycast.model import PushSource
 from steadycast.pipelines.staging.slots import LEAST
 from steadycast.push.link import Link
@@ -174,9 +174,14 @@ def talk_nonsense(path: str) -> None:
             said_bye = ask(sock, data)
             assert isinstance(said_bye, Bye) and said_bye.code == code
             assert sock.recv(LONGEST) == b""
-    for data, code in ((pack(Frame(10**9)), "push.slot"), (b'{"type":"frame","slot":1,"pts":NaN}', "push.message")):
+    come = pack(Come(VERSION))
+    for data, code in (
+        (come, "push.order"),
+        (pack(Frame(10**9)), "push.slot"),
+        (b'{"type":"frame","slot":1,"pts":NaN}', "push.message"),
+    ):
         with raw(path) as sock:
-            assert isinstance(ask(sock, pack(Come(VERSION))), object)
+            assert isinstance(ask(sock, come), Welcome)
             answer = ask(sock, data)
             assert isinstance(answer, Bye) and answer.code == code, answer
 
@@ -187,7 +192,7 @@ async def test_nonsense_is_answered_and_the_next_one_is_served(tmp_path: Path) -
         with producer(one.path) as link:
             assert len(link._maps) == SOURCE.buffers
             assert await asyncio.to_thread(push, link, 5) == 5
-        refused = (await one.until(producers=4, producer=None))["refused"]
+        refused = (await one.until(producers=5, producer=None))["refused"]
         expected = {"push.backwards": 1, "push.pts": 1, "push.size": 1, "push.stride": 1, "push.slot": 1}
         assert refused == expected
         with pytest.raises(CallerError, match="not on this machine"):

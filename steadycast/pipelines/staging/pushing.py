@@ -100,6 +100,8 @@ class Pushing:
     def _come(self, visitor: Visitor, come: Come) -> None:
         if come.version != VERSION:
             raise CallerError("push.version", f"The host speaks version {VERSION}.", hint="Use the host's steadycast.")
+        if visitor is self._producer:
+            raise CallerError("push.order", "You came already.", hint="Say `come` once.")
         if self._producer is not None:
             self._producer.read()  # it may be gone, and nobody saw that yet
         if self._producer is not None:
