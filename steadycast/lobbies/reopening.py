@@ -60,9 +60,10 @@ class Reopener:
 
     async def reopen(self, feed: Feed, encode: Rendition) -> Reopened:
         """Make the track as `encode` from now on. Raises SteadycastError: it goes on as it was."""
-        if not feed.holds:  # nobody watches: whoever comes opens it like this
-            feed.encode = encode
-            await self._shelf.close(feed)
+        if not feed.holds:  # nobody watches: whoever comes opens it like this, or takes over what is parked
+            before, feed.encode = feed.encode, encode
+            if not self._stays_parked(feed.instance, before, encode):
+                await self._shelf.close(feed)
             return Reopened()
         earlier: set[asyncio.Task[Any]] = {task for task in (feed.moving, feed.opening) if task is not None}
         task = feed.moving = self._carrier.spawn(self._reopen(feed, encode, earlier))
@@ -126,6 +127,13 @@ class Reopener:
             return False
         new.tuned = Tuned(kbps)
         return await self._swapper.go_on_with(feed, new) is None
+
+    def _stays_parked(self, old: Instance | None, before: Rendition | None, encode: Rendition) -> bool:
+        """Its bitrate is set when somebody takes it over."""
+        if old is None or old.seat is None or not old.parked or before is None:
+            return False
+        same = replace(before, bitrate_kbps=encode.bitrate_kbps) == encode
+        return same and suits(self._opener.policy, old.seat.device, old.seat.hardware)
 
     async def _in_place(self, old: Instance, before: Rendition | None, encode: Rendition) -> Retuned | None:
         """None: it has to be opened anew. Raises SteadycastError where its worker does not do as it is told."""

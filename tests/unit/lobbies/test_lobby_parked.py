@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import os
 from typing import Any
 
-from steadycast.errors import ConflictError, DeadlineError, EncoderError
+import pytest
+
+from steadycast.config.lobby_change import LobbyChange
+from steadycast.errors import ConflictError, DeadlineError, EncoderError, NotFoundError, SteadycastError
 from steadycast.lifecycle import RenditionState
-from steadycast.model import EncoderFault
+from steadycast.lobbies import swap
+from steadycast.model import EncoderFault, Rendition, WorkerKind
 from steadycast.workers.messages import (
     AttachReader,
     CloseRendition,
@@ -21,6 +28,7 @@ from steadycast.workers.messages import (
 from tests.support.lobby_room import OFFER, OpenRoom, Room
 from tests.support.memory_encoding import MemoryEncoding
 from tests.support.stand_in_workers import StandIn
+from tests.unit.lobbies.test_lobby_moves import LINGERS_S, Scene, Weather, descriptors
 
 KINDS = (OpenRendition, ParkRendition, TakeOverRendition, AttachReader, CloseRendition)
 
@@ -289,3 +297,77 @@ async def test_one_that_leaves_while_another_tracks_encoder_is_taken_over(open_r
     await room.until(lambda: not room.encoding.seats)
     await watch(room)
     assert len(worker.told(OpenRendition)) == 2 and len(room.encoding.seats) == 1
+
+
+async def test_a_change_of_the_bitrate_leaves_it_parked_and_any_other_closes_it(open_room: OpenRoom) -> None:
+    room = await open_room(encoding=MemoryEncoding(gpu=1), renditions={"linger_s": 60})
+    await room.create(key="k", renditions=TWO[:1])
+    await room.state("k", "STREAMING")
+    await leave(room, await watch(room))
+    (worker,) = room.workers()
+    await room.told(worker, ParkRendition, 1)
+    main = Rendition("main", bitrate_kbps=300, width=640, height=360)
+    await room.lobbies.change("k", LobbyChange(renditions=(main,)))
+    await leave(room, await watch(room))
+    assert worker.told(TakeOverRendition)[0].rendition == main and len(worker.told(OpenRendition)) == 1
+    await room.told(worker, ParkRendition, 2)
+    await room.lobbies.change("k", LobbyChange(renditions=(dataclasses.replace(main, height=180),)))
+    assert not room.encoding.seats
+
+
+class Crowd(Weather):
+    """Whatever may happen to a lobby of two tracks that may have each other's encoder."""
+
+    async def step(self) -> None:
+        if self.dice.random() < 0.4:
+            self.tasks.append(asyncio.create_task(self._watch(self.dice.choice(("main", "low")))))
+        if self.dice.random() < 0.3:
+            await self._all_leave()
+        else:
+            await super().step()
+
+    async def _watch(self, rendition: str) -> None:
+        await self.room.lobbies.whep_offer("k", OFFER, rendition=rendition)
+
+    async def _all_leave(self) -> None:
+        for one in self.room.lobbies.list_viewers(limit=1000).items:
+            self.tasks.append(asyncio.create_task(self._end(one.id)))
+        for _ in range(self.dice.randrange(120)):
+            await asyncio.sleep(0)
+
+    async def _move(self) -> None:
+        if any(one.holder == self.scene.holder for one in self.room.encoding.requests):
+            await super()._move()
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_comes_every_seat_ends_once(
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(swap, "TAKEN_S", 0.02)
+    encoding = MemoryEncoding(gpu=1, other=1)
+    linger = {"linger_s": LINGERS_S[1 + seed % 2]}
+    room = await open_room(encoding=encoding, workers={"restarts": 1000}, egress={"workers": 2}, renditions=linger)
+    lobby = await room.create(key="k", renditions=TWO)
+    await room.state("k", "STREAMING")
+    before = descriptors()
+    crowd = Crowd(Scene(room, lobby.id), seed)
+    for _ in range(150):
+        await crowd.step()
+    for worker in room.supervisor.workers:
+        worker.script = lambda worker, message: None
+    results = await asyncio.gather(*crowd.tasks, return_exceptions=True)
+    for result in results:
+        assert not isinstance(result, Exception) or isinstance(result, SteadycastError), repr(result)
+    for egress in room.workers(WorkerKind.EGRESS):
+        egress.holds_back = False
+    for one in room.lobbies.list_viewers(limit=1000).items:
+        with contextlib.suppress(NotFoundError):  # it left already
+            await leave(room, one.id)
+    feeds = next(room.lobbies._entries.lobbies()).feeds
+    await room.until(lambda: not encoding.seats and not encoding.parked)
+    await room.until(lambda: not feeds._shelf._feeds and not feeds._carrier._tasks and not feeds._instances._tasks)
+    for stand_in in room.supervisor.started:
+        while stand_in.fds:
+            os.close(stand_in.fds.pop())
+    assert descriptors() <= before
