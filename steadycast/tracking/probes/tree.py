@@ -18,6 +18,7 @@ from steadycast.tracking.probes.slots import Seat, Slots
 from steadycast.tracking.probes.table import Table
 from steadycast.tracking.proc import ProcessStat
 
+_ALMOST = 0.95  # of the time to settle: a look comes some milliseconds early as often as late
 MEMBERS = 1024  # of one target that are followed; more are not
 STANDING_S = 60.0
 SESSION = "session"
@@ -109,7 +110,7 @@ class Tree:
 
     def is_quiet(self, now: float) -> bool:
         """Nothing came or went for long enough."""
-        return now - self.changed >= self.settle_s
+        return now - self.changed >= _ALMOST * self.settle_s
 
     def cycles(self) -> dict[str, int]:
         """What came and went: all of it as `session`, and by name where there are several."""

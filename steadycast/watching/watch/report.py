@@ -46,6 +46,17 @@ class Course:
         return None if spread < 1e-6 else (product - at * over / self.looks) / spread * 3600
 
 
+@dataclass(slots=True)
+class _Ended:
+    """What came and went in all lives of a role, in its newest one, and until its newest quiet look; how many of such
+    looks there were."""
+
+    total: int = 0
+    now: int = 0
+    read: int = 0
+    readings: int = 0
+
+
 class Courses:
     """All series that were seen, and what could not be told. Bounded."""
 
@@ -58,7 +69,7 @@ class Courses:
         self.finished: dict[str, Mapping[str, int]] = {}
         self._courses: dict[tuple[str, Measured], Course] = {}
         self._unknown: dict[tuple[str, Resource], str] = {}
-        self._quiet: dict[str, tuple[int, int]] = {}  # readings of each, and what had ended at the last
+        self._ended: dict[str, _Ended] = {}
 
     def add(self, look: Look) -> None:
         self.looks += 1
@@ -80,17 +91,24 @@ class Courses:
                 self._unknown[role, resource] = why
 
     def _read(self, role: str, look: Look) -> None:
-        """What came and went while it was never quiet tells nothing."""
-        ended = sum(look.finished.values())
-        count, before = self._quiet.get(role, (0, 0))
-        if look.quiet and ended > before and (role in self._quiet or len(self._quiet) < SERIES):
-            self._quiet[role] = count + 1, ended
-            self.readings = max(self.readings, count + 1)
+        """What came and went while it was never quiet tells nothing. Another life begins to count anew."""
+        now = sum(look.finished.values())
+        ended = self._ended.get(role)
+        if ended is None:
+            if len(self._ended) >= SERIES:
+                return
+            ended = self._ended[role] = _Ended()
+        ended.total += now - ended.now if now >= ended.now else now
+        ended.now = now
+        if look.quiet and ended.total > ended.read:
+            ended.read = ended.total
+            ended.readings += 1
+            self.readings = max(self.readings, ended.readings)
 
     @property
     def ended(self) -> int:
-        """What came and went, of whoever had most."""
-        return max((sum(one.values()) for one in self.finished.values()), default=0)
+        """What came and went in all lives, of whoever had most."""
+        return max((one.total for one in self._ended.values()), default=0)
 
     def unknown(self) -> list[dict[str, str]]:
         """What of whom could not be told at last, and why."""

@@ -58,7 +58,7 @@ def test_sessions_come_and_go(machine: Machine) -> None:
         machine.start(40 + number, 20 + number, "ffmpeg", started=number)
         machine.follow(tree, now)
         assert tree.living() == 1, "what a session starts by itself is a part of it"
-        assert not tree.is_quiet(now + 2.9)
+        assert not tree.is_quiet(now + 2.8)
         machine.end(40 + number)
         machine.end(20 + number)
         machine.follow(tree, now + 5)

@@ -136,6 +136,9 @@ def test_what_came_and_went_while_it_was_never_quiet_is_no_proof() -> None:
     for at in range(12):
         courses.add(replace(look("a", {}, 30 + at), finished={"session": 40 + at // 2}, quiet=True))
     assert courses.readings == 6
+    for at in range(3):
+        courses.add(replace(look("a", {}, 60 + at, "2:2"), finished={"session": at}, quiet=True))
+    assert (courses.readings, courses.ended) == (8, 47)
 
 
 def test_a_limit_that_is_full_at_the_first_look_is_told_once() -> None:
