@@ -109,12 +109,20 @@ def _lobbies(views: tuple[LobbyView, ...]) -> Iterator[Metric]:
     viewers = GaugeMetricFamily("steadycast_lobby_viewers", "Viewers of a lobby.", labels=["lobby"])
     streaming = GaugeMetricFamily("steadycast_lobby_streaming", "1: the lobby is STREAMING.", labels=["lobby"])
     restarts = GaugeMetricFamily("steadycast_lobby_restarts", "Restarts of a lobby's worker.", labels=["lobby"])
+    producing = GaugeMetricFamily("steadycast_lobby_producer", "1: a program pushes into the lobby.", labels=["lobby"])
+    text = "Pictures that programs pushed, by what became of them, since the lobby's worker began."
+    pictures = CounterMetricFamily("steadycast_lobby_pictures", text, labels=["lobby", "outcome"])
     for view in views:
+        if (push := view.push) is not None:
+            name, refused = view.key or view.id, sum(push.refused.values())
+            producing.add_metric([name], push.producer is not None)
+            for outcome, count in (("shown", push.shown), ("dropped", push.dropped), ("refused", refused)):
+                pictures.add_metric([name, outcome], count)
         label = [view.key or view.id]
         viewers.add_metric(label, view.viewers)
         streaming.add_metric(label, view.state == LobbyState.STREAMING)
         restarts.add_metric(label, view.restarts)
-    yield from (viewers, streaming, restarts)
+    yield from (viewers, streaming, restarts, producing, pictures)
 
 
 def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: dict[str, int]) -> Metric:

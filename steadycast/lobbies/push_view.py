@@ -28,3 +28,12 @@ def _says(source: PushSource, told: Mapping[str, Any]) -> str:
     if told.get("since") is None:
         return "no producer came yet; the picture is black"
     return f"no producer; {'its last picture is held' if source.idle == 'hold' else 'the picture is black'}"
+
+
+def heir_of(before: Source, told: Mapping[str, Any] | None, after: Source) -> str | None:
+    """Where a worker that takes over finds the one before, if programs push pictures of one kind into both."""
+    if not isinstance(before, PushSource) or not isinstance(after, PushSource) or told is None:
+        return None
+    alike = (before.width, before.height, before.format) == (after.width, after.height, after.format)
+    address = told.get("address")
+    return address if alike and isinstance(address, str) else None

@@ -17,7 +17,16 @@ from steadycast.errors import ConflictError, DeadlineError, SteadycastError, Wor
 from steadycast.lobbies import loss
 from steadycast.lobbies.ids import tag
 from steadycast.lobbies.retry import Loss
-from steadycast.model import EncoderOrder, EncoderReport, Receipt, Rendition, Retuned, Source, TrackInfo, WorkerKind
+from steadycast.model import (
+    EncoderOrder,
+    EncoderReport,
+    Receipt,
+    Rendition,
+    Retuned,
+    Source,
+    TrackInfo,
+    WorkerKind,
+)
 from steadycast.pipelines.plan import Picture
 from steadycast.workers.channel import Descriptors
 from steadycast.workers.codec import CodecError, from_plain

@@ -15,6 +15,7 @@ from steadycast.config.settings import LobbySettings
 from steadycast.errors import ConflictError, SourceError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
 from steadycast.lobbies.asked import Asked
+from steadycast.lobbies.push_view import heir_of
 from steadycast.lobbies.retry import Loss, LossKind
 from steadycast.lobbies.rules import command_of
 from steadycast.lobbies.seats import Encoding
@@ -202,9 +203,8 @@ class Staging:
         left = self._left if self._stage is None else (self._stage.source, self._stage.goes_on)
         if left is not None and left[0] == source:
             stage.began = left[1]
-        there = self._stage
-        if there is not None and there.source == source and there.pushed is not None:
-            stage.heir_of = there.pushed.get("address")
+        if self._stage is not None:
+            stage.heir_of = heir_of(self._stage.source, self._stage.pushed, source)
         return stage
 
     def _new_display(self, source: DesktopSource) -> Display:

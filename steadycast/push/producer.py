@@ -25,6 +25,7 @@ from steadycast.push.pixels import fill
 from steadycast.push.times import nanoseconds
 
 READY_S = 30.0  # from asking for a lobby until its worker lets us in
+ANSWER_S = 10.0  # of that, for one answer of the host
 CONNECT_S = 5.0  # of that, for one connection
 LOOK_S = 0.1  # between looks at a lobby that is not ready
 _OF_PICTURES = ("width", "height", "fps", "format")  # what the lobby that is there must have
@@ -60,7 +61,7 @@ class Push:
             self.layout = layout(format, width, height)
         except ValueError as error:
             raise CallerError("push.size", f"{error}.", hint="Like size=(1280, 720), format='RGB'.") from None
-        self._client = Client(url, told["token"] or os.environ.get("STEADYCAST_TOKEN"))
+        self._client = Client(url, told["token"] or os.environ.get("STEADYCAST_TOKEN"), ANSWER_S)
         self._key = key
         self._source = {"kind": "push", "width": width, "height": height, "fps": fps, "format": format}
         self._source |= {"buffers": told["buffers"], "idle": told["idle"]}

@@ -88,6 +88,33 @@ async def test_a_file_is_gone_on_with_where_it_is(open_room: OpenRoom) -> None:
     await next_is_told(None)
 
 
+async def test_who_takes_over_from_a_worker_that_is_pushed_into_knows_where_it_is(open_room: OpenRoom) -> None:
+    """Where the pictures are of the same kind: else there is nothing to go on with."""
+    room = await watched(open_room, MemoryEncoding(gpu=2))
+    source = {"kind": "push", "width": 640, "height": 360, "buffers": 4}
+    for change, wanted in (({}, None), ({"buffers": 6}, "/run/a.push"), ({"format": "RGBA"}, None)):
+        source |= change
+        await room.lobbies.change("k", LobbyChange.model_validate({"source": source}))
+        worker = alive(room)[-1]
+        assert [order.heir_of for order in worker.told(ShowSource)] == [wanted]
+        told = {"shown": 3, "copied": 0, "repeated": 1, "dropped": 0, "producers": 1, "refused": {}, "since": 5.0}
+        worker.statistics = {
+            "source": {
+                "push": {
+                    **told, "last_refusal": None, "address": "/run/a.push", "producer": None, "waiting": 0,
+                    "buffers": 4, "lent": 0, "kept": 4, "bytes": 7, "pool": {"lent": 0},
+                }
+            }
+        }  # fmt: skip
+        push = room.lobbies.get("k").push
+        assert push is not None
+        assert (push.shown, push.says) == (3, "no producer; its last picture is held")
+        worker.statistics = {"source": {"push": {"address": "/run/a.push", "shown": "many"}}}
+        assert room.lobbies.get("k").push is None
+    await room.lobbies.recycle("k")
+    assert [order.heir_of for order in alive(room)[-1].told(ShowSource)] == ["/run/a.push"]
+
+
 async def test_a_finding_has_its_worker_replaced_of_a_lobby_and_of_egress(open_room: OpenRoom) -> None:
     room = await watched(open_room, MemoryEncoding(gpu=2))
     old, egress = alive(room)[0], room.egress
