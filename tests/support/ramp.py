@@ -43,6 +43,11 @@ def places(packets: Iterable[Packet]) -> list[int]:
     return [round(float(one.to_ndarray()[: one.height].mean())) - BLACK for one in pictures]  # luma, as it was made
 
 
+def is_later(place: int, than: int) -> bool:
+    """Whether a frame was shown after another, or is the same: the film begins anew at its end."""
+    return (place - than) % FRAMES < FRAMES // 2
+
+
 def _units(packets: Iterable[Packet]) -> Iterable[bytes]:
     """With start codes."""
     for packet in packets:
