@@ -11,6 +11,7 @@ _AGAIN = 2.0  # times what it took to be named: so long the foretold growth must
 _MET = 0.85  # of what was foretold
 _POOL = 32  # pieces that a harmless pool may hold
 _DOUBLED = 1.0  # of what there was before: so much memory must have grown, seen from outside
+_TENTH, _MANY = 0.1, 32  # or so much, over so many cycles since it was named
 _HOUR = 3600.0
 _ON = 2400.0  # after a probe, at most: a suspect has an hour to be decided in
 _SOON, _AHEAD = 24 * _HOUR, 4.0
@@ -60,18 +61,21 @@ def _foretold(case: Case, monotonic: float) -> str | None:
     """What was foretold when it was named came true, for twice as long as it took to name it."""
     now = case.members.get(case.measured)
     first, when = case.firsts.get(case.measured, (case.first, case.when))
-    if now is None or case.lives > 1 or not {now.shape, first.shape} <= _GROWTH or not _enough(now, case):
+    if now is None or case.lives > 1 or not {now.shape, first.shape} <= _GROWTH:
         return None
+    more = 0
     if first.per_cycle is not None and first.cycles and now.cycles is not None and now.cycle == first.cycle:
         more = now.cycles - first.cycles
         long, came = more >= _AGAIN * first.cycles, now.grown - first.grown >= _MET * first.per_cycle.value * more
     elif first.per_hour is not None and first.since is not None:
-        took, more_s = when - first.since, monotonic - when
-        long = more_s >= max(_AGAIN * took, _HOUR)
+        took = when - first.since
+        long = monotonic - when >= max(_AGAIN * took, _HOUR)
         came = now.grown >= _due(now, first, when, monotonic)
     else:
         return None
-    return "time: it went on as foretold for twice as long as it took to be named" if long and came else None
+    if not (long and came and _enough(now, more)):
+        return None
+    return "time: it went on as foretold for twice as long as it took to be named"
 
 
 def _due(now: Verdict, first: Verdict, when: float, monotonic: float) -> float:
@@ -84,12 +88,14 @@ def _due(now: Verdict, first: Verdict, when: float, monotonic: float) -> float:
     return rate / _HOUR * (min(before, when - begun) + _MET * after)
 
 
-def _enough(now: Verdict, case: Case) -> bool:
-    """A pool or a cache that fills up goes on for a while, too: so it must have become much."""
+def _enough(now: Verdict, more: int) -> bool:
+    """A pool or a cache that fills up goes on for a while, too: so it must have become much, or have gone on for many
+    cycles since it was named (`more`, 0 where it goes with time)."""
     if now.tier == 0:
         return now.grown > _POOL and not now.fills
     if now.tier == CYCLES:
-        return now.grown >= 0.5 * _DOUBLED * max(now.level - now.grown, 0.0)
+        share = _TENTH if more >= _MANY else 0.5 * _DOUBLED
+        return now.grown >= share * max(now.level - now.grown, 0.0)
     return now.grown >= _DOUBLED * max(now.level - now.grown, 0.0)
 
 

@@ -221,6 +221,17 @@ def test_what_the_allocator_keeps_is_noted_and_never_pages() -> None:
     assert watched.detection.probes_wanted() == ()
 
 
+@pytest.mark.parametrize(("full", "confirmed"), [(400, True), (80, False)], ids=["lost", "a cache of 16 MB"])
+def test_memory_seen_from_outside_is_confirmed_by_going_on_for_twice_as_many_cycles(full: int, confirmed: bool) -> None:
+    rolls, watched = random.Random(5), Watched(minute=1200.0, detection=Detection(trends=lambda _: None))
+    for n in range(400):
+        watched.look({PRIVATE: 300 * MB + 0.2 * MB * min(n, full) + rolls.gauss(0, 0.3 * MB)})
+    opened = first(watched.events, OPENED).finding
+    assert opened.cycles is not None and opened.cycles <= 80
+    assert (CONFIRMED in watched.changes()) is confirmed
+    assert not confirmed or (first(watched.events, CONFIRMED).finding.grown or 0) < 100 * MB  # not by its size
+
+
 def test_two_kinds_of_cycles_are_two_findings() -> None:
     rolls, watched, viewers, lobbies = random.Random(3), Watched(), 0, 0
     for _ in range(60):
