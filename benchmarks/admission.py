@@ -21,8 +21,9 @@ import structlog
 from benchmarks.measuring import show_table
 from steadycast.config.settings import Settings
 from steadycast.leases.admission import admit
-from steadycast.leases.cost import DEFAULT_FACTORS, cpu_pixels, vram_bytes
+from steadycast.leases.cost import DEFAULT_FACTORS, cpu_pixels
 from steadycast.leases.decisions import DeviceFacts, EncodeRequest, Grant, Snapshot
+from steadycast.leases.encoder_memory import in_hardware
 from steadycast.leases.ledger import Ledger
 from steadycast.leases.line import Line
 from steadycast.lobbies.encoders.encoders import Encoders
@@ -55,7 +56,7 @@ def books(leases: int) -> Ledger:
     ledger.quota("cpu").resize(1e12)
     for number in range(leases):
         name, pool = names(2 + number % (DEVICES - 2))
-        wants = {f"sessions:{pool}": 1.0, f"vram:{name}": float(vram_bytes(Codec.H264, 1280, 720) // 4)}
+        wants = {f"sessions:{pool}": 1.0, f"vram:{name}": float(in_hardware(Codec.H264, 1280, 720).total // 4)}
         if number % 5 == 0:
             wants = {"cpu": cpu_pixels(Codec.H264, 1280 * 720 * 30, DEFAULT_FACTORS)}
         assert ledger.reserve(f"lobby-{number}/720p", wants, float(number)) is not None

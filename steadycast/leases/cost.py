@@ -1,7 +1,6 @@
-"""What an encoding costs, estimated before anything is built: video memory, BAR1, CPU. Pure.
+"""What an encoding costs, estimated before anything is built: BAR1, CPU (its memory: encoder_memory). Pure.
 
-The figures are first guesses on the safe side. CPU is measured at the first start and replaces them; video memory is
-only reserved until the driver shows what is really used.
+The figures are first guesses on the safe side. CPU is measured at the first start and replaces them.
 """
 
 from __future__ import annotations
@@ -14,13 +13,6 @@ from steadycast.model import Codec
 
 MIB = 1 << 20
 
-# A worker's CUDA context and the encoder's own buffers do not depend on the picture.
-FIXED_VRAM = 160 * MIB
-# Pictures that an open encoder holds: input pool, reference frames (H.264 level 4.1 at 1080p keeps 4, HEVC and AV1 up
-# to 16 and 8), and as much again in reconstructed ones. NV12 has 1.5 bytes a pixel; rows are aligned to 256 bytes.
-SURFACES: Mapping[Codec, int] = MappingProxyType(
-    {Codec.H264: 24, Codec.H265: 32, Codec.AV1: 36, Codec.VP8: 20, Codec.VP9: 28}
-)
 # The bitstream buffers and the doorbells of a context are mapped through BAR1; 256 MiB is the usual aperture.
 SESSION_BAR1 = 4 * MIB
 
@@ -30,7 +22,6 @@ DEFAULT_FACTORS: Mapping[Codec, float] = MappingProxyType(
 )
 # A codec that no table names is taken for the dearest.
 UNKNOWN_FACTOR = 5.0
-UNKNOWN_SURFACES = 36
 # H.264 pixels a second of one slow server core, used until a real encode was measured: two pictures of 720p30.
 ASSUMED_PIXELS_PER_CORE = 55_296_000.0
 
@@ -38,13 +29,6 @@ ASSUMED_PIXELS_PER_CORE = 55_296_000.0
 # but a few pipes.
 HARDWARE_DESCRIPTORS = 32
 SOFTWARE_DESCRIPTORS = 4
-
-
-def vram_bytes(codec: Codec, width: int, height: int) -> int:
-    """Video memory of one session with a picture of this size."""
-    row = -(-max(1, width) // 256) * 256
-    picture = row * (-(-max(1, height) // 16) * 16) * 3 // 2
-    return FIXED_VRAM + SURFACES.get(codec, UNKNOWN_SURFACES) * picture
 
 
 def bar1_bytes() -> int:

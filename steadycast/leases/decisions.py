@@ -19,6 +19,7 @@ class Denial(StrEnum):
     DRIVER_REFUSED = "driver_refused"  # a device said no to this very request, and nothing above explains it
     NO_ENCODER = "no_encoder"  # nothing here encodes this codec as the policy asks
     DESCRIPTORS = "descriptors"
+    MEMORY = "memory"  # too little main memory for a software encoder
     VIEWERS = "viewers"
     QUEUE_FULL = "queue_full"
     QUEUE_TIMEOUT = "queue_timeout"
@@ -44,6 +45,8 @@ class EncodeRequest:
     device: str | None = None
     refused: frozenset[str] = frozenset()
     descriptors_free: int | None = None  # in the process that would open it
+    memory_free: int | None = None  # bytes of the machine, or of the host's control group, the reserve taken off
+    references: int = 1
 
     @property
     def pixels_per_s(self) -> float:

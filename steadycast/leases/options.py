@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from steadycast.leases import cost
 from steadycast.leases.decisions import Denial, DeviceFacts, EncodeRequest, Snapshot, Step
+from steadycast.leases.encoder_memory import in_hardware, in_software
 
 SOFTWARE = "software"
 
@@ -38,11 +39,16 @@ def hardware(request: EncodeRequest, snapshot: Snapshot, pinned: DeviceFacts | N
     return tuple(_look(request, snapshot, device) for device in devices)
 
 
+def video_memory(request: EncodeRequest) -> int:
+    """Bytes that it is expected to take at most."""
+    return in_hardware(request.codec, request.width, request.height, request.references).total
+
+
 def hardware_takes(request: EncodeRequest, option: Option) -> dict[str, float]:
     """What is reserved for it, by quota."""
     return {
         f"sessions:{option.pool}": 1.0,
-        f"vram:{option.device}": float(cost.vram_bytes(request.codec, request.width, request.height)),
+        f"vram:{option.device}": float(video_memory(request)),
         f"bar1:{option.device}": float(cost.bar1_bytes()),
     }
 
@@ -71,6 +77,8 @@ def software(request: EncodeRequest, snapshot: Snapshot) -> Option:
         return no(Denial.GPU_QUARANTINED, f"{name} gets no new work: {devices[0].quarantined}")
     if short := _descriptors(request, snapshot, cost.SOFTWARE_DESCRIPTORS):
         return no(Denial.DESCRIPTORS, short)
+    if (short := _own_memory(request)) is not None:
+        return no(Denial.MEMORY, short)
     needs = _cpu(request, snapshot)
     size = f"{request.codec} at {request.width}x{request.height}, {request.fps:g} frames a second, needs {_mega(needs)}"
     if needs > snapshot.cpu_total:
@@ -161,12 +169,20 @@ def _memory(request: EncodeRequest, snapshot: Snapshot, device: DeviceFacts) -> 
 
 
 def _memory_why(request: EncodeRequest, device: DeviceFacts) -> str | None:
-    needs = cost.vram_bytes(request.codec, request.width, request.height)
+    needs = video_memory(request)
     if device.vram_free is not None and needs > device.vram_free:
         return f"{_mib(device.vram_free)} of video memory are free, {_mib(needs)} are needed."
     if device.bar1_free is not None and cost.bar1_bytes() > device.bar1_free:
         return f"{_mib(device.bar1_free)} of BAR1 are free, {_mib(cost.bar1_bytes())} are needed."
     return None
+
+
+def _own_memory(request: EncodeRequest) -> str | None:
+    """Why there is too little main memory for a software encoder; None also where nobody knows how much there is."""
+    needs = in_software(request.codec, request.width, request.height, request.references)
+    if request.memory_free is None or needs.total <= request.memory_free:
+        return None
+    return f"{_mib(request.memory_free)} of memory are free beside what is kept back, and it may take {needs.words()}."
 
 
 def _descriptors(request: EncodeRequest, snapshot: Snapshot, needs: int) -> str | None:

@@ -85,6 +85,7 @@ def request_of(
         device=policy.device,
         refused=tried.devices(now),
         descriptors_free=free,
+        references=rendition.references or 1,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -150,4 +151,5 @@ class Opener:
         """What is asked of the encoders for a track on this stage."""
         check_references(rendition, stage.picture, self._settings.encoders.reference_budget_mb)
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)
-        return request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)
+        asked = request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)
+        return replace(asked, memory_free=stage.memory_free)

@@ -79,6 +79,12 @@ class Holder(ABC):
         """Its process, None where there is none (any more)."""
         return None if self._worker is None or self._worker.receipt is not None else self._worker.pid
 
+    @property
+    def memory_free(self) -> int | None:
+        """Bytes that the host has left, less a twentieth of them; None where that is not known."""
+        free = self._supervisor.pressing.free
+        return None if free is None else free - free // 20
+
     async def start_worker(self) -> None:
         """Start the process; raises WorkerError."""
         worker = await self._supervisor.start(self.kind, lobby=self.lobby, on_message=self.heard)

@@ -23,6 +23,7 @@ class Strain:
 
     stalled: float | None
     full: tuple[float, ...]
+    free: int | None = None  # bytes until the nearest of these limits
 
 
 def look(root: Path = Path("/")) -> Strain:
@@ -37,4 +38,5 @@ def look(root: Path = Path("/")) -> Strain:
     values = [pair for reading in readings for pair in reading.values.items()]
     stalls = [value for one, value in values if one.resource is Resource.PRESSURE]
     full = tuple(bound.used / bound.limit for bound in bounds if bound is not None and bound.limit > 0)
-    return Strain(max(stalls, default=None), full)
+    left = [int(bound.limit - bound.used) for bound in bounds if bound is not None and bound.limit > 0]
+    return Strain(max(stalls, default=None), full, min(left, default=None))

@@ -48,6 +48,7 @@ class Pressing:
         self._threads = threads
         self._see = see
         self._relaxing = Relaxing()
+        self.free: int | None = None  # bytes of memory by the last look; None: not known
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -66,8 +67,10 @@ class Pressing:
                 looking = asyncio.get_running_loop().run_in_executor(self._threads, self._see)
                 strain = await asyncio.wait_for(looking, DEADLINE_S)
             except TimeoutError:
+                self.free = None
                 log.warning("the host's memory cannot be looked at in time", seconds=DEADLINE_S)
             else:
+                self.free = strain.free
                 self._tell(host_pressure(strain.stalled, *strain.full), strain)
             await asyncio.sleep(LOOK_S)
 

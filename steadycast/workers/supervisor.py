@@ -96,7 +96,7 @@ class Supervisor:
         self.pools = staged.pools(self._workers.values)  # of all the host, by name
         self._spares = Spares(settings.spares, self._start_spare, settings.spare_age_s)
         self.pools.add("spare lobby workers", self._spares.statistics, self._spares.press)
-        self._pressing = Pressing(self.pools, self._looks)
+        self.pressing = Pressing(self.pools, self._looks)
         self._sweep: asyncio.Task[None] | None = None
         self.closing = False  # nothing is started any more
         self.gstreamer_version: str | None = None  # known once it is open
@@ -109,7 +109,7 @@ class Supervisor:
         become_subreaper()
         if self._gstreamer:
             self.gstreamer_version = await build_registry(self._runtime)
-        self._pressing.begin()
+        self.pressing.begin()
         self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
         self._sweep.add_done_callback(_sweep_ended)
 
@@ -196,7 +196,7 @@ class Supervisor:
         await self._finish()
 
     async def _finish(self) -> None:
-        await self._pressing.close()
+        await self.pressing.close()
         if self._sweep is not None:
             self._sweep.cancel()
             await asyncio.wait({self._sweep})

@@ -14,6 +14,7 @@ from steadycast.leases.decisions import (
     Queue,
     Snapshot,
 )
+from steadycast.leases.encoder_memory import in_hardware
 from steadycast.model import HardwareUse, WhenFull
 
 
@@ -24,7 +25,7 @@ def sessions_short(device: DeviceFacts, snapshot: Snapshot) -> bool:
 
 
 def memory_short(request: EncodeRequest, device: DeviceFacts) -> bool:
-    needs = cost.vram_bytes(request.codec, request.width, request.height)
+    needs = in_hardware(request.codec, request.width, request.height, request.references).total
     vram = device.vram_free is not None and device.vram_free < needs
     return vram or (device.bar1_free is not None and device.bar1_free < cost.bar1_bytes())
 

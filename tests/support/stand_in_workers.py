@@ -33,6 +33,7 @@ from steadycast.workers.messages import (
     WhepOffer,
     WhepPatch,
 )
+from steadycast.workers.pressing import Pressing
 from steadycast.workers.supervisor import Supervisor, SupervisorStatistics
 from steadycast.workers.worker import DIED
 
@@ -189,6 +190,7 @@ class StandInSupervisor:
     def __init__(self, on_receipt: Callable[[Receipt], None] = lambda receipt: None) -> None:
         self.gauge = Gauge()
         self.pools = Pools()
+        self.pressing = Pressing(self.pools, None)  # type: ignore[arg-type]  # it never begins
         self.closing = False
         self.started: list[StandIn] = []
         self.prepare: Callable[[StandIn], None] = lambda worker: None

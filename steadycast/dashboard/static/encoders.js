@@ -31,19 +31,13 @@ const DENIALS = {
   no_encoder: "Nothing here encodes this",
   driver_refused: "The driver refused",
   descriptors: "Too few file descriptors",
+  memory: "Too little memory for an encoder in software",
   viewers: "All viewer places are taken",
   queue_full: "The line for an encoder is full",
   queue_timeout: "No encoder became free in time",
 };
 
 // A breaker that is not closed says more than that the driver answers.
-// What an encoder that is slow leaves out.
-export function droppedText(raw) {
-  if (!raw || raw.dropped * 100 < raw.came) return ""; // less than one in a hundred: a hiccup
-  const part = Math.round((100 * raw.dropped) / raw.came);
-  return `Its encoder is too slow: ${part} % of the pictures are left out. A smaller picture or fewer frames help.`;
-}
-
 export function deviceLook(device) {
   if (device.state === "works" && device.breaker.state === "latched")
     return { word: "Latched", tone: "bad", icon: "incomplete" };
@@ -163,4 +157,11 @@ export function lobbyEncoders(lobby) {
 export function waitingFor(gpu, lobby, rendition) {
   const waits = (gpu?.waiting ?? []).filter((place) => place.lobby === lobby && !place.promotion);
   return waits.find((place) => !rendition || place.holder === `${lobby}/${rendition}`) ?? null;
+}
+
+// What an encoder that is slow leaves out.
+export function droppedText(raw) {
+  if (!raw || raw.dropped * 100 < raw.came) return ""; // less than one in a hundred: a hiccup
+  const part = Math.round((100 * raw.dropped) / raw.came);
+  return `Its encoder is too slow: ${part} % of the pictures are left out. A smaller picture or fewer frames help.`;
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from steadycast.leases import cost
 from steadycast.leases.decisions import Denial, EncodeRequest
+from steadycast.leases.options import video_memory
 from steadycast.lobbies.encoders.admissions import Admissions
 from steadycast.lobbies.encoders.books import Books
 from steadycast.lobbies.encoders.desk import Desk
@@ -68,7 +69,7 @@ class Inherited:
         if not seat.hardware:
             return {"cpu": cost.cpu_pixels(request.codec, request.pixels_per_s, self._books.cpu.factors)}
         has = {
-            f"vram:{device}": float(cost.vram_bytes(request.codec, request.width, request.height)),
+            f"vram:{device}": float(video_memory(request)),
             f"bar1:{device}": float(cost.bar1_bytes()),
         }
         known = self._books.roster.get(device)

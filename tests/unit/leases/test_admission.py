@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steadycast.leases.admission import admit
-from steadycast.leases.cost import assumed_cpu, bar1_bytes, cpu_pixels, vram_bytes
+from steadycast.leases.cost import assumed_cpu, bar1_bytes, cpu_pixels
 from steadycast.leases.decisions import (
     Denial,
     Deny,
@@ -20,6 +20,7 @@ from steadycast.leases.decisions import (
     Queue,
     Snapshot,
 )
+from steadycast.leases.encoder_memory import in_hardware, in_software
 from steadycast.model import Codec, HardwareUse, WhenFull
 from tests.support.decision_check import check_decision
 
@@ -72,7 +73,7 @@ def test_the_least_loaded_for_its_weight_gets_it_and_ties_go_by_id() -> None:
 def test_what_a_grant_takes() -> None:
     grant = admit(ask(), house(gpu("a", pool="geforce")), 0)
     assert isinstance(grant, Grant)
-    vram = vram_bytes(Codec.H264, 1280, 720)
+    vram = in_hardware(Codec.H264, 1280, 720).total
     assert grant.takes == {"sessions:geforce": 1, "vram:a": vram, "bar1:a": bar1_bytes()}
 
 
@@ -151,7 +152,7 @@ def test_parked_encoders_are_given_up_before_anybody_waits() -> None:
 
 
 def test_memory() -> None:
-    needs = vram_bytes(Codec.H264, 1280, 720)
+    needs = in_hardware(Codec.H264, 1280, 720).total
     for short in (gpu("a", vram_free=needs - 1), gpu("a", vram_free=needs, bar1_free=bar1_bytes() - 1)):
         denied = admit(ask(when_full=WhenFull.REFUSE), house(short), 0)
         assert isinstance(denied, Deny) and denied.code is Denial.VRAM
@@ -265,10 +266,32 @@ def test_unknown_memory_admits_no_more_than_plenty(request: EncodeRequest, snaps
 
 
 def test_costs() -> None:
-    sizes = [vram_bytes(Codec.H264, width, height) for width, height in ((640, 360), (1280, 720), (3840, 2160))]
+    sizes = [in_hardware(Codec.H264, width, height).total for width, height in ((640, 360), (1280, 720), (3840, 2160))]
     assert sizes == sorted(sizes) and 100 << 20 < sizes[0] < sizes[2] < 1 << 30
-    assert vram_bytes(Codec.H265, 1280, 720) > sizes[1]
+    assert in_hardware(Codec.H265, 1280, 720).total > sizes[1]
     assert cpu_pixels(Codec.H264, PIXELS, {}) == PIXELS
     assert cpu_pixels(Codec.AV1, PIXELS, {Codec.AV1: 7.5}) == 7.5 * PIXELS > cpu_pixels(Codec.AV1, PIXELS, {})
     assert cpu_pixels(Codec.H264, 0.0, {}) == 1.0
     assert assumed_cpu(2, 0.5) == assumed_cpu(1, 1.0) > PIXELS
+
+
+def test_software_that_does_not_fit_into_memory_is_denied_with_the_sum() -> None:
+    needs = in_software(Codec.H264, 1280, 720).total
+    fits = admit(ask(memory_free=needs), house(), 0.0)
+    assert isinstance(fits, Fallback | Grant)
+    short = admit(ask(memory_free=needs - 1, hardware=HardwareUse.FORBID), house(), 0.0)
+    assert isinstance(short, Deny)
+    assert short.code is Denial.MEMORY
+    assert "28 MiB (references 5, surfaces 4, input 8, context 10)" in short.why
+    assert isinstance(admit(ask(memory_free=None), house(), 0.0), Fallback | Grant), "unknown is no limit"
+
+
+@given(
+    st.sampled_from([Codec.H264, Codec.H265, Codec.VP8, Codec.VP9, Codec.AV1]), st.integers(16, 8192),
+    st.integers(16, 8192), st.integers(1, 15),
+)  # fmt: skip
+def test_more_references_and_larger_pictures_take_more(codec: Codec, width: int, height: int, count: int) -> None:
+    one, more = in_software(codec, width, height, count), in_software(codec, width, height, count + 1)
+    assert more.total >= one.total > in_software(codec, width // 2, height, count).total
+    assert one.total == one.references + one.surfaces + one.input + one.bitstream + one.context
+    assert in_hardware(codec, width, height, count).total == in_hardware(codec, width, height).total

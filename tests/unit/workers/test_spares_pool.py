@@ -114,7 +114,7 @@ def test_what_the_machine_tells(tmp_path: Path) -> None:
     (tmp_path / "proc/pressure").mkdir(parents=True)
     (tmp_path / "proc/pressure/memory").write_text("some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n")
     (tmp_path / "proc/meminfo").write_text("MemTotal: 1000 kB\nMemAvailable: 100 kB\n")
-    assert look(tmp_path) == Strain(0.125, (0.9,))
+    assert look(tmp_path) == Strain(0.125, (0.9,), 100 << 10)
     assert look(tmp_path / "nothing") == Strain(None, ())
     here = look()
     assert here.full and all(0 < one < 1.5 for one in here.full)
