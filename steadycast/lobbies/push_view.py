@@ -9,6 +9,8 @@ from steadycast.lobbies.views import PushView
 from steadycast.model import PushSource, Source
 from steadycast.workers.codec import CodecError, from_plain
 
+QUIET_S = 2.0  # without a picture: then it is not said to push
+
 
 def push_view(source: Source, told: Mapping[str, Any] | None) -> PushView | None:
     """None where the source is of another kind, or nothing that makes sense was told yet."""
@@ -24,6 +26,9 @@ def push_view(source: Source, told: Mapping[str, Any] | None) -> PushView | None
 def _says(source: PushSource, told: Mapping[str, Any]) -> str:
     producer = told.get("producer")
     if producer is not None:
+        quiet = told.get("quiet_s")
+        if isinstance(quiet, int | float) and quiet >= QUIET_S:
+            return f"process {producer} is connected, and sent nothing for {quiet:.0f} s; its last picture is shown"
         return f"process {producer} pushes"
     if told.get("since") is None:
         return "no producer came yet; the picture is black"

@@ -64,7 +64,8 @@ class PushView:
     worker began.
 
     `address`: the socket that producers on this machine connect to. `producer`: the process that is connected, None
-    where none is; `since` when it came or went (Unix seconds; None: none came yet), and `says` so in words. Pictures:
+    where none is; `since` when it came or went (Unix seconds; None: none came yet), `quiet_s` without a picture from
+    it, and `says` so in words. Pictures:
     `shown`, of these `copied` once more than need be; the last one `repeated`; `dropped` by the producer because no
     buffer was free; `refused` by why, the latest in words; `waiting` for their time. `lent` of `buffers` are in use,
     `kept` wait for the next producer; `bytes` of memory are that at most.
@@ -73,6 +74,7 @@ class PushView:
     address: str
     producer: int | None
     since: float | None
+    quiet_s: float | None
     says: str
     shown: int
     copied: int

@@ -145,9 +145,9 @@ def test_a_lobby_that_a_program_pushes_into(server: PageServer, page: Page) -> N
     """It is made in the form, says how a program begins, and what became of its pictures."""
     source = PushSource(width=640, height=360)
     push = PushView(
-        address="/run/x.push", producer=None, since=1.0, says="no producer; its last picture is held", shown=1200,
-        copied=0, repeated=3, dropped=7, refused={"push.size": 2}, last_refusal="The picture has 7 bytes.", waiting=0,
-        producers=1, buffers=4, lent=0, kept=4, bytes=2_764_800,
+        address="/run/x.push", producer=None, since=1.0, quiet_s=None, says="no producer; its last picture is held",
+        shown=1200, copied=0, repeated=3, dropped=7, refused={"push.size": 2}, last_refusal="The picture has 7 bytes.",
+        waiting=0, producers=1, buffers=4, lent=0, kept=4, bytes=2_764_800,
     )  # fmt: skip
     lobby = server.do(lambda: server.lobbies.add(LobbySettings(name="Bar", key="bar", source=source), push=push))
     other = server.do(server.lobbies.add, LobbySettings(name="Clock", source=TestSource()))

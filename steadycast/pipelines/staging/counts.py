@@ -23,11 +23,13 @@ class Counts:
         self.last_refusal: str | None = None
         self.since: float | None = None  # Unix seconds: the producer came, or went; None: none came yet
         self._dropped_before = 0
+        self._latest = 0.0  # monotonic seconds: the producer came, or sent a picture
 
     def came(self) -> None:
         """A producer."""
         self.producers += 1
         self.since, self._dropped_before = time.time(), 0
+        self._latest = time.monotonic()
 
     def went(self) -> None:
         """The producer."""
@@ -38,8 +40,14 @@ class Counts:
         self.refused[code if code in CODES else "push.other"] += 1
         self.last_refusal = what
 
-    def told_dropped(self, dropped: int) -> None:
-        """What the producer says it dropped since it came; what makes no sense counts as nothing."""
+    def quiet(self, now: float) -> float:
+        """Seconds without a picture from the producer."""
+        return max(0.0, now - self._latest)
+
+    def heard(self, dropped: int) -> None:
+        """A picture came. `dropped` is what the producer says it dropped since it came; what makes no sense counts as
+        nothing."""
+        self._latest = time.monotonic()
         if dropped > self._dropped_before:
             self.dropped += dropped - self._dropped_before
             self._dropped_before = dropped

@@ -30,6 +30,7 @@ class Visitor:
         self._loop = asyncio.get_running_loop()
         self.pid, self.uid, _ = peer(sock)
         self.ended: str | None = None  # why
+        self.left = False  # it went by itself, or died; else it was sent away and may live
         self._loop.add_reader(sock.fileno(), self.read)
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(FIRST_WORD_S, self.end, "it said nothing")
 
@@ -60,6 +61,10 @@ class Visitor:
         self._sock.close()
         self._gone(self)
 
+    def _leave(self, why: str) -> None:
+        self.left = True
+        self.end(why)
+
     def _spoken(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -75,10 +80,10 @@ class Visitor:
             except BlockingIOError:
                 return
             except OSError as error:
-                self.end(f"it is gone ({error.strerror})")
+                self._leave(f"it is gone ({error.strerror})")
                 return
             if not data:
-                self.end("it closed the connection")
+                self._leave("it closed the connection")
                 return
             try:
                 message = unpack(data, TO_HOST)

@@ -24,6 +24,7 @@ from steadycast.pipelines.staging.slots import LEAST, Back, Place, Slots
 
 REPEAT_S = 0.2  # the last picture is shown again where no other came: encoders and new viewers need one to begin with
 LOOK_S = 0.005  # between looks whether the pipeline still needs a slot
+STALE_S = 30.0  # a producer that sent nothing for so long (it may be stopped) makes way for another that comes
 ROOM_S = 0.5  # for what the pipeline still needs of the producer before
 START_S = 0.02  # between looks whether the pipeline plays
 
@@ -45,6 +46,7 @@ class Pushing:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._shown_at = 0
+        self._room_until = 0.0  # a producer that came waits so long for what is not back yet
         self._closed = False
         self._door = Door(path, self._heard, self._gone)
 
@@ -78,6 +80,7 @@ class Pushing:
             **self.counts.told(),
             "address": str(self._door.path),
             "producer": None if self._producer is None else self._producer.pid,
+            "quiet_s": None if self._producer is None else self.counts.quiet(time.monotonic()),
             "waiting": len(self._waiting),
             "buffers": self._slots.count,
             "lent": pool.lent,
@@ -104,20 +107,24 @@ class Pushing:
             raise CallerError("push.order", "You came already.", hint="Say `come` once.")
         if self._producer is not None:
             self._producer.read()  # it may be gone, and nobody saw that yet
+        if self._producer is not None and self.counts.quiet(time.monotonic()) >= STALE_S:
+            what = f"Process {visitor.pid} pushes here now: nothing had come from you for {STALE_S:g} s."
+            self._producer.bye(Bye("push.replaced", what, "Connect again when the lobby is free."))
         if self._producer is not None:
             what = f"Process {self._producer.pid} pushes into this lobby already."
             raise CallerError("push.taken", what, hint="End it, or use another lobby: one producer a lobby.")
         self._producer = visitor
-        self._welcome(visitor, time.monotonic() + ROOM_S)
+        self.counts.came()
+        self._room_until = time.monotonic() + ROOM_S
+        self._welcome()
 
-    def _welcome(self, visitor: Visitor, until: float) -> None:
-        """With all buffers, as soon as the pipeline needs none of the producer before; with what there is after a
-        while."""
-        if visitor.ended is not None:
+    def _welcome(self) -> None:
+        """With all buffers, once the pipeline needs none of the producer before; after a while with what there is."""
+        if (visitor := self._producer) is None:
             return
         self._sweep()
-        if self._slots.looked_at() and time.monotonic() < until:
-            self._after("welcome", LOOK_S, lambda: self._welcome(visitor, until))
+        if self._slots.looked_at() and time.monotonic() < self._room_until:
+            self._after("welcome", LOOK_S, self._welcome)
             return
         loans = self._lend(f"process {visitor.pid}")
         if len(loans) < LEAST:
@@ -125,7 +132,6 @@ class Pushing:
             visitor.bye(Bye("push.no_room", what, "Try again in a moment; if it stays so, memory is short."))
             return
         self._timeline.anew()
-        self.counts.came()
         log.info("push: process %d came, with %d buffers", visitor.pid, len(loans))
         one = self._layout
         strides = tuple(plane.stride for plane in one.planes)
@@ -156,7 +162,7 @@ class Pushing:
         self._producer = None
         self.counts.went()
         self._show_rest()
-        self._slots.leave(time.monotonic())
+        self._slots.leave(time.monotonic(), lives=not visitor.left)
         if self._output is not None:
             if self._hold:
                 self._output.part()
@@ -192,7 +198,7 @@ class Pushing:
     def _frame(self, visitor: Visitor, frame: Frame) -> None:
         if visitor is not self._producer:
             raise CallerError("push.order", "Pictures come after `come`.", hint="See docs/push.md.")
-        self.counts.told_dropped(frame.dropped)
+        self.counts.heard(frame.dropped)
         try:
             self._slots.sent(frame.slot)
         except CallerError as error:  # nothing can be given back
@@ -248,10 +254,8 @@ class Pushing:
 
     def _repeat(self) -> None:
         """Show the last picture again where nothing came for a while."""
-        if self._closed or self._output is None:
-            return
-        at = self._output.running()
-        if at is None:
+        at = None if self._output is None else self._output.running()
+        if at is None or self._output is None:
             self._after("repeat", START_S, self._repeat)
             return
         if at - self._shown_at >= REPEAT_S * SECOND or not self._shown_at:

@@ -107,10 +107,13 @@ class Slots(Generic[B]):
         self._places[number] = Place.PRODUCER
         return Back.FREE
 
-    def leave(self, now: float) -> None:
-        """The producer is gone, however it went: what it had, and what waits, is the pool's again."""
+    def leave(self, now: float, *, lives: bool = False) -> None:
+        """The producer is gone: what it had, and what waits, is the pool's again. One that `lives` was sent away, and
+        may still write into what it had: that goes to nobody else."""
         for number, place in self._places.items():
-            if place is not Place.PIPELINE:
+            if place is Place.PRODUCER and lives:
+                self._pool.lose(self._loans.pop(number), now)
+            elif place is not Place.PIPELINE:
                 self._pool.give_back(self._loans.pop(number), now)
         self._places.clear()
 

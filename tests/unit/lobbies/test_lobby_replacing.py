@@ -101,8 +101,8 @@ async def test_who_takes_over_from_a_worker_that_is_pushed_into_knows_where_it_i
         worker.statistics = {
             "source": {
                 "push": {
-                    **told, "last_refusal": None, "address": "/run/a.push", "producer": None, "waiting": 0,
-                    "buffers": 4, "lent": 0, "kept": 4, "bytes": 7, "pool": {"lent": 0},
+                    **told, "last_refusal": None, "address": "/run/a.push", "producer": None, "quiet_s": None,
+                    "waiting": 0, "buffers": 4, "lent": 0, "kept": 4, "bytes": 7, "pool": {"lent": 0},
                 }
             }
         }  # fmt: skip

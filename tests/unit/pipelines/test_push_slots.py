@@ -67,6 +67,17 @@ def test_the_next_producer_gets_all_slots_whenever_the_one_before_died() -> None
         lobby.slots.sent(first[2])
 
 
+def test_one_that_was_sent_away_may_still_write_so_its_buffers_are_nobody_elses() -> None:
+    lobby = Lobby(4)
+    first = lobby.come()
+    lobby.slots.sent(first[0])
+    lobby.slots.leave(0, lives=True)
+    lobby.end()
+    assert lobby.there == [[1]], "the one that was sent is not written any more"
+    assert len(lobby.come()) == 4
+    assert lobby.made == 7
+
+
 def test_buffers_that_nobody_wants_go() -> None:
     lobby = Lobby(4)
     lobby.come()
@@ -112,7 +123,7 @@ def test_no_order_of_events_strands_a_buffer_or_makes_one_too_many() -> None:
                 lobby.slots.sent(number)
                 lobby.slots.shown(number)
             elif pick < 0.6:
-                lobby.slots.leave(lobby.now)
+                lobby.slots.leave(lobby.now, lives=dice.random() < 0.3)
                 mine = None
             for number in [one for one in lobby.slots.looked_at() if dice.random() < 0.4]:
                 if lobby.slots.back(number, lobby.now) is Back.FREE:
