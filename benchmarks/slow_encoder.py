@@ -49,7 +49,7 @@ async def run(minutes: float) -> None:
         "MiB first",
         "most",
         "last",
-        "MiB an hour (95 %)",
+        "an hour (95 %)",
     ]
     counts = [raw["came"], raw["dropped"], raw["created"], raw["reused"]]
     row = [*counts, *(f"{one:.1f}" for one in (levels[0], max(levels), levels[-1])), f"{slope:+.2f} ± {half:.2f}"]
