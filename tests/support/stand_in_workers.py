@@ -62,6 +62,7 @@ class StandIn:
         self.holds_back = False
         self.hang: Hang | None = None  # what it was ended for
         self.turns: Callable[[], int] = lambda: 1  # of the loop, until an answer comes
+        self.measures: Measures | None = None
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.fds: list[int] = []
