@@ -47,16 +47,17 @@ class CountPolicy:
 
 
 _POOLED = CountPolicy()
-_SINGLE = CountPolicy(full=0.0)
-# Nobody keeps zombies, displays or sessions of an encoder for later. Pieces of memory are its granules, not things.
-_SINGLES = frozenset({
-    Resource.ZOMBIES, Resource.DISPLAYS, Resource.ENCODER_SESSIONS, Resource.VRAM, Resource.DMABUF, Resource.MEMFD,
-})  # fmt: skip
+_GRANULES = CountPolicy(full=0.0)  # pieces of memory are no things
+_SINGLE = CountPolicy(pool=0.0, full=0.0)  # nobody keeps these for later
+_POLICIES = {
+    Resource.ZOMBIES: _SINGLE, Resource.DISPLAYS: _SINGLE, Resource.ENCODER_SESSIONS: _SINGLE,
+    Resource.VRAM: _GRANULES, Resource.DMABUF: _GRANULES, Resource.MEMFD: _GRANULES,
+}  # fmt: skip
 
 
 def count_policy(measured: Measured) -> CountPolicy:
     """By whether programs keep such things in pools."""
-    return _SINGLE if measured.resource in _SINGLES else _POOLED
+    return _POLICIES.get(measured.resource, _POOLED)
 
 
 class Counts:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steadycast.tracking.leaks.counts import CountPolicy, Counts
+from steadycast.model.series import Measured, Resource
+from steadycast.tracking.leaks.counts import CountPolicy, Counts, count_policy
 from steadycast.tracking.leaks.verdicts import Verdict
 
 PAGE = CountPolicy().page
@@ -70,6 +72,19 @@ def test_one_lost_every_ten_cycles(pieces: int) -> None:
     found = judge(20 + pieces * (n // 10) for n in range(80))
     assert within(named(found), 41)  # the fourth loss
     assert within(paged(found), 61)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_one_lost_in_ten_at_random_pages_sooner_where_nobody_keeps_such_things(seed: int) -> None:
+    rolls, held, values = random.Random(seed), 0, []
+    for _ in range(600):
+        held += rolls.random() < 0.1
+        values.append(held)
+    zombies, descriptors = (
+        paged(judge(values, Counts(count_policy(Measured(one))))) for one in (Resource.ZOMBIES, Resource.DESCRIPTORS)
+    )
+    assert within(zombies, 250)
+    assert descriptors is None or values[descriptors - 1] > 32
 
 
 def test_a_loss_that_begins_late_is_named_as_soon() -> None:
