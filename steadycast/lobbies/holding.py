@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from steadycast.errors import NotFoundError
 from steadycast.lobbies.checkpoints import Checkpoints
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.memory import Memory
+from steadycast.lobbies.pool_views import pool_views
+from steadycast.lobbies.removals import Removals
 from steadycast.lobbies.viewers import Viewers
 from steadycast.model import About, Measures, Receipt, WorkerKind
 from steadycast.workers.allocator import allocated
@@ -41,6 +43,8 @@ class Held:
     quiet: bool | None = None
     allocated: Mapping[str, int] = field(default_factory=dict)
     objects: Mapping[str, int] | None = None  # live GStreamer objects by type, counted when all was quiet
+    pools: Mapping[str, int] = field(default_factory=dict)  # loans that are out: what is idle is bounded by design
+    queues: Mapping[str, int] = field(default_factory=dict)  # what waits to be done
 
 
 class Holding:
@@ -51,6 +55,7 @@ class Holding:
     _parts: LobbiesParts
     _lobbies_ended: int
     memory: Memory
+    _removals: Removals
 
     def lobby_ids(self) -> frozenset[str]:
         """Those that are there, also those that end."""
@@ -110,7 +115,10 @@ class Holding:
         viewers = len(self._viewers.of())
         load = {"lobbies": float(len(self._entries)), "viewers": float(viewers)}
         finished = {"lobby": self._lobbies_ended, "viewer": self._viewers.total - viewers}
-        return Held(CONTROL_PLANE, None, os.getpid(), load=load, finished=finished, allocated=allocated())
+        pools = {one.name: one.lent for one in pool_views(self._parts.staging.supervisor.pools.statistics())}
+        queues = {"removals": self._removals.waiting, "receipts to be written": self._parts.receipts.unwritten}
+        own = Held(CONTROL_PLANE, None, os.getpid(), load=load, finished=finished, allocated=allocated())
+        return replace(own, pools=pools, queues=queues)
 
     def _role(self, worker: Worker) -> str | None:
         if worker.kind is WorkerKind.EGRESS:

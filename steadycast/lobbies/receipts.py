@@ -115,6 +115,11 @@ class ReceiptBook:
             raise NotFoundError("receipt.unknown", "There is no such receipt.", hint=hint)
         return found
 
+    @property
+    def unwritten(self) -> int:
+        """How many are not on the disk yet."""
+        return len(self._unwritten)
+
     async def flush(self) -> None:
         """Wait until what was added is written, or cannot be now."""
         if self._unwritten:

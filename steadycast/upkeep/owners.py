@@ -103,6 +103,8 @@ class Board:
             Measured(_ALLOCATED[name]): float(held.allocated[name]) for name in _ALLOCATED if name in held.allocated
         }
         values |= {Measured(Resource.OBJECTS, kind): float(count) for kind, count in (held.objects or {}).items()}
+        values |= {Measured(Resource.POOL, name): float(lent) for name, lent in held.pools.items()}
+        values |= {Measured(Resource.QUEUE, name): float(waiting) for name, waiting in held.queues.items()}
         finished = self._tallies.of(life, held.finished)
         return Told(held.load, finished, held.quiet, values, about=held.about)
 

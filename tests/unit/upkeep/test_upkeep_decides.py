@@ -107,6 +107,15 @@ def test_a_board_tells_of_each_process_once() -> None:
     assert board.worker("lobby:a") is None
 
 
+def test_loans_of_pools_and_what_waits_are_series_of_their_own() -> None:
+    board = Board(Tallies())
+    new, _ = board.put([Held("control plane", None, 5, pools={"encoders": 3}, queues={"removals": 2})])
+    assert new[0].told is not None
+    assert dict(new[0].told().values) == {
+        Measured(Resource.POOL, "encoders"): 3.0, Measured(Resource.QUEUE, "removals"): 2.0,
+    }  # fmt: skip
+
+
 def weighed(before: int | None, after: int | None, retained: int = 0) -> Weighed:
     settled = {"before": {"in_use": before, "retained": 9}, "after": {"in_use": after, "retained": retained}}
     return Weighed(Measures(1.0, private_dirty=before), Measures(2.0, private_dirty=after), settled | {"trimmed": True})
