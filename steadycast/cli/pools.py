@@ -11,7 +11,7 @@ from steadycast.cli.output import DEFAULT_URL as URL
 from steadycast.cli.output import AsJson, Token, Url, client, connect, failing, print_json, print_table
 
 app = typer.Typer(help="What a running host keeps for the next: spare workers, parked encoders, buffers.")
-_COLUMNS = ("pool", "lent", "idle", "of", "most", "waiting", "made", "reused", "at once", "evicted")
+_COLUMNS = ("pool", "lent", "ready", "of", "most", "waiting", "made", "reused", "at once", "evicted")
 
 
 @app.callback(invoke_without_command=True)
@@ -33,5 +33,5 @@ def row(pool: dict[str, Any]) -> tuple[str, ...]:
     """A line of the table."""
     reuse = "-" if pool["reuse"] is None else f"{100 * pool['reuse']:.0f} %"
     evicted = ", ".join(f"{count} {why}" for why, count in pool["evicted"].items() if count) or "-"
-    numbers = (pool[name] for name in ("lent", "idle", "total", "high_water", "waiting", "created", "reused"))
+    numbers = (pool[name] for name in ("lent", "idle", "keeps", "high_water", "waiting", "created", "reused"))
     return (pool["name"], *(str(one) for one in numbers), reuse, evicted)

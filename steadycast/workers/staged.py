@@ -11,7 +11,7 @@ from steadycast.errors import SteadycastError
 from steadycast.leases.pools import Pools, PoolStatistics, Pressure
 from steadycast.workers.messages import Press
 
-NOW = ("total", "lent", "idle")
+NOW = ("total", "keeps", "lent", "idle")
 SINCE = ("created", "stocked", "parted", "reused", "failed", "refused", "missed", "expired")
 
 

@@ -145,7 +145,7 @@ def test_what_is_kept_ready(server: PageServer, page: Page) -> None:
     pool.lose(loan, 2.0)
     server.lobbies.pooled.press(Pressure.MEDIUM, 2.0)
     server.do(server.lobbies.events.publish, "encoder", "encoder.granted", lobby="L0999")
-    expect(row).to_have_text("spare lobby workers004100 %11: 1 died")
+    expect(row).to_have_text("spare lobby workers002100 %11: 1 died")
     expect(page.get_by_role("region", name="Pools")).to_contain_text("short of memory (medium pressure)")
 
 

@@ -112,6 +112,12 @@ export function encoderText(rendition) {
   return rendition.track ? rendition.track.encoder : null;
 }
 
+// A rendition that is made with less than its own bitrate, for the way to a viewer.
+function narrowText(rendition) {
+  const { asked, in_force: made } = rendition.bitrate ?? {};
+  return asked ? `${bitrate((made ?? asked) * 1000)} for a viewer's narrow way` : null;
+}
+
 export function renditionText(rendition) {
   const of = rendition.track ?? rendition.declared ?? {};
   const fps = of.fps ? `${Number(of.fps.toFixed(2))} fps` : null;
@@ -120,7 +126,7 @@ export function renditionText(rendition) {
     of.codec === "copy" ? null : codecName(of.codec),
     size(of.width, of.height),
     fps,
-    rate ? bitrate(rate * 1000) : null,
+    narrowText(rendition) ?? (rate ? bitrate(rate * 1000) : null),
   ]
     .filter(Boolean)
     .join(" · ");

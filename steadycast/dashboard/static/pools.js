@@ -7,7 +7,7 @@ const REASONS = {
   full: "enough were kept", pressure: "memory was short", unfit: "failed their check", lost: "died",
   closed: "the host ended",
 };
-const HEAD = ["Pool", "In use", "Ready", "At most", "Had one at once", "Made", "Given up"];
+const HEAD = ["Pool", "In use", "Ready", "Ready at most", "Had one at once", "Made", "Given up"];
 
 export const reuseText = (pool) => (pool.reuse === null ? UNKNOWN : `${Math.round(100 * pool.reuse)} %`);
 
@@ -27,7 +27,7 @@ class PoolRow {
 
   update(pool) {
     const texts = [
-      pool.name, pool.waiting ? `${pool.lent}, ${pool.waiting} wait` : pool.lent, pool.idle, pool.total,
+      pool.name, pool.waiting ? `${pool.lent}, ${pool.waiting} wait` : pool.lent, pool.idle, pool.keeps,
       reuseText(pool), pool.created, evictedText(pool.evicted),
     ];
     texts.forEach((text, at) => setText(this.cells[at], String(text)));

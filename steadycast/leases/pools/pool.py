@@ -201,6 +201,7 @@ class Pool(Generic[K, R]):
         counts = self._counts
         return PoolStatistics(
             total=self._bounds.total_at(self._pressure),
+            keeps=self._bounds.idle_at(self._pressure),
             lent=len(self._lent),
             idle=len(self._idle),
             waiting=len(self._waiting),

@@ -11,9 +11,10 @@ class PoolStatistics:
     """Now: `lent`, `idle`, `waiting`, `keys` of idle ones, `pressure` (0 low, 1 medium, 2 high). Since it was made:
     `created` (of these `stocked` in advance), `reused`, `parted` (left with their holder), `failed` (could not be
     made), `refused`, `missed` (none was idle, and none to be made), `expired` (waited in vain), `evicted` by why,
-    `high_water` (most at the same time, lent and idle). `total` is the bound now."""
+    `high_water` (most at the same time, lent and idle). `total` is the bound now, `keeps` that of idle ones."""
 
     total: int
+    keeps: int
     lent: int
     idle: int
     waiting: int
