@@ -10,10 +10,13 @@ from steadycast.leases.pools import PoolStatistics, Pressure
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """Now: `total` may there be, `keeps` of them idle, `lent`, `idle`, `waiting`, and the `pressure` that shrinks it. Since the host began:
-    `created` (of these `stocked` in advance), `reused`, `parted` (left with their holder), `failed` to be made,
-    `refused`, `missed` (none was idle), `expired` (waited in vain), `evicted` by why, and `high_water`, the most at the
-    same time. `reuse`: the share of those who came that had one at once; None before the first."""
+    """Now: `total` may there be, `keeps` of them idle, `lent`, `idle`, `waiting`, and the `pressure` that shrinks it.
+
+    Since the host began: `created` (of these `stocked` in advance), `reused`, `parted` (left with their holder),
+    `failed` to be made, `refused`, `missed` (none was idle), `expired` (waited in vain), `evicted` by why, and
+    `high_water`, the most at the same time. `reuse`: the share of those who came that had one at once; None before the
+    first.
+    """
 
     name: str
     total: int
