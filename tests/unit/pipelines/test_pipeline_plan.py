@@ -115,7 +115,7 @@ def test_ntsc_rates_stay_fractions() -> None:
     ),
     st.builds(
         Limits, mtu=st.integers(576, 1400), keyframe_s=st.floats(0.1, 60), bits_per_pixel=st.floats(0.001, 2),
-        cpus=st.integers(1, 256), reference_mb=st.just(10_000.0),
+        cpus=st.integers(1, 256), reference_mb=st.just(1e12),
     ),
 )  # fmt: skip
 def test_every_plan_is_within_bounds(rendition: Rendition, picture: Picture, limits: Limits) -> None:
