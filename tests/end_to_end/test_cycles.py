@@ -114,6 +114,6 @@ def test_failing_sources(host: Host) -> None:
     for number in range(ROUNDS):
         fail(host, sources[number % len(sources)])
     after = settled(host, no_more_than(before))
-    assert after.workers == before.workers
+    assert len(after.workers) <= len(before.workers)  # as above
     assert after.descriptors <= before.descriptors
     assert after.threads <= before.threads
