@@ -46,6 +46,7 @@ class EncodeRequest:
     refused: frozenset[str] = frozenset()
     descriptors_free: int | None = None  # in the process that would open it
     memory_free: int | None = None  # bytes of the machine, or of the host's control group, the reserve taken off
+    memory_seen: int | None = None  # that encoders in software of its kind took; None: too few were seen
     references: int = 1
 
     @property

@@ -180,9 +180,12 @@ def _memory_why(request: EncodeRequest, device: DeviceFacts) -> str | None:
 def _own_memory(request: EncodeRequest) -> str | None:
     """Why there is too little main memory for a software encoder; None also where nobody knows how much there is."""
     needs = in_software(request.codec, request.width, request.height, request.references)
-    if request.memory_free is None or needs.total <= request.memory_free:
+    total, words = needs.total, f"it may take {needs.words()}"
+    if request.memory_seen is not None:
+        total, words = request.memory_seen, f"such encoders took {_mib(request.memory_seen)}"
+    if request.memory_free is None or total <= request.memory_free:
         return None
-    return f"{_mib(request.memory_free)} of memory are free beside what is kept back, and it may take {needs.words()}."
+    return f"{_mib(request.memory_free)} of memory are free beside what is kept back, and {words}."
 
 
 def _descriptors(request: EncodeRequest, snapshot: Snapshot, needs: int) -> str | None:

@@ -1,7 +1,6 @@
 """Reference frames: how much memory they take, how many fit into a budget. Pure; sizes in bytes, pictures in pixels.
 
-Both ends keep them: the encoder decoded pictures to predict from, each decoder the same ones. What a stream may ask for
-is bounded by its level; what is asked of an encoder is bounded by the budget.
+Both ends keep them: the encoder decoded pictures to predict from, each decoder the same ones.
 """
 
 from __future__ import annotations
@@ -29,22 +28,6 @@ _SAMPLES = (1.0, 1.5, 2.0, 3.0)
 # three of the eight.
 SLOTS: Mapping[Codec, int] = MappingProxyType({Codec.VP8: 3, Codec.VP9: 8, Codec.AV1: 8})
 LIVE_SLOTS = 3
-
-# MaxDpbMbs by level_idc (H.264 table A-1); 9 is level 1b.
-_H264_DPB_MACROBLOCKS: Mapping[int, int] = MappingProxyType(
-    {
-        9: 396, 10: 396, 11: 900, 12: 2376, 13: 2376, 20: 2376, 21: 4752, 22: 8100, 30: 8100, 31: 18000, 32: 20480,
-        40: 32768, 41: 32768, 42: 34816, 50: 110400, 51: 184320, 52: 184320, 60: 696320, 61: 696320, 62: 696320,
-    }
-)  # fmt: skip
-# MaxLumaPs by general_level_idc, which is 30 times the level (H.265 table A.8).
-_H265_LUMA: Mapping[int, int] = MappingProxyType(
-    {
-        30: 36864, 60: 122880, 63: 245760, 90: 552960, 93: 983040, 120: 2228224, 123: 2228224, 150: 8912896,
-        153: 8912896, 156: 8912896, 180: 35651584, 183: 35651584, 186: 35651584,
-    }
-)  # fmt: skip
-_H265_DPB = 6  # maxDpbPicBuf (H.265 A.4.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +76,3 @@ def choose(codec: Codec, width: int, height: int, asked: int = 1, budget_mb: flo
         )
     count = least if fixed else min(asked, fit)
     return References(count, size, cut=not fixed and count < asked, fixed=fixed)
-
-
-def most_at_level(codec: Codec, level: int, width: int, height: int) -> int | None:
-    """Frames that a stream of this level may keep: `level` is level_idc (31: 3.1) or general_level_idc (93: 3.1). None
-    for a level, or a codec, that no table names. 0: a picture of this size is not allowed at this level."""
-    if codec is Codec.H264:
-        blocks = math.ceil(width / 16) * math.ceil(height / 16)
-        most = _H264_DPB_MACROBLOCKS.get(level)
-        return None if most is None else min(MOST, most // blocks)
-    if codec is Codec.H265:
-        largest = _H265_LUMA.get(level)
-        return None if largest is None else _h265_most(width * height, largest)
-    return None
-
-
-def _h265_most(luma: int, largest: int) -> int:
-    """MaxDpbSize (H.265 A.4.2, formula A-2): the smaller the picture, the more of them."""
-    if luma > largest:
-        return 0
-    for part, times in ((4, 4), (2, 2)):
-        if luma <= largest // part:
-            return min(MOST, times * _H265_DPB)
-    return min(MOST, 4 * _H265_DPB // 3) if luma <= 3 * largest // 4 else _H265_DPB

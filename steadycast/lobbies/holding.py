@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from steadycast.errors import NotFoundError
 from steadycast.lobbies.checkpoints import Checkpoints
+from steadycast.lobbies.encoder_watch import Kind
 from steadycast.lobbies.entries import Entries
 from steadycast.lobbies.memory import Memory
 from steadycast.lobbies.pool_views import pool_views
@@ -78,6 +79,13 @@ class Holding:
     def checkpoints(self, id_or_key: str) -> Checkpoints:
         """What a lobby's workers held at the named points of its life. Raises NotFoundError `lobby.unknown`."""
         return self.memory.of(self._entries.lobby(id_or_key).id)
+
+    def _kind_of(self, lobby: str, track: str) -> Kind | None:
+        """What decides the memory of an encoding that is open."""
+        feed = self._entries.lobby(lobby).feeds.get(track) if lobby in self.lobby_ids() else None
+        if feed is None or feed.info is None or feed.encode is None or not (feed.info.width and feed.info.height):
+            return None
+        return feed.info.codec.value, feed.info.width, feed.info.height, feed.encode.references or 1
 
     def _worker_of(self, lobby: str, worker: str | None) -> Worker | None:
         """A lobby's worker by its id, or the one that it has now."""

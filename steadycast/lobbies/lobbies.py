@@ -19,6 +19,7 @@ from steadycast.lobbies.declaring import Declaring
 from steadycast.lobbies.devices import Devices
 from steadycast.lobbies.diary import Diaries
 from steadycast.lobbies.egresses import Egresses
+from steadycast.lobbies.encoder_watch import EncoderWatch
 from steadycast.lobbies.encoders.encoders import Encoders
 from steadycast.lobbies.entries import Entries, Entry
 from steadycast.lobbies.events import EventLog
@@ -94,7 +95,8 @@ class Lobbies(Returning, Watching, Declaring, Cases, Renewing, Holding, Devices)
         self.adapter = Adapter(
             self._settings, self._entries.lobbies, self._viewers.of, self._viewers.find, parts.events
         )
-        self.memory = Memory(parts.events, gauge, self._worker_of)
+        seen = EncoderWatch(parts.staging.supervisor.pressing.seen, self._kind_of)
+        self.memory = Memory(parts.events, gauge, self._worker_of, seen)
         parts.receipts.on_residue = self.recycler.residue
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from steadycast.lobbies.checkpoints import Checkpoints, Point, point_of
+from steadycast.lobbies.encoder_watch import EncoderWatch
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.views import Event
 from steadycast.tracking.gauge import Gauge
@@ -23,10 +24,11 @@ WorkerOf = Callable[[str, str | None], Worker | None]
 class Memory:
     """The checkpoints of all lobbies. `worker_of(lobby, id)` is the lobby's worker of this id; None: its worker now."""
 
-    def __init__(self, events: EventLog, gauge: Gauge, worker_of: WorkerOf) -> None:
+    def __init__(self, events: EventLog, gauge: Gauge, worker_of: WorkerOf, encoders: EncoderWatch) -> None:
         self._events = events
         self._gauge = gauge
         self._worker_of = worker_of
+        self._encoders = encoders
         self._kept: dict[str, Checkpoints] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -60,6 +62,9 @@ class Memory:
             return
         if event.name == "lobby.DESTROYED":
             self._kept.pop(lobby, None)
+            self._encoders.forget(lobby)
+        if event.kind == "rendition" and (worker := self._worker_of(lobby, None)) is not None:
+            self._encoders.hear(lobby, event, worker)
         if point is None or event.data.get("kind", "lobby") != "lobby":
             return
         worker = self._worker_of(lobby, event.data.get("worker"))

@@ -152,4 +152,5 @@ class Opener:
         check_references(rendition, stage.picture, self._settings.encoders.reference_budget_mb)
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)
         asked = request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)
-        return replace(asked, memory_free=stage.memory_free)
+        kind = asked.codec.value, asked.width, asked.height, asked.references
+        return replace(asked, memory_free=stage.memory_free, memory_seen=stage.memory_seen(kind))

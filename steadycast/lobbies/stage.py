@@ -15,6 +15,7 @@ from typing import Any
 from steadycast.config.current import HostSettings
 from steadycast.errors import ConflictError, DeadlineError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
+from steadycast.lobbies.encoder_watch import Kind
 from steadycast.lobbies.ids import tag
 from steadycast.lobbies.retry import Loss
 from steadycast.model import (
@@ -84,6 +85,10 @@ class Holder(ABC):
         """Bytes that the host has left, less a twentieth of them; None where that is not known."""
         free = self._supervisor.pressing.free
         return None if free is None else free - free // 20
+
+    def memory_seen(self, kind: Kind) -> int | None:
+        """Bytes that encoders in software of this kind took; None where too few were seen."""
+        return self._supervisor.pressing.seen.of(kind)
 
     async def start_worker(self) -> None:
         """Start the process; raises WorkerError."""

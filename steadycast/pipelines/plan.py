@@ -59,7 +59,14 @@ def plan_rendition(
         encoder = Part(fitted.element, fitted.properties, "; ".join(fitted.notes), name="encoder")
         caps, memory = found.caps, found.pretends or fitted.memory
     chain = (*_feed(picture, made, fitted, order, elements), encoder, *_asked(caps), parse(order.codec))
-    return RenditionPlan(rendition.name, order.codec, made, asked, fitted.element, memory, fitted.notes, chain)
+    notes = (*fitted.notes, *_cut(rendition, asked, limits))
+    return RenditionPlan(rendition.name, order.codec, made, asked, fitted.element, memory, notes, chain)
+
+
+def _cut(rendition: Rendition, asked: Wanted, limits: Limits) -> Iterator[str]:
+    if asked.references < (rendition.references or 1):
+        fit = f"{asked.references} of {rendition.references} reference frames fit into {limits.reference_mb:g} MB"
+        yield f"references: {fit} (encoders.reference_budget_mb)"
 
 
 def _row(order: EncoderOrder) -> Row:

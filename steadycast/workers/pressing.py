@@ -1,4 +1,5 @@
-"""Tells the pools how short of memory the host is: at once when it gets worse, after a while when it gets better."""
+"""Knows the host's memory: what is free, what encoders took. Tells the pools how short it is: at once when it gets
+worse, after a while when it gets better."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from concurrent.futures import Executor
 
 import structlog
 
+from steadycast.leases.memory_seen import MemorySeen
 from steadycast.leases.pools import Pools, Pressure, host_pressure
 from steadycast.tracking.strain import Strain, look
 
@@ -48,6 +50,7 @@ class Pressing:
         self._threads = threads
         self._see = see
         self._relaxing = Relaxing()
+        self.seen = MemorySeen()  # what encoders in software took
         self.free: int | None = None  # bytes of memory by the last look; None: not known
         self._task: asyncio.Task[None] | None = None
 

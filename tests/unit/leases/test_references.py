@@ -1,4 +1,4 @@
-"""Reference frames: their memory, how many fit, and what levels allow."""
+"""Reference frames: their memory, and how many fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.leases.references import MB, MOST, ReferencesError, choose, frame_bytes, most_at_level
+from steadycast.leases.references import MB, MOST, ReferencesError, choose, frame_bytes
 from steadycast.model import Codec
 
 codecs = st.sampled_from([Codec.H264, Codec.H265, Codec.AV1, Codec.VP8, Codec.VP9])
@@ -62,23 +62,3 @@ def test_what_is_chosen_fits(codec: Codec, width: int, height: int, asked: int, 
     assert chosen.frame_bytes >= width * height * 3 // 2
     assert chosen.fixed or chosen.count <= asked
     assert chosen.cut == (not chosen.fixed and chosen.count < asked)
-
-
-@pytest.mark.parametrize(
-    ("codec", "level", "width", "height", "most"),
-    [
-        (Codec.H264, 31, 1280, 720, 5),
-        (Codec.H264, 40, 1920, 1080, 4),
-        (Codec.H264, 51, 3840, 2160, 5),
-        (Codec.H264, 30, 1920, 1080, 0),
-        (Codec.H264, 62, 176, 144, 16),
-        (Codec.H264, 99, 176, 144, None),
-        (Codec.H265, 123, 1920, 1080, 6),
-        (Codec.H265, 153, 1920, 1080, 16),
-        (Codec.H265, 153, 3840, 2160, 6),
-        (Codec.H265, 93, 3840, 2160, 0),
-        (Codec.AV1, 8, 3840, 2160, None),
-    ],
-)
-def test_what_levels_allow(codec: Codec, level: int, width: int, height: int, most: int | None) -> None:
-    assert most_at_level(codec, level, width, height) == most

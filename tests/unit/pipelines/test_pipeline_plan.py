@@ -208,6 +208,7 @@ def test_reference_frames_are_as_many_as_the_budget_holds() -> None:
     assert plan_rendition(asked, HD, Limits()).wanted.references == 8
     small = plan_rendition(asked, HD, Limits(reference_mb=5))
     assert small.wanted.references == 3
+    assert small.notes == ("references: 3 of 8 reference frames fit into 5 MB (encoders.reference_budget_mb)",)
     assert part(small.chain, "x264enc").properties["ref"] == "3"
     with pytest.raises(CallerError, match=r"1 reference frame of 1280x720 in h264 needs 1\.4 MB") as refused:
         plan_rendition(asked, HD, Limits(reference_mb=1))
