@@ -47,7 +47,6 @@ def test_it_is_believed_when_enough_were_seen() -> None:
         lambda one: one.says("OPENING", track="other"),
         lambda one: one.says("CLOSING", track="other"),
         lambda one: setattr(one.worker, "id", "w2"),
-        lambda one: one.worker.allocated.clear(),
     ],
 )
 def test_what_changes_meanwhile_spoils_it(spoil: Any) -> None:
@@ -55,6 +54,15 @@ def test_what_changes_meanwhile_spoils_it(spoil: Any) -> None:
     watched.says("OPENING", 30 * MB)
     watched.says("OPEN")
     spoil(watched)
+    watched.says("IDLE", 99 * MB)
+    assert watched.seen.count(KIND) == 0
+
+
+def test_where_the_allocator_tells_nothing_nothing_is_noted() -> None:
+    watched = Watched()
+    watched.says("OPENING", 30 * MB)
+    watched.worker.allocated = {}
+    watched.says("OPEN")
     watched.says("IDLE", 99 * MB)
     assert watched.seen.count(KIND) == 0
 
