@@ -7,11 +7,17 @@ mapped for pictures as well; what a driver takes is not in it, so software alone
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import structlog
+
+from steadycast.leases.encoder_memory import in_software
 from steadycast.leases.memory_seen import MemorySeen
 from steadycast.lobbies.views import Event
+from steadycast.model import Codec
 from steadycast.workers.worker import Worker
+
+log = structlog.get_logger("memory")
 
 OPENING, OPEN, ENDS = "rendition.OPENING", "rendition.OPEN", ("rendition.IDLE", "rendition.CLOSING")
 SOFTWARE = "software"
@@ -25,6 +31,7 @@ class _Begun:
     worker: str
     track: str
     in_use: int
+    kind: Kind | None = None  # known once it is open
 
 
 class EncoderWatch:
@@ -49,11 +56,19 @@ class EncoderWatch:
         elif begun is None or begun.track != track or begun.worker != worker.id:
             return
         elif event.name == OPEN:
-            if event.data.get("device") == SOFTWARE:
-                self._begun[lobby] = begun
-        elif (kind := self._kind_of(lobby, track)) is not None:
-            self._seen.note(kind, in_use - begun.in_use)
+            kind = self._kind_of(lobby, track) if event.data.get("device") == SOFTWARE else None
+            if kind is not None:  # what it was is soon forgotten when it ends
+                self._begun[lobby] = replace(begun, kind=kind)
+        elif begun.kind is not None:
+            took, seen = in_use - begun.in_use, self._seen.count(begun.kind)
+            log.debug("encoder memory", kind=begun.kind, took=took, seen=seen, foretold=_foretold(begun.kind))
+            self._seen.note(begun.kind, took)
 
     def forget(self, lobby: str) -> None:
         """It is gone."""
         self._begun.pop(lobby, None)
+
+
+def _foretold(kind: Kind) -> int:
+    codec, width, height, references = kind
+    return in_software(Codec(codec), width, height, references).total
