@@ -153,4 +153,4 @@ class Opener:
         holder, free = self.holder(feed.track), descriptors_free(stage.pid)
         asked = request_of(holder, rendition, stage.picture, self.policy, feed.tried, time.monotonic(), free)
         kind = asked.codec.value, asked.width, asked.height, asked.references
-        return replace(asked, memory_free=stage.memory_free, memory_seen=stage.memory_seen(kind))
+        return replace(asked, memory_free=stage.memory.left, memory_seen=stage.memory.seen.of(kind))

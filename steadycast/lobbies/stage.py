@@ -15,7 +15,6 @@ from typing import Any
 from steadycast.config.current import HostSettings
 from steadycast.errors import ConflictError, DeadlineError, SteadycastError, WorkerError
 from steadycast.lobbies import loss
-from steadycast.lobbies.encoder_watch import Kind
 from steadycast.lobbies.ids import tag
 from steadycast.lobbies.retry import Loss
 from steadycast.model import (
@@ -51,6 +50,7 @@ from steadycast.workers.messages import (
     TakeOverRendition,
 )
 from steadycast.workers.messages.stock import DisplayStock, LobbyStock
+from steadycast.workers.pressing import Pressing
 from steadycast.workers.supervisor import Supervisor
 from steadycast.workers.worker import Worker
 
@@ -81,14 +81,9 @@ class Holder(ABC):
         return None if self._worker is None or self._worker.receipt is not None else self._worker.pid
 
     @property
-    def memory_free(self) -> int | None:
-        """Bytes that the host has left, less a twentieth of them; None where that is not known."""
-        free = self._supervisor.pressing.free
-        return None if free is None else free - free // 20
-
-    def memory_seen(self, kind: Kind) -> int | None:
-        """Bytes that encoders in software of this kind took; None where too few were seen."""
-        return self._supervisor.pressing.seen.of(kind)
+    def memory(self) -> Pressing:
+        """What is known of the host's memory."""
+        return self._supervisor.pressing
 
     async def start_worker(self) -> None:
         """Start the process; raises WorkerError."""

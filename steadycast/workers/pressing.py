@@ -54,6 +54,11 @@ class Pressing:
         self.free: int | None = None  # bytes of memory by the last look; None: not known
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def left(self) -> int | None:
+        """Bytes that may be used, a twentieth kept back; None where that is not known."""
+        return None if self.free is None else self.free - self.free // 20
+
     def begin(self) -> None:
         """Look from now on."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="pressure on pools")
