@@ -48,6 +48,7 @@ class EncodeRequest:
     memory_free: int | None = None  # bytes of the machine, or of the host's control group, the reserve taken off
     memory_seen: int | None = None  # that encoders in software of its kind took; None: too few were seen
     references: int = 1
+    kbps: int = 0  # of the stream it is to make; 0: not known
 
     @property
     def pixels_per_s(self) -> float:

@@ -179,7 +179,7 @@ def _memory_why(request: EncodeRequest, device: DeviceFacts) -> str | None:
 
 def _own_memory(request: EncodeRequest) -> str | None:
     """Why there is too little main memory for a software encoder; None also where nobody knows how much there is."""
-    needs = in_software(request.codec, request.width, request.height, request.references)
+    needs = in_software(request.codec, request.width, request.height, request.references, request.kbps)
     total, words = needs.total, f"it may take {needs.words()}"
     if request.memory_seen is not None:
         total, words = request.memory_seen, f"such encoders took {_mib(request.memory_seen)}"

@@ -23,6 +23,7 @@ from steadycast.lobbies.viewer import Viewer
 from steadycast.model import Rendition
 from steadycast.pipelines.parts import Limits
 from steadycast.pipelines.plan import work
+from steadycast.workers.lasting import lasting
 
 log = structlog.get_logger("adaptation")
 
@@ -61,7 +62,7 @@ class Adapter:
             for feed in lobby.feeds.all():
                 if feed.instance is not None and feed.instance.tuned is None:
                     feed.instance.tuned = UNKNOWN
-        self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="adaptation")
+        self._looking = lasting(self._look_on(), "adaptation of bitrates")
 
     async def close(self) -> None:
         """Change nothing any more."""

@@ -86,6 +86,7 @@ def request_of(
         refused=tried.devices(now),
         descriptors_free=free,
         references=rendition.references or 1,
+        kbps=made.bitrate_kbps,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from steadycast.model import Measures
 
-NEWEST = 64  # that are kept of a lobby, beside the first of each name in the present worker and the largest
+NEWEST = 64  # that are kept of a lobby, beside the first of each name in a worker, and the largest
+WORKERS = 2  # that have a baseline: while one takes over, both are measured
 EVERY_S = 1.0  # of one name in one lobby: what comes and goes faster is measured once
 
 
@@ -56,7 +57,7 @@ def point_of(event: str) -> Point | None:
 class MemoryCheckpoint:
     """A lobby worker at one point, measured from outside. Bytes; unknown is None, and `why` says why.
 
-    `about` is the rendition or the number of viewers; `objects` are live GStreamer objects, as of the last quiet count.
+    `about` is the rendition or the viewer; `objects` are live GStreamer objects, as of the last quiet count.
     `d_pss`, `d_private_dirty`, `d_vram`, `d_descriptors` are what is more than at the worker's first checkpoint.
     """
 
@@ -77,45 +78,51 @@ class MemoryCheckpoint:
     why: str | None = None
 
 
+@dataclass(slots=True)
+class _Life:
+    """Of one worker: what it is compared with, and the first of each name."""
+
+    base: MemoryCheckpoint | None = None
+    first: dict[Key, MemoryCheckpoint] = field(default_factory=dict)
+
+
 class Checkpoints:
     """Of one lobby."""
 
     def __init__(self) -> None:
-        self._first: dict[Key, MemoryCheckpoint] = {}  # of the worker of now
+        self._lives: dict[str, _Life] = {}  # by worker, the newest last
         self._newest: deque[MemoryCheckpoint] = deque(maxlen=NEWEST)
         self._largest: MemoryCheckpoint | None = None
-        self._base: MemoryCheckpoint | None = None
         self.taken = 0
 
     def wants(self, name: Point, worker: str, at: float, about: str | None = None) -> bool:
         """Whether one more of this name is worth measuring."""
-        key = _key(name, about)
-        if self._base is None or self._base.worker != worker or key not in self._first:
+        key, life = _key(name, about), self._lives.get(worker)
+        if life is None or key not in life.first:
             return True
         last = next((one for one in reversed(self._newest) if _key(one.name, one.about) == key), None)
         return last is None or at - last.at >= EVERY_S
 
     def add(self, name: Point, who: tuple[str, int], at: float, found: Measures | None, about: str | None) -> None:
         """`who`: the worker's id and pid; `found` None: it could not be measured."""
-        worker, pid = who
-        if self._base is None or (self._base.worker != worker and name is not Point.END):
-            self._base, self._first = None, {}
-        one = _checkpoint(name, (worker, pid), at, found, about)
-        if self._base is None:
-            self._base = one if one.pss is not None else None
-        base = self._base if self._base is not None and self._base.worker == worker else None
-        one = _compared(one, base)
+        life = self._lives.setdefault(who[0], _Life())
+        while len(self._lives) > WORKERS:
+            del self._lives[next(iter(self._lives))]
+        one = _checkpoint(name, who, at, found, about)
+        if life.base is None and one.pss is not None:
+            life.base = one
+        one = _compared(one, life.base)
         self.taken += 1
-        if len(self._first) < NEWEST:
-            self._first.setdefault(_key(name, about), one)
+        if len(life.first) < NEWEST:
+            life.first.setdefault(_key(name, about), one)
         self._newest.append(one)
         if one.pss is not None and (self._largest is None or one.pss > (self._largest.pss or 0)):
             self._largest = one
 
     @property
     def baseline(self) -> MemoryCheckpoint | None:
-        """The first of the worker of now."""
-        return self._base
+        """The first of the newest worker."""
+        return next(reversed(self._lives.values())).base if self._lives else None
 
     @property
     def largest(self) -> MemoryCheckpoint | None:
@@ -124,7 +131,8 @@ class Checkpoints:
 
     def all(self) -> tuple[MemoryCheckpoint, ...]:
         """Those that are kept, in the order of time."""
-        kept = {id(one): one for one in (*self._first.values(), *self._newest)}
+        first = (one for life in self._lives.values() for one in life.first.values())
+        kept = {id(one): one for one in (*first, *self._newest)}
         if self._largest is not None:
             kept[id(self._largest)] = self._largest
         return tuple(sorted(kept.values(), key=lambda one: one.at))

@@ -46,6 +46,11 @@ class Entries:
             raise NotFoundError("lobby.unknown", f"There is no lobby {id_or_key[:100]!r}.", hint="See /api/v1/lobbies.")
         return entry
 
+    def of_id(self, id: str) -> Lobby | None:
+        """The lobby with this id."""
+        entry = self._by_id.get(id)
+        return None if entry is None else entry.lobby
+
     def of_key(self, key: str | None) -> Entry | None:
         """The one with this key."""
         return None if key is None else self._by_key.get(key)

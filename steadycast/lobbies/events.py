@@ -123,7 +123,7 @@ class EventLog:
         Raises RefusedError when too many listen. An `after` that was never given out (0, or of another run of the
         host) is taken as the beginning: everything kept.
         """
-        if len(self._listeners) >= SUBSCRIBERS:
+        if not inside and self.listeners >= SUBSCRIBERS:
             raise RefusedError(
                 "events.full", "Too many listeners.", why=f"{SUBSCRIBERS} listen already.", retry_after=5
             )

@@ -82,7 +82,8 @@ class Holding:
 
     def _kind_of(self, lobby: str, track: str) -> Kind | None:
         """What decides the memory of an encoding that is open."""
-        feed = self._entries.lobby(lobby).feeds.get(track) if lobby in self.lobby_ids() else None
+        found = self._entries.of_id(lobby)
+        feed = None if found is None else found.feeds.get(track)
         if feed is None or feed.info is None or feed.encode is None or not (feed.info.width and feed.info.height):
             return None
         return feed.info.codec.value, feed.info.width, feed.info.height, feed.encode.references or 1
@@ -91,9 +92,8 @@ class Holding:
         """A lobby's worker by its id, or the one that it has now."""
         if worker is not None:
             return next((one for one in self._parts.staging.supervisor.workers if one.id == worker), None)
-        if lobby not in self.lobby_ids():
-            return None
-        stage = self._entries.lobby(lobby).stage
+        found = self._entries.of_id(lobby)
+        stage = None if found is None else found.stage
         return stage.worker if stage is not None and stage.works else None
 
     async def measure(self, pid: int) -> Measures | None:

@@ -12,6 +12,7 @@ from steadycast.lobbies.encoder_watch import EncoderWatch
 from steadycast.lobbies.events import EventLog
 from steadycast.lobbies.views import Event
 from steadycast.tracking.gauge import Gauge
+from steadycast.workers.lasting import lasting
 from steadycast.workers.worker import Worker
 
 log = structlog.get_logger("memory")
@@ -35,8 +36,7 @@ class Memory:
     def begin(self) -> None:
         """Measure from now on."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="memory checkpoints")
-            self._task.add_done_callback(_ended)
+            self._task = lasting(self._run(), "memory checkpoints")
 
     async def close(self) -> None:
         """Measure no more."""
@@ -88,8 +88,3 @@ def _about(point: Point, event: Event) -> str | None:
         track = event.data.get("track")
         return str(track) if track is not None else None
     return event.viewer
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("memory checkpoints failed", exc_info=error)

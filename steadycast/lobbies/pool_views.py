@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from steadycast.leases.pools import PoolStatistics, Pressure
 
@@ -45,24 +45,5 @@ def pool_views(told: Mapping[str, PoolStatistics]) -> tuple[PoolView, ...]:
 
 
 def _view(name: str, one: PoolStatistics) -> PoolView:
-    return PoolView(
-        name=name,
-        total=one.total,
-        keeps=one.keeps,
-        lent=one.lent,
-        idle=one.idle,
-        waiting=one.waiting,
-        keys=one.keys,
-        pressure=Pressure(one.pressure).name.lower(),
-        high_water=one.high_water,
-        created=one.created,
-        stocked=one.stocked,
-        reused=one.reused,
-        parted=one.parted,
-        failed=one.failed,
-        refused=one.refused,
-        missed=one.missed,
-        expired=one.expired,
-        evicted=dict(one.evicted),
-        reuse=one.reuse,
-    )
+    told = asdict(one) | {"evicted": dict(one.evicted), "pressure": Pressure(one.pressure).name.lower()}
+    return PoolView(name, **told, reuse=one.reuse)

@@ -18,6 +18,7 @@ from steadycast.lobbies.recycling import Due, Recycling, Suggestion, WorkerFacts
 from steadycast.lobbies.turns import Turns, devices
 from steadycast.model import LobbyState, RecycleCause, WorkerKind
 from steadycast.tracking.gauge import Gauge
+from steadycast.workers.lasting import lasting
 from steadycast.workers.worker import Worker
 
 log = structlog.get_logger("recycler")
@@ -60,8 +61,7 @@ class Recycler:
 
     def start(self) -> None:
         """Look from now on."""
-        self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="recycler")
-        self._looking.add_done_callback(_ended)
+        self._looking = lasting(self._look_on(), "recycler: looks at workers")
 
     async def close(self) -> None:
         """Begin nothing any more; what is under way goes on, or ends with its lobby."""
@@ -174,8 +174,3 @@ def _busy(worker: str, lobby: Lobby) -> str | None:
     if any(egress.draining for feed in lobby.feeds.all() for egress in feed.holds.values()):
         return "its viewers are about to choose another egress worker"
     return None
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("workers are not looked at any more", exc_info=error)

@@ -19,6 +19,7 @@ from steadycast.lobbies.viewer import Viewer
 from steadycast.lobbies.views import BitrateView, LobbyView, RawFramesView, RenditionView, ViewerView, WorkerView
 from steadycast.model import Rendition
 from steadycast.pipelines.in_force import StreamParameters, exceeds, in_force
+from steadycast.workers.codec import CodecError, from_plain
 from steadycast.workers.worker import Worker
 
 T = TypeVar("T")
@@ -104,10 +105,10 @@ def _raw(feed: Feed) -> RawFramesView | None:
     tracks = None if instance is None else instance.stage.worker.statistics.get("tracks")
     told = tracks.get(instance.name) if instance is not None and isinstance(tracks, dict) else None
     raw = told.get("raw") if isinstance(told, dict) else None
-    if not isinstance(raw, dict):
+    try:
+        return from_plain(RawFramesView, raw) if raw is not None else None
+    except CodecError:
         return None
-    names = ("came", "dropped", "created", "reused")
-    return RawFramesView(*(int(raw.get(name, 0)) for name in names))
 
 
 def _over_budget(one: Lobby, parameters: StreamParameters | None) -> bool:

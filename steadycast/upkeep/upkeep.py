@@ -30,6 +30,7 @@ from steadycast.upkeep.owners import Board, Tallies, is_of_lobby, lobby_of
 from steadycast.upkeep.probing import Prober
 from steadycast.upkeep.views import Watched, finding_view, watched_of
 from steadycast.upkeep.webhook import Webhook
+from steadycast.workers.lasting import lasting
 
 log = structlog.get_logger("upkeep")
 
@@ -81,8 +82,7 @@ class Upkeep:
         self._loop = asyncio.get_running_loop()
         self._lobbies.hear_residue(self._books.stayed)
         self._tell_board()
-        self._telling = self._loop.create_task(self._tell_on(), name="upkeep")
-        self._telling.add_done_callback(_ended)
+        self._telling = lasting(self._tell_on(), "upkeep")
         self._sampler.start(self._took)
 
     async def close(self) -> None:
@@ -209,8 +209,3 @@ class Upkeep:
         self._sampler.stop()
         self._books.write(self._board.saved, at_once=True)
         self._books.history.close()
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("upkeep failed", exc_info=error)

@@ -13,6 +13,7 @@ import structlog
 from steadycast.leases.memory_seen import MemorySeen
 from steadycast.leases.pools import Pools, Pressure, host_pressure
 from steadycast.tracking.strain import Strain, look
+from steadycast.workers.lasting import lasting
 
 log = structlog.get_logger("pools")
 
@@ -61,7 +62,7 @@ class Pressing:
 
     def begin(self) -> None:
         """Look from now on."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="pressure on pools")
+        self._task = lasting(self._run(), "pressure on pools")
 
     async def close(self) -> None:
         """Look no more."""
@@ -70,16 +71,18 @@ class Pressing:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        looking: asyncio.Future[Strain] | None = None
         while True:
-            try:
+            if looking is None:  # one that hangs holds a thread until it comes back: no other is begun beside it
                 looking = asyncio.get_running_loop().run_in_executor(self._threads, self._see)
-                strain = await asyncio.wait_for(looking, DEADLINE_S)
-            except TimeoutError:
-                self.free = None
-                log.warning("the host's memory cannot be looked at in time", seconds=DEADLINE_S)
-            else:
+            await asyncio.wait({looking}, timeout=DEADLINE_S)
+            if looking.done():
+                strain, looking = looking.result(), None
                 self.free = strain.free
                 self._tell(host_pressure(strain.stalled, *strain.full), strain)
+            else:
+                self.free = None
+                log.warning("the host's memory cannot be looked at in time", seconds=DEADLINE_S)
             await asyncio.sleep(LOOK_S)
 
     def _tell(self, seen: Pressure, strain: Strain) -> None:

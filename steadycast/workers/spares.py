@@ -10,6 +10,7 @@ import structlog
 
 from steadycast.errors import SteadycastError
 from steadycast.leases.pools import Bounds, Pool, PoolStatistics, Pressure
+from steadycast.workers.lasting import lasting
 from steadycast.workers.worker import Worker
 
 log = structlog.get_logger("workers")
@@ -54,7 +55,7 @@ class Spares:
         """Start workers from now on. Those that are `expected` were adopted, and are mostly handed to `keep`."""
         self._expected.update(expected)
         if self._bounds.total and self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._fill(), name="spares")
+            self._task = lasting(self._fill(), "spares")
 
     def keep(self, worker: Worker) -> bool:
         """Put a worker that nobody uses among the spares; False where there are enough."""

@@ -24,6 +24,7 @@ from steadycast.workers import records, staged
 from steadycast.workers.adoption import Adoption, Muster
 from steadycast.workers.channel import OnMessage, OnRequest
 from steadycast.workers.evidence import EvidenceFolder, Hang
+from steadycast.workers.lasting import lasting
 from steadycast.workers.launch import launch
 from steadycast.workers.leftovers import LeftoverEnds
 from steadycast.workers.messages.stock import LobbyStock
@@ -110,8 +111,7 @@ class Supervisor:
         if self._gstreamer:
             self.gstreamer_version = await build_registry(self._runtime)
         self.pressing.begin()
-        self._sweep = asyncio.get_running_loop().create_task(self._sweep_on(), name="sweep of workers")
-        self._sweep.add_done_callback(_sweep_ended)
+        self._sweep = lasting(self._sweep_on(), "sweep of workers")
 
     async def adopt(self) -> Adoption:
         """Go on with the workers of a former control plane, and begin to end those that cannot be gone on with.
@@ -292,8 +292,3 @@ class Supervisor:
             else:
                 reap(identity)
         self._strays = seen
-
-
-def _sweep_ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("sweep failed", exc_info=error)

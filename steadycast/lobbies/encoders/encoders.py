@@ -36,6 +36,7 @@ from steadycast.lobbies.living import Living
 from steadycast.lobbies.seats import Mover, Place, Seat
 from steadycast.lobbies.views import Page
 from steadycast.model import EncoderFault, EncoderOrder, EncoderReport
+from steadycast.workers.lasting import lasting
 
 log = structlog.get_logger("encoders")
 
@@ -78,8 +79,7 @@ class Encoders:
         self._books.caps.load((await self._notes.read(CAP)).get(KEPT))
         self._books.beliefs.load(await self._notes.read(TRIAL))
         self._books.cpu.load(await self._notes.read(CPU))
-        self._looking = asyncio.get_running_loop().create_task(self._look_on(), name="looks at devices")
-        self._looking.add_done_callback(_ended)
+        self._looking = lasting(self._look_on(), "looks at devices")
 
     async def close(self) -> None:
         """Who waits is refused; what runs beside is ended, what was learned is written."""
@@ -293,8 +293,3 @@ class Encoders:
                     await self._hurry.wait()
             except TimeoutError:
                 continue
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the devices are not looked at any more", exc_info=error)

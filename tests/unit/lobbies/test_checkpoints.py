@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadycast.lobbies.checkpoints import EVERY_S, NEWEST, Checkpoints, Point, point_of
+from steadycast.lobbies.checkpoints import EVERY_S, NEWEST, WORKERS, Checkpoints, Point, point_of
 from steadycast.model import Measures
 
 MB = 1 << 20
@@ -27,13 +27,17 @@ def test_deltas_are_to_the_first_of_the_worker() -> None:
     assert kept.largest is not None and kept.largest.pss == 80 * MB
 
 
-def test_the_end_of_the_old_worker_does_not_begin_a_new_baseline() -> None:
+def test_while_one_worker_takes_over_each_is_compared_with_itself() -> None:
     kept = Checkpoints()
     kept.add(Point.STARTED, ("w1", 11), 1.0, measured(50 * MB), None)
     kept.add(Point.STARTED, ("w2", 12), 2.0, measured(60 * MB), None)
-    kept.add(Point.END, ("w1", 11), 3.0, measured(90 * MB), None)
+    kept.add(Point.RENDITION_CLOSED, ("w1", 11), 3.0, measured(55 * MB), "main")
+    kept.add(Point.END, ("w1", 11), 3.5, measured(90 * MB), None)
+    kept.add(Point.VIEWER_JOINED, ("w2", 12), 4.0, measured(61 * MB), "v1")
     assert kept.baseline is not None and kept.baseline.worker == "w2"
-    assert kept.all()[-1].d_pss is None, "of another worker than the baseline"
+    assert [(one.worker, one.d_pss) for one in kept.all()] == [
+        ("w1", 0), ("w2", 0), ("w1", 5 * MB), ("w1", 40 * MB), ("w2", MB),
+    ]  # fmt: skip
 
 
 def test_unknown_is_none_and_says_why() -> None:
@@ -64,7 +68,7 @@ def test_they_are_bounded_and_in_order(steps: list[tuple[Point, int, int]]) -> N
     for number, (name, worker, pss) in enumerate(steps):
         kept.add(name, (f"w{worker}", worker), float(number), measured(pss), None)
     found = kept.all()
-    assert len(found) <= 2 * NEWEST + 1
+    assert len(found) <= (WORKERS + 1) * NEWEST + 1
     assert [one.at for one in found] == sorted(one.at for one in found)
     if steps:
         assert kept.largest is not None and kept.largest.pss == max(pss for _, _, pss in steps)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from steadycast.leases.pools import Pools, Pressure
 from steadycast.model import Receipt, WorkerKind
 from steadycast.tracking.strain import Strain, look
+from steadycast.workers import pressing as pressing_module
 from steadycast.workers.pressing import RELAX_S, Pressing, Relaxing
 from steadycast.workers.spares import PRESSED, Spares
 from tests.support import outside
@@ -127,3 +130,30 @@ async def test_closing_leaves_no_task() -> None:
     before = len(asyncio.all_tasks())
     await house.spares.close()
     assert len(asyncio.all_tasks()) < before
+
+
+async def test_a_look_that_hangs_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pressing_module, "DEADLINE_S", 0.02)
+    monkeypatch.setattr(pressing_module, "LOOK_S", 0.01)
+    gate, begun = threading.Event(), list[int]()
+
+    def hangs() -> Strain:
+        begun.append(1)
+        gate.wait(outside.GENEROUS_S)
+        return Strain(None, (), 4096)
+
+    warned = 0
+
+    def warning(*_: object, **__: object) -> None:
+        nonlocal warned
+        warned += 1
+
+    monkeypatch.setattr(pressing_module.log, "warning", warning)
+    with ThreadPoolExecutor(2) as threads:
+        pressing = Pressing(Pools(), threads, hangs)
+        pressing.begin()
+        await outside.until(lambda: warned >= 3)
+        assert len(begun) == 1 and pressing.left is None
+        gate.set()
+        await outside.until(lambda: pressing.left == 4096 - 4096 // 20)
+        await pressing.close()
