@@ -81,10 +81,7 @@ class Adapter:
     async def _look_on(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
-                self.look()
-            except Exception:  # the edge of the room: the next look may find what this one did not
-                log.exception("a look at the bitrates failed")
+            self.look()
 
     def look(self) -> None:
         """Decide for all renditions now, and begin what follows."""

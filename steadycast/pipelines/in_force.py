@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from steadycast.leases.references import MB, frame_bytes
 from steadycast.model import Codec
-from steadycast.pipelines.sps import Bits, SpsError, chroma_and_depth, decode, skip_order_count, skip_profile, unescape
+from steadycast.pipelines.sps import Bits, SpsError, chroma_and_depth, decode, read_h265, skip_order_count, unescape
 
 _H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10", 122: "High 4:2:2"}
 _H265_PROFILES = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range extensions"}
@@ -78,34 +78,11 @@ def h264_parameters(nal: bytes) -> StreamParameters:
 
 def h265_parameters(nal: bytes) -> StreamParameters:
     """From an SPS with its two-byte NAL header. Raises SpsError."""
-    if len(nal) < 15 or (nal[0] >> 1) & 0x3F != 33:
-        raise SpsError("no H.265 sequence parameter set")
-    whole = unescape(nal[2:])
+    one, whole = read_h265(nal), unescape(nal[2:])
     profile, level = whole[1] & 0x1F, whole[12]
-    bits = Bits(whole)
-    bits.u(4)
-    layers = bits.u(3)  # sps_max_sub_layers_minus1
-    bits.flag()
-    skip_profile(bits, layers)
-    bits.ue()
-    chroma = bits.ue()
-    if chroma == 3:
-        bits.flag()
-    width, height = bits.ue(), bits.ue()
-    if bits.flag():  # conformance_window_flag
-        for _ in range(4):
-            bits.ue()
-    depth = 8 + bits.ue()
-    bits.ue()
-    bits.ue()
-    references = 0
-    for _ in range(layers + 1 if bits.flag() else 1):  # sps_sub_layer_ordering_info_present_flag
-        references = bits.ue()  # sps_max_dec_pic_buffering_minus1: without the picture that is being decoded
-        bits.ue()
-        bits.ue()
-    name = _H265_PROFILES.get(profile, str(profile))
-    spelled = f"{level // 30}.{level % 30 // 3}"
-    return _parameters(Codec.H265, name, spelled, (width, height), (chroma, depth), references)
+    name, spelled = _H265_PROFILES.get(profile, str(profile)), f"{level // 30}.{level % 30 // 3}"
+    size, samples = (one.width, one.height), (one.chroma, one.bit_depth)
+    return _parameters(Codec.H265, name, spelled, size, samples, one.references)
 
 
 def _parameters(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from steadycast.model import Codec
 
@@ -230,33 +231,50 @@ def _skip_hrd(bits: Bits) -> None:
 
 def h265_reorders(nal: bytes) -> bool | None:
     """From an SPS with its two-byte NAL header: sps_max_num_reorder_pics of the highest sub-layer."""
+    return read_h265(nal).reordered > 0
+
+
+@dataclass(frozen=True, slots=True)
+class H265Set:
+    """What stands in an H.265 SPS, of the highest sub-layer. `references`: sps_max_dec_pic_buffering_minus1, which is
+    without the picture that is being decoded."""
+
+    chroma: int
+    width: int
+    height: int
+    bit_depth: int
+    references: int
+    reordered: int
+
+
+def read_h265(nal: bytes) -> H265Set:
+    """An SPS with its two-byte NAL header. Raises SpsError."""
     if len(nal) < 3 or (nal[0] >> 1) & 0x3F != 33:
         raise SpsError("no H.265 sequence parameter set")
     bits = Bits(unescape(nal[2:]))
     bits.u(4)
     layers = bits.u(3)  # sps_max_sub_layers_minus1
     bits.flag()
-    skip_profile(bits, layers)
+    _skip_profile(bits, layers)
     bits.ue()
     chroma = bits.ue()
     if chroma == 3:
         bits.flag()
-    bits.ue()
-    bits.ue()  # size in samples
+    width, height = bits.ue(), bits.ue()
     if bits.flag():  # conformance_window_flag
         for _ in range(4):
             bits.ue()
-    for _ in range(3):  # bit depths, log2_max_pic_order_cnt_lsb_minus4
-        bits.ue()
-    reordered = 0
+    depth = 8 + bits.ue()
+    bits.ue()
+    bits.ue()  # bit depth of chroma, log2_max_pic_order_cnt_lsb_minus4
+    references = reordered = 0
     for _ in range(layers + 1 if bits.flag() else 1):  # sps_sub_layer_ordering_info_present_flag
+        references, reordered = bits.ue(), bits.ue()
         bits.ue()
-        reordered = bits.ue()
-        bits.ue()
-    return reordered > 0
+    return H265Set(chroma, width, height, depth, references, reordered)
 
 
-def skip_profile(bits: Bits, layers: int) -> None:
+def _skip_profile(bits: Bits, layers: int) -> None:
     """Reads over profile_tier_level of H.265, with so many sub-layers more."""
     bits.u(88)  # general profile
     bits.u(8)  # general_level_idc
